@@ -1,0 +1,3 @@
+"""Stability-indicated sampling of machine-learning interatomic potentials."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,378 @@
+"""The borders: what a labeler, trainer, explorer, monitor, sampler and executor are.
+
+Every border is a :class:`typing.Protocol`; contract tests that any implementation can run ship in
+:mod:`sis_engine.testing`. A plugin is a class with a ``Config`` (a pydantic model that forbids
+unknown keys) and ``from_config``; it is found by an entry point in group ``sis_engine.<kind>``.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict
+
+from sis_engine.records import (
+    AuditResult,
+    Condition,
+    Dataset,
+    Decision,
+    Exploration,
+    Frame,
+    FrameSet,
+    GenerationSummary,
+    HaltRule,
+    Labelled,
+    LabelFailure,
+    LevelOfTheory,
+    MdFrame,
+    Model,
+    ModelForm,
+    OptimiseSpec,
+    Origin,
+    Prediction,
+    Quantity,
+    Replica,
+    Sampling,
+    SegmentSpec,
+    Start,
+    Support,
+    System,
+    Trace,
+    TrainingResult,
+    TrainingSchedule,
+    Verdict,
+)
+
+
+class PluginConfig(BaseModel):
+    """Base of every plugin's configuration: unknown keys are errors, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    type: str
+
+
+# --------------------------------------------------------------------------- shared contexts
+
+
+@runtime_checkable
+class Progress(Protocol):
+    """Where a part says how far it is. Cheap to call; never raises."""
+
+    def __call__(
+        self, done: float, total: float | None, message: str = "", **facts: float | str
+    ) -> None: ...
+
+
+def no_progress(done: float, total: float | None, message: str = "", **facts: float | str) -> None:
+    """Says nothing."""
+
+
+def never_stop() -> bool:
+    """The default stop check."""
+    return False
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every part is handed beside its work.
+
+    workdir: an existing folder of its own, scratch: it survives a failure, not a commit
+    threads: cores it may use
+    stop: ask it often; when true raise :class:`sis_engine.errors.StopRequested` soon
+    """
+
+    workdir: Path
+    threads: int = 1
+    progress: Progress = no_progress
+    stop: Callable[[], bool] = never_stop
+
+
+@dataclass(frozen=True)
+class ProgramReport:
+    """What ``doctor`` says of one program or package.
+
+    found: path or module, ``None`` if absent;  problem: what is wrong, ``None`` if nothing
+    mend: the command or step that mends it
+    """
+
+    name: str
+    found: str | None
+    version: str | None
+    problem: str | None = None
+    mend: str | None = None
+
+
+# --------------------------------------------------------------------------- labeler
+
+
+class Capability(enum.Enum):
+    """What a labeler can do."""
+
+    SINGLE_POINT = "single_point"
+    SEGMENT = "segment"
+    OPTIMISE = "optimise"
+    VIRIAL = "virial"
+    CHARGES = "charges"
+
+
+@dataclass(frozen=True, eq=False)
+class SinglePoints:
+    """Label these frames, each on its own. ``origins`` go with ``frames``."""
+
+    system: System
+    frames: tuple[Frame, ...]
+    origins: tuple[Origin, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """Run reference MD from ``start``; one result per step, the first is ``start`` itself.
+
+    origin: of the first frame; ``index`` counts on from it
+    """
+
+    system: System
+    start: Start
+    spec: SegmentSpec
+    origin: Origin
+
+
+@dataclass(frozen=True, eq=False)
+class Optimisation:
+    """Optimise ``start``; one result per step, the last is the optimised structure."""
+
+    system: System
+    start: Start
+    spec: OptimiseSpec
+    origin: Origin
+
+
+LabelTask = SinglePoints | Segment | Optimisation
+
+
+@runtime_checkable
+class Labeler(Protocol):
+    """Reference calculations at one level of theory.
+
+    ``label`` yields one result per frame *as it finishes*; a failure is a value. It must accept
+    ``SinglePoints``; ``Segment`` and ``Optimisation`` only if its capabilities say so, otherwise
+    :class:`sis_engine.reference_md.ReferenceMD` lifts it. Given the same frame it gives the same
+    label, to the code's own tolerance.
+    """
+
+    Config: ClassVar[type[PluginConfig]]
+    capabilities: frozenset[Capability]
+
+    @classmethod
+    def from_config(cls, config: Any) -> Self: ...
+
+    def level_of_theory(self, system: System) -> LevelOfTheory: ...
+
+    def check(self, system: System) -> None:
+        """Raise ConfigurationError or ProgramError if this system cannot be labelled."""
+        ...
+
+    def label(self, task: LabelTask, context: Context) -> Iterator[Labelled | LabelFailure]: ...
+
+    def doctor(self) -> tuple[ProgramReport, ...]: ...
+
+
+# --------------------------------------------------------------------------- trainer
+
+
+@runtime_checkable
+class Trainer(Protocol):
+    """Fits a model to a data set, continuing from an earlier one where asked."""
+
+    Config: ClassVar[type[PluginConfig]]
+
+    @classmethod
+    def from_config(cls, config: Any) -> Self: ...
+
+    def check(self, elements: Sequence[str]) -> None:
+        """Raise ConfigurationError or ProgramError if it cannot train on these elements."""
+        ...
+
+    def train(
+        self,
+        dataset: Dataset,
+        start_from: Model | None,
+        schedule: TrainingSchedule,
+        context: Context,
+    ) -> TrainingResult:
+        """A new model in ``context.workdir`` with all its forms (eager, frozen, …).
+
+        Raises TrainingDiverged when the loss is not finite, ProgramError when the program fails.
+        """
+        ...
+
+    def predict(
+        self, model: Model, form: ModelForm, frames: FrameSet, context: Context
+    ) -> Prediction:
+        """What one form of the model says of frames, through the trainer's own code."""
+        ...
+
+    def calculator(self, model: Model) -> Any:
+        """An ASE calculator of the deployed form, for the ASE explorer and for users."""
+        ...
+
+    def adopt(self, path: Path, elements: Sequence[str], context: Context) -> Model:
+        """A :class:`Model` around an existing file, for campaigns that start from one."""
+        ...
+
+    def doctor(self) -> tuple[ProgramReport, ...]: ...
+
+
+# --------------------------------------------------------------------------- explorer
+
+
+@runtime_checkable
+class Explorer(Protocol):
+    """Runs MD with the current model and stops soon after a rule fires."""
+
+    Config: ClassVar[type[PluginConfig]]
+    watches: frozenset[Quantity]
+    """Quantities it evaluates itself at every rule's interval. Rules on others are judged on the
+    trace by the monitors after the run, and ``validate`` says so."""
+
+    @classmethod
+    def from_config(cls, config: Any) -> Self: ...
+
+    def explore(
+        self,
+        model: Model,
+        replicas: Sequence[Replica],
+        rules: Sequence[HaltRule],
+        sampling: Sampling,
+        context: Context,
+        calculator: Callable[[Model], Any] | None = None,
+    ) -> Iterator[Exploration]:
+        """One result per replica, as each ends; replicas run side by side where threads allow.
+
+        rules: those that apply to all ``replicas`` (the caller groups by system and condition)
+        """
+        ...
+
+    def predict(
+        self,
+        model: Model,
+        frames: FrameSet,
+        context: Context,
+        calculator: Callable[[Model], Any] | None = None,
+    ) -> Prediction:
+        """Energies and forces of frames through the very engine that will run MD."""
+        ...
+
+    def check(self, model_in_lammps: bool, conditions: Sequence[Condition]) -> None:
+        """Raise ConfigurationError or ProgramError if it cannot run these."""
+        ...
+
+    def doctor(self) -> tuple[ProgramReport, ...]: ...
+
+
+# --------------------------------------------------------------------------- monitor
+
+
+@dataclass(frozen=True)
+class MonitorContext:
+    """What a monitor may derive its limits from.
+
+    support: what the labels of this system cover;  sel, cutoff: of the model, where it has them
+    generation: number of the current one (windows go from coarse to fine)
+    """
+
+    system: System
+    condition: Condition
+    support: Support | None
+    generation: int
+    model_elements: tuple[str, ...] = ()
+    model_sel: tuple[int, ...] | None = None
+    model_cutoff_angstrom: float | None = None
+
+
+@runtime_checkable
+class Monitor(Protocol):
+    """Judges MD: is this still physical? Pure: no files, no clock, no randomness."""
+
+    Config: ClassVar[type[PluginConfig]]
+    name: str
+
+    @classmethod
+    def from_config(cls, config: Any) -> Self: ...
+
+    def halt_rules(self, context: MonitorContext) -> tuple[HaltRule, ...]:
+        """Rules for the explorer to stop by."""
+        ...
+
+    def judge(
+        self, trace: Trace, frames: Sequence[MdFrame], context: MonitorContext
+    ) -> tuple[Verdict, ...]:
+        """Findings in time order; empty when all is well."""
+        ...
+
+
+# --------------------------------------------------------------------------- sampler
+
+
+@dataclass(frozen=True, eq=False)
+class SamplerInput:
+    """All that a decision may rest on.
+
+    explorations, verdicts: of this generation; verdicts only of catastrophes that triage calls
+        DATA and, for suspects, that the labeler disagreed with
+    support: per system;  history: earlier generations, oldest first
+    audit: the result of the audit this sampler asked for in this generation, or ``None``
+    rejected: (system, message) of label plans that could not be labelled at all
+    """
+
+    generation: int
+    systems: tuple[System, ...]
+    explorations: tuple[Exploration, ...]
+    verdicts: tuple[Verdict, ...]
+    support: tuple[Support, ...]
+    history: tuple[GenerationSummary, ...]
+    seed: int
+    audit: AuditResult | None = None
+    audit_frames: tuple[Labelled, ...] = ()
+    evaluations_left: int | None = None
+    conditions: tuple[Condition, ...] = field(default=())
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """Turns traces and verdicts into label requests. Pure and seeded."""
+
+    Config: ClassVar[type[PluginConfig]]
+
+    @classmethod
+    def from_config(cls, config: Any) -> Self: ...
+
+    def conditions(self, base: Condition, generation: int) -> tuple[Condition, ...]:
+        """The conditions to explore in this generation."""
+        ...
+
+    def decide(self, given: SamplerInput) -> Decision: ...
+
+
+# --------------------------------------------------------------------------- executor
+
+
+class Future(Protocol):
+    """A result to come."""
+
+    def result(self, timeout_s: float | None = None) -> Any: ...
+
+    def done(self) -> bool: ...
+
+
+class Executor(Protocol):
+    """Runs tasks somewhere. ``cores`` is what one task needs."""
+
+    def submit(self, task: Callable[[], Any], *, cores: int = 1) -> Future: ...
+
+    def shutdown(self) -> None: ...

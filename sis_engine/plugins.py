@@ -1,0 +1,121 @@
+"""Find a plugin by kind and name, as somebody else's plugin is found: through entry points."""
+
+from __future__ import annotations
+
+import difflib
+import enum
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sis_engine.errors import ConfigurationError, PluginNotFound
+from sis_engine.interfaces import PluginConfig
+
+
+class Kind(enum.Enum):
+    """Kinds of plugin; the value is also the key in ``campaign.yaml``."""
+
+    LABELER = "labeler"
+    TRAINER = "trainer"
+    EXPLORER = "explorer"
+    MONITOR = "monitor"
+    SAMPLER = "sampler"
+
+    @property
+    def group(self) -> str:
+        return f"sis_engine.{self.value}s"
+
+
+def available(kind: Kind) -> dict[str, EntryPoint]:
+    """Entry points of a kind by name, first one found wins (distribution order)."""
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=kind.group):
+        found.setdefault(point.name, point)
+    return found
+
+
+def load(kind: Kind, name: str, *, file: Path | None = None, key: str | None = None) -> type[Any]:
+    """The plugin class, or :class:`PluginNotFound` with the nearest names and an install hint."""
+    points = available(kind)
+    if name not in points:
+        close = difflib.get_close_matches(name, points, n=1)
+        hint = (
+            f"did you mean {close[0]!r}?"
+            if close
+            else (
+                f"install the package that provides it (an entry point {name!r} in group "
+                f"{kind.group!r})"
+            )
+        )
+        raise PluginNotFound(
+            f"no {kind.value} is called {name!r}",
+            file=file,
+            key=key or f"{kind.value}.type",
+            allowed=", ".join(sorted(points)) or "none is installed",
+            hint=hint,
+        )
+    try:
+        loaded: type[Any] = points[name].load()
+    except ImportError as error:
+        raise PluginNotFound(
+            f"the {kind.value} {name!r} is registered but does not import: {error}",
+            file=file,
+            key=key or f"{kind.value}.type",
+            hint=f"install what it needs: {points[name].value}",
+        ) from error
+    return loaded
+
+
+def configure(kind: Kind, given: dict[str, Any], *, key: str, file: Path | None = None) -> Any:
+    """A plugin object from its configuration mapping (``type`` names the plugin)."""
+    plugin = load(kind, str(given.get("type", "")), file=file, key=f"{key}.type")
+    return plugin.from_config(validated(plugin.Config, given, key=key, file=file))
+
+
+def validated(
+    model: type[PluginConfig], given: dict[str, Any], *, key: str, file: Path | None = None
+) -> PluginConfig:
+    """``model(**given)``, with the first fault as a :class:`ConfigurationError`."""
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise explain(error, model, prefix=key, file=file) from error
+
+
+def explain(
+    error: ValidationError, model: type[Any], *, prefix: str = "", file: Path | None = None
+) -> ConfigurationError:
+    """A pydantic error as one of ours: key, value, what is allowed, nearest key."""
+    first = error.errors()[0]
+    location = ".".join(str(part) for part in first["loc"])
+    key = ".".join(part for part in (prefix, location) if part)
+    hint = None
+    allowed = None
+    if first["type"] == "extra_forbidden":
+        names = _field_names(model, first["loc"][:-1])
+        close = difflib.get_close_matches(str(first["loc"][-1]), names, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else None
+        allowed = ", ".join(names)
+        message = "unknown key"
+    elif first["type"] == "missing":
+        message = "required key is missing"
+    else:
+        message = f"{first['msg']} (seen: {first['input']!r})"
+    return ConfigurationError(message, file=file, key=key, allowed=allowed, hint=hint)
+
+
+def _field_names(model: type[Any], location: tuple[Any, ...]) -> list[str]:
+    """Names of the fields of the (possibly nested) model at ``location``."""
+    current: Any = model
+    for part in location:
+        if isinstance(part, int):
+            continue
+        fields = getattr(current, "model_fields", {})
+        annotation = fields[part].annotation if part in fields else None
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        current = next((c for c in candidates if hasattr(c, "model_fields")), None)
+        if current is None:
+            return []
+    return sorted(current.model_fields)
