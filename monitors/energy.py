@@ -1,0 +1,118 @@
+"""Potential energy outside what the labels support, energy spikes, and slow drift."""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import Field
+
+from monitors.rules import MonitorConfig, RuleMonitor
+from monitors.thermal import degrees_of_freedom, energy_width
+from sis_engine.interfaces import MonitorContext
+from sis_engine.records import HaltRule, Quantity, Relation, Support
+
+
+class EnergyConfig(MonitorConfig):
+    """Limits around the labelled range, in thermal widths sigma = k T sqrt(N_f / 2).
+
+    margin_sigma: the labelled range is widened by this many sigma on both sides. Six: chance
+        1e-9 a check in a Gaussian; 21 atoms at 300 K: 0.83 eV
+    model_error_per_atom: eV, added to every margin: an admitted early model is 5-15 meV/atom off
+    mean_margin_sigma, average_fs: a mean over this long lies within the labelled *instantaneous*
+        range, widened by this; a fluctuation averages out in 1 ps, a drift does not
+    jump_sigma: |change| between two checks, in sigma; eight: 1.1 eV for 21 atoms at 300 K, where
+        GFN2-xTB showed at most 0.59 eV in 10 fs over 4 ps
+    far_per_atom: eV: beyond the labelled range by this and the margin is a catastrophe at once.
+        0.25 is three times what heating from 0 to 300 K takes (3 kT = 0.08) and more than the
+        model of facts.md needed (its energy fell by 0.6 eV an atom); reactions stay below it
+    burn_in_fs: lower bounds and jumps wait: MD starts from the model's own minimum
+    suspect: outside the range but not far is *suspect*: one evaluation decides (reactions
+        release energy); if false it is a verdict
+    """
+
+    type: str = "energy"
+    margin_sigma: float = Field(default=6.0, gt=0.0)
+    model_error_per_atom: float = Field(default=0.01, ge=0.0)
+    mean_margin_sigma: float = Field(default=1.0, ge=0.0)
+    average_fs: float = Field(default=1000.0, ge=0.0)
+    jump_sigma: float = Field(default=8.0, gt=0.0)
+    far_per_atom: float = Field(default=0.25, gt=0.0)
+    burn_in_fs: float = Field(default=500.0, ge=0.0)
+    suspect: bool = True
+
+
+class EnergyMonitor(RuleMonitor[EnergyConfig]):
+    """Without labels of the system there are no limits, and no rules."""
+
+    Config = EnergyConfig
+    name = "energy"
+
+    def halt_rules(self, context: MonitorContext) -> tuple[HaltRule, ...]:
+        if context.support is None or context.support.n_frames == 0:
+            return ()
+        burn_in = self.config.burn_in_fs
+        low, high = self._range(context, context.support, self.config.margin_sigma)
+        far = self.config.far_per_atom * context.system.frame.n_atoms
+        rules = [
+            self._rule(context, Relation.ABOVE, high + far),
+            self._rule(context, Relation.BELOW, low - far),
+            self._rule(context, Relation.ABOVE, high, suspect=True),
+            self._rule(context, Relation.BELOW, low, suspect=True, after_fs=burn_in),
+            self._jump(context),
+        ]
+        if self.config.average_fs > 0.0:
+            low, high = self._range(context, context.support, self.config.mean_margin_sigma)
+            average = self.config.average_fs
+            rules += [
+                self._rule(
+                    context, relation, limit, suspect=True, after_fs=burn_in, average_fs=average
+                )
+                for relation, limit in ((Relation.ABOVE, high), (Relation.BELOW, low))
+            ]
+        return tuple(rules)
+
+    def _sigma(self, context: MonitorContext) -> float:
+        return energy_width(degrees_of_freedom(context.system), context.condition.temperature_k)
+
+    def _range(
+        self, context: MonitorContext, support: Support, margin_sigma: float
+    ) -> tuple[float, float]:
+        """The labelled range, widened, eV."""
+        error = self.config.model_error_per_atom * context.system.frame.n_atoms
+        margin = margin_sigma * self._sigma(context) + error
+        return support.energy_min - margin, support.energy_max + margin
+
+    def _jump(self, context: MonitorContext) -> HaltRule:
+        return HaltRule(
+            monitor=self.name,
+            quantity=Quantity.ENERGY_JUMP,
+            relation=Relation.ABOVE,
+            limit=self.config.jump_sigma * self._sigma(context),
+            every_steps=self.config.check_steps(context.condition),
+            after_fs=self.config.burn_in_fs,
+            suspect=self.config.suspect,
+        )
+
+    def _rule(
+        self,
+        context: MonitorContext,
+        relation: Relation,
+        limit: float,
+        *,
+        suspect: bool = False,
+        after_fs: float = 0.0,
+        average_fs: float | None = None,
+    ) -> HaltRule:
+        # A limit that is not finite would switch the rule off in silence.
+        if not math.isfinite(limit):
+            raise ValueError(f"energy limit of {context.system.name} is {limit}")
+        return HaltRule(
+            monitor=self.name,
+            quantity=Quantity.POTENTIAL_ENERGY,
+            relation=relation,
+            limit=limit,
+            every_steps=self.config.check_steps(context.condition),
+            after_fs=after_fs,
+            average_fs=average_fs,
+            suspect=suspect and self.config.suspect,
+        )

@@ -1,0 +1,199 @@
+"""Halt rules judged on a trace, and the base of every monitor that is a set of rules.
+
+A monitor's limits are computed once, in ``halt_rules``; ``judge`` reads the same rules off the
+trace, so that what stops a replica and what is said of it afterwards cannot disagree.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+import numpy as np
+from pydantic import Field
+
+from sis_engine.interfaces import MonitorContext, PluginConfig
+from sis_engine.records import (
+    BoolArray,
+    Condition,
+    FloatArray,
+    HaltRule,
+    MdFrame,
+    Quantity,
+    Relation,
+    Trace,
+    Verdict,
+)
+
+UNITS = {
+    Quantity.TEMPERATURE: "K",
+    Quantity.MAX_FORCE: "eV/Å",
+    Quantity.MODEL_DEVIATION: "eV/Å",
+    Quantity.SHORTEST_DISTANCE: "Å",
+    Quantity.NEIGHBOURS: "neighbours",
+    Quantity.VOLUME: "Å³",
+}
+"""Units of the quantities that are not energies (eV)."""
+
+ALWAYS_MEASURED = (Quantity.TEMPERATURE, Quantity.POTENTIAL_ENERGY)
+"""NaN in these is a broken run; in another column it may mean 'not measured in this row'."""
+
+
+class MonitorConfig(PluginConfig):
+    """Base of the monitors' configurations.
+
+    check_every_fs: how often the explorer checks. 10 fs is one period of the fastest bond
+        (C-H, 11 fs): a blow-up is seen within one vibration, and the check costs nothing.
+    """
+
+    check_every_fs: float = Field(default=10.0, gt=0.0)
+
+    def check_steps(self, condition: Condition) -> int:
+        """``check_every_fs`` in steps of this condition's timestep, at least one."""
+        return max(1, round(self.check_every_fs / condition.timestep_fs))
+
+
+ConfigT = TypeVar("ConfigT", bound=MonitorConfig)
+
+
+class RuleMonitor(ABC, Generic[ConfigT]):
+    """A monitor whose judgement is its halt rules, read off the trace."""
+
+    Config: ClassVar[type[MonitorConfig]]
+    name: ClassVar[str]
+
+    def __init__(self, config: ConfigT) -> None:
+        self.config = config
+
+    @classmethod
+    def from_config(cls, config: Any) -> Self:
+        return cls(config)
+
+    def check(self, context: MonitorContext) -> None:
+        """Raise ConfigurationError when these limits cannot be meant for this system."""
+        del context
+
+    @abstractmethod
+    def halt_rules(self, context: MonitorContext) -> tuple[HaltRule, ...]:
+        """Rules for the explorer to stop by; the only place where limits are computed."""
+
+    def judge(
+        self, trace: Trace, frames: Sequence[MdFrame], context: MonitorContext
+    ) -> tuple[Verdict, ...]:
+        """First violation of each rule, in time order."""
+        verdicts = []
+        for rule in self.halt_rules(context):
+            violation = first_violation(rule, trace)
+            if violation is not None:
+                atoms = self.guilty(rule, violation, frames, context)
+                verdicts.append(verdict_of(rule, trace.replica, violation, atoms))
+        return in_time_order(verdicts)
+
+    def guilty(
+        self,
+        rule: HaltRule,
+        violation: Violation,
+        frames: Sequence[MdFrame],
+        context: MonitorContext,
+    ) -> tuple[int, ...]:
+        """Indices of the guilty atoms, where a frame tells them."""
+        del rule, violation, frames, context
+        return ()
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Where a rule is first broken: MD time and the value seen (NaN where it was not finite)."""
+
+    time_fs: float
+    value: float
+
+
+def first_violation(rule: HaltRule, trace: Trace) -> Violation | None:
+    """The first row of the trace that breaks ``rule``, or ``None``; pairs are not in a trace."""
+    series = series_of(rule.quantity, trace)
+    if series is None or rule.pair is not None or series.size == 0:
+        return None
+    measured = _measured(rule.quantity, series, trace)
+    broken = measured & ~np.isfinite(series)
+    values, ready = series, measured
+    if rule.average_fs:
+        values, ready = _running_mean(series, measured, trace.time_fs, rule)
+    outside = values > rule.limit if rule.relation is Relation.ABOVE else values < rule.limit
+    # What is not finite is wrong from step 0; only the comparison waits for the burn-in.
+    fired = broken | (outside & ready & (trace.time_fs >= rule.after_fs))
+    hits = np.flatnonzero(fired)
+    if hits.size == 0:
+        return None
+    first = int(hits[0])
+    value = series[first] if broken[first] else values[first]
+    return Violation(float(trace.time_fs[first]), float(value))
+
+
+def series_of(quantity: Quantity, trace: Trace) -> FloatArray | None:
+    """A quantity's column; the energy jump is made from the potential energy where absent."""
+    series = trace.series(quantity)
+    if series is None and quantity is Quantity.ENERGY_JUMP:
+        energy = trace.series(Quantity.POTENTIAL_ENERGY)
+        if energy is not None and energy.size > 0:
+            jumps: FloatArray = np.abs(np.diff(energy, prepend=energy[0]))
+            return jumps
+    return series
+
+
+def _measured(quantity: Quantity, series: FloatArray, trace: Trace) -> BoolArray:
+    """Rows where a NaN counts: always-measured columns, or rows that are broken in one."""
+    measured: BoolArray = ~np.isnan(series)
+    for always in ALWAYS_MEASURED:
+        column = series if quantity is always else trace.series(always)
+        if column is not None:
+            measured = measured | ~np.isfinite(column)
+    return measured
+
+
+def _running_mean(
+    series: FloatArray, measured: BoolArray, time_fs: FloatArray, rule: HaltRule
+) -> tuple[FloatArray, BoolArray]:
+    """Means over the last ``average_fs`` and whether the window lies wholly after the burn-in."""
+    average_fs = rule.average_fs or 0.0
+    usable = measured & np.isfinite(series)
+    total = np.concatenate([[0.0], np.cumsum(np.where(usable, series, 0.0))])
+    count = np.concatenate([[0], np.cumsum(usable)])
+    end = np.arange(1, series.size + 1)
+    begin = np.searchsorted(time_fs, time_fs - average_fs + 1e-9, side="left")
+    n = count[end] - count[begin]
+    means: FloatArray = (total[end] - total[begin]) / np.maximum(n, 1)
+    full_from = max(rule.after_fs, float(time_fs[0])) + average_fs
+    ready: BoolArray = (n > 0) & (time_fs >= full_from - 1e-9)
+    return means, ready
+
+
+def describe(rule: HaltRule) -> str:
+    """The rule in words, with its unit: 'temperature_k above 1000 K'."""
+    unit = UNITS.get(rule.quantity, "eV")
+    mean = f" ({rule.average_fs:g} fs mean)" if rule.average_fs else ""
+    pair = "" if rule.pair is None else " of " + "-".join(rule.pair)
+    return f"{rule.quantity.value}{pair}{mean} {rule.relation.value} {rule.limit:.6g} {unit}"
+
+
+def verdict_of(
+    rule: HaltRule, replica: str, violation: Violation, atoms: tuple[int, ...] = ()
+) -> Verdict:
+    """The verdict that a broken rule means."""
+    return Verdict(
+        replica=replica,
+        monitor=rule.monitor,
+        criterion=describe(rule),
+        time_fs=violation.time_fs,
+        value=violation.value,
+        limit=rule.limit,
+        suspect=rule.suspect,
+        atoms=atoms,
+    )
+
+
+def in_time_order(verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """Sorted by time; at the same time the certain ones come before the suspects."""
+    return tuple(sorted(verdicts, key=lambda v: (v.time_fs, v.suspect)))
