@@ -1,0 +1,77 @@
+"""The label bank between the engine and a labeler: no label is paid for twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from sis_engine.interfaces import Capability, Context, Labeler, LabelTask, SinglePoints
+from sis_engine.records import Frame, LabelFailure, Labelled, LevelOfTheory, Origin, System
+from sis_engine.reference_md import finite_or_failure
+
+Result = Labelled | LabelFailure
+
+
+class LabelStore(Protocol):
+    """What the walk needs of the label bank."""
+
+    def get(self, frame: Frame, level: LevelOfTheory, origin: Origin) -> Labelled | None:
+        """The label of ``frame`` with this ``origin`` and ``cached`` set, or ``None``."""
+        ...
+
+    def put(self, labelled: Labelled) -> None:
+        """Keep a label; durable when this returns."""
+        ...
+
+
+@dataclass(frozen=True)
+class BankedLabeler:
+    """A labeler whose every label goes through the bank."""
+
+    labeler: Labeler
+    bank: LabelStore
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return self.labeler.capabilities
+
+    def level_of_theory(self, system: System) -> LevelOfTheory:
+        return self.labeler.level_of_theory(system)
+
+    def label(self, task: LabelTask, context: Context) -> Iterator[Result]:
+        """Single points in order: known ones from the bank, the others kept as they finish."""
+        if not isinstance(task, SinglePoints):
+            yield from self._kept(self.labeler.label(task, context))
+            return
+        missing: list[int] = []
+        for index, (frame, origin) in enumerate(zip(task.frames, task.origins, strict=True)):
+            known = self._known(task.system, frame, origin)
+            if known is None:
+                missing.append(index)
+            else:
+                yield known
+        if missing:
+            frames = tuple(task.frames[index] for index in missing)
+            origins = tuple(task.origins[index] for index in missing)
+            left = SinglePoints(task.system, frames, origins)
+            yield from self._kept(self.labeler.label(left, context))
+
+    def _kept(self, results: Iterator[Result]) -> Iterator[Result]:
+        for raw in results:
+            result = finite_or_failure(raw)
+            if isinstance(result, Labelled):
+                self.bank.put(result)
+            yield result
+
+    def _known(self, system: System, frame: Frame, origin: Origin) -> Labelled | None:
+        """A banked label, unless it lacks a quantity that the labeler would give now."""
+        known = self.bank.get(frame, self.level_of_theory(system), origin)
+        if known is None:
+            return None
+        wants_charges = Capability.CHARGES in self.capabilities
+        wants_virial = Capability.VIRIAL in self.capabilities and all(frame.pbc)
+        lacks = (wants_charges and known.label.charges is None) or (
+            wants_virial and known.label.virial is None
+        )
+        return None if lacks else replace(known, cached=True)
