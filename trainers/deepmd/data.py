@@ -1,0 +1,229 @@
+"""From data sets to DeePMD's own folders (deepmd/npy), and what the frames say of ``sel``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from sis_engine.errors import ConfigurationError
+from sis_engine.records import DatasetPart, FloatArray, FrameSet
+
+IMAGE_GAP_ANGSTROM = 2.0
+"""Vacuum beyond the cutoff along open directions, so that images never see each other."""
+
+SEL_FRAMES = 40
+"""Frames of each block, spread evenly, in which neighbours are counted."""
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """Frames that DeePMD may put in one batch.
+
+    types: (n_atoms,) indices into the type map;  boxes: (n_frames, 3, 3), Å, ``None`` if open
+    force_weights: (n_atoms,), mean one over all atoms; ``None``: all alike
+    """
+
+    types: tuple[int, ...]
+    positions: FloatArray
+    boxes: FloatArray | None
+    energies: FloatArray
+    forces: FloatArray
+    virials: FloatArray | None
+    force_weights: FloatArray | None
+    weight: float
+
+    @property
+    def n_frames(self) -> int:
+        return int(self.positions.shape[0])
+
+
+def type_indices(species: Sequence[str], elements: Sequence[str]) -> tuple[int, ...]:
+    """Indices into the type map; ConfigurationError for an element that it lacks."""
+    missing = sorted(set(species) - set(elements))
+    if missing:
+        raise ConfigurationError(
+            f"the model does not know {', '.join(missing)}",
+            key="trainer.elements",
+            allowed=", ".join(elements),
+            hint="add them to trainer.elements, or train a new model",
+        )
+    return tuple(elements.index(symbol) for symbol in species)
+
+
+def boxes_of(frames: FrameSet, cutoff_angstrom: float) -> FloatArray | None:
+    """Cells as DeePMD understands them: all directions periodic, or ``None``.
+
+    Along an open direction the cell is replaced by a vector normal to the periodic ones, long
+    enough that no atom sees an image.
+    """
+    if not any(frames.pbc) or frames.cells is None:
+        return None
+    if all(frames.pbc):
+        return frames.cells
+    pairs = zip(frames.cells, frames.positions, strict=True)
+    closed = [_closed(cell, at, frames.pbc, cutoff_angstrom) for cell, at in pairs]
+    return np.array(closed)
+
+
+def _closed(
+    cell: FloatArray, positions: FloatArray, pbc: tuple[bool, bool, bool], cutoff: float
+) -> FloatArray:
+    periodic = cell[list(pbc)]
+    normals = np.linalg.svd(periodic)[2][len(periodic) :]
+    result = np.array(cell, dtype=np.float64)
+    for axis, normal in zip(np.flatnonzero(~np.array(pbc)), normals, strict=True):
+        extent = float(np.ptp(positions @ normal))
+        result[axis] = normal * (extent + cutoff + IMAGE_GAP_ANGSTROM)
+    if np.linalg.det(result) < 0.0:
+        result[np.flatnonzero(~np.array(pbc))[0]] *= -1.0
+    return result
+
+
+def force_weights(mask: FloatArray | None) -> FloatArray | None:
+    """Weights of the atoms in DeePMD's prefactor-force loss: zero where masked, mean one.
+
+    The loss is a mean over all atoms; scaled so, it is the mean over the atoms that count.
+    """
+    if mask is None or bool(np.all(mask == 1.0)):
+        return None
+    total = float(np.sum(mask))
+    return np.asarray(mask * (len(mask) / total if total > 0.0 else 0.0))
+
+
+def systems_of(
+    parts: Sequence[DatasetPart], elements: Sequence[str], cutoff_angstrom: float
+) -> tuple[System, ...]:
+    """Parts with the same atoms, labels, mask and weight become one system, in order of coming.
+
+    One system, one batch: the more parts share a system, the better mixed the batches.
+    """
+    groups: dict[tuple[object, ...], list[DatasetPart]] = {}
+    for part in parts:
+        frames = part.frames
+        mask = None if frames.force_mask is None else frames.force_mask.tobytes()
+        key = (frames.species, any(frames.pbc), frames.virials is not None, mask, part.weight)
+        if frames.n_frames and part.weight > 0.0:
+            groups.setdefault(key, []).append(part)
+    return tuple(_merged(group, elements, cutoff_angstrom) for group in groups.values())
+
+
+def _merged(group: Sequence[DatasetPart], elements: Sequence[str], cutoff: float) -> System:
+    first = group[0].frames
+    sets = [part.frames for part in group]
+    boxes = [box for box in (boxes_of(item, cutoff) for item in sets) if box is not None]
+    virials = [item.virials for item in sets if item.virials is not None]
+    return System(
+        types=type_indices(first.species, elements),
+        positions=np.concatenate([item.positions for item in sets]),
+        boxes=np.concatenate(boxes) if boxes else None,
+        energies=np.concatenate([item.energies for item in sets]),
+        forces=np.concatenate([item.forces for item in sets]),
+        virials=np.concatenate(virials) if virials else None,
+        force_weights=force_weights(first.force_mask),
+        weight=group[0].weight,
+    )
+
+
+def write_system(system: System, folder: Path, elements: Sequence[str], *, masked: bool) -> None:
+    """One deepmd/npy folder. ``masked``: write ``atom_pref`` even where all atoms count.
+
+    A virial file is written only where there are virials: DeePMD takes a missing file as
+    "not labelled" and leaves it out of the loss.
+    """
+    block = folder / "set.000"
+    block.mkdir(parents=True)
+    n_frames, n_atoms = system.n_frames, len(system.types)
+    (folder / "type.raw").write_text("".join(f"{kind}\n" for kind in system.types))
+    (folder / "type_map.raw").write_text("".join(f"{symbol}\n" for symbol in elements))
+    if system.boxes is None:
+        (folder / "nopbc").touch()
+        boxes = np.tile(np.eye(3) * 100.0, (n_frames, 1, 1))
+    else:
+        boxes = system.boxes
+    arrays = {
+        "coord": system.positions,
+        "box": boxes,
+        "energy": system.energies,
+        "force": system.forces,
+    }
+    if system.virials is not None:
+        arrays["virial"] = system.virials
+    if masked:
+        weights = np.ones(n_atoms) if system.force_weights is None else system.force_weights
+        arrays["atom_pref"] = np.tile(weights, (n_frames, 1))
+    for name, values in arrays.items():
+        flat = np.ascontiguousarray(values, dtype=np.float64).reshape(n_frames, -1)
+        np.save(block / f"{name}.npy", flat, allow_pickle=False)
+
+
+def probabilities(systems: Sequence[System], batch_size: int) -> list[float]:
+    """How often DeePMD draws a batch of each system: weight times number of batches, normalised.
+
+    A batch of a small system is smaller, so that a frame is drawn in proportion to its weight.
+    """
+    batches = [system.weight * -(-system.n_frames // batch_size) for system in systems]
+    total = sum(batches)
+    return [value / total for value in batches]
+
+
+def rms_force(systems: Sequence[System]) -> float:
+    """RMS reference force component of all frames, eV/Å."""
+    squares = sum(float(np.sum(system.forces**2)) for system in systems)
+    return float(np.sqrt(squares / max(1, sum(system.forces.size for system in systems))))
+
+
+def spread(n_frames: int, most: int) -> FloatArray:
+    """Indices of at most ``most`` frames, spread evenly, first and last among them."""
+    return np.unique(np.linspace(0, n_frames - 1, min(n_frames, most)).round().astype(int))
+
+
+def neighbour_counts(
+    systems: Sequence[System], n_elements: int, cutoff_angstrom: float
+) -> tuple[tuple[int, ...], int]:
+    """Largest number of neighbours of each element, and of all together, within the cutoff."""
+    by_element = np.zeros(n_elements, dtype=int)
+    together = 0
+    for system in systems:
+        types = np.array(system.types)
+        for index in spread(system.n_frames, SEL_FRAMES):
+            box = None if system.boxes is None else system.boxes[index]
+            counts = _counts(system.positions[index], box, types, n_elements, cutoff_angstrom)
+            by_element = np.maximum(by_element, counts.max(axis=0))
+            together = max(together, int(counts.sum(axis=1).max()))
+    return tuple(int(value) for value in by_element), together
+
+
+def _counts(
+    positions: FloatArray, box: FloatArray | None, types: FloatArray, n_elements: int, cutoff: float
+) -> FloatArray:
+    """(n_atoms, n_elements) neighbours within the cutoff, images included."""
+    images, image_types = _with_images(positions, box, types, cutoff)
+    counts = np.zeros((len(positions), n_elements), dtype=int)
+    for kind in range(n_elements):
+        of_kind = images[image_types == kind]
+        if len(of_kind):
+            found = cKDTree(of_kind).query_ball_point(positions, cutoff, return_length=True)
+            counts[:, kind] = found
+    counts[np.arange(len(types)), types] -= 1  # the atom itself
+    return counts
+
+
+def _with_images(
+    positions: FloatArray, box: FloatArray | None, types: FloatArray, cutoff: float
+) -> tuple[FloatArray, FloatArray]:
+    if box is None:
+        return positions, types
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(box), axis=0)
+    fractional = positions @ np.linalg.inv(box)
+    reach = np.ceil(cutoff / heights + np.ptp(fractional, axis=0)).astype(int)
+    grids = np.meshgrid(*(np.arange(-n, n + 1) for n in reach), indexing="ij")
+    shifts = np.stack([grid.ravel() for grid in grids], axis=1) @ box
+    images = (positions[None] + shifts[:, None]).reshape(-1, 3)
+    image_types = np.tile(types, len(shifts))
+    low, high = positions.min(axis=0) - cutoff, positions.max(axis=0) + cutoff
+    near = np.all((images >= low) & (images <= high), axis=1)
+    return images[near], image_types[near]

@@ -1,0 +1,188 @@
+"""DeePMD-kit's ``input.json`` from our configuration, schedule and data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sis_engine.errors import ConfigurationError
+from sis_engine.records import TrainingSchedule
+from trainers.deepmd.config import DeepmdConfig, Dpa1, SeE2A
+from trainers.deepmd.data import System, neighbour_counts
+
+CURVE_POINTS = 100
+"""Lines of the learning curve, so that progress moves and the file stays small."""
+
+SEL_STEP = 4
+"""``sel`` is rounded up to a multiple, as DeePMD's own ``auto`` does."""
+
+
+@dataclass(frozen=True)
+class DataFolders:
+    """deepmd/npy folders of the two splits; ``masked``: they carry ``atom_pref``."""
+
+    training: tuple[Path, ...]
+    validation: tuple[Path, ...]
+    probabilities: tuple[float, ...]
+    masked: bool
+
+
+def choose_sel(
+    config: DeepmdConfig, systems: Sequence[System], elements: Sequence[str]
+) -> tuple[int, ...]:
+    """Neighbour limits: those configured, checked against the data, or counted with a margin.
+
+    Raises ConfigurationError when the data have more neighbours than the configured limit: the
+    model would silently drop the farthest of them.
+    """
+    per_element, together = neighbour_counts(systems, len(elements), config.cutoff_angstrom)
+    counted = (together,) if isinstance(config.descriptor, Dpa1) else per_element
+    if config.sel == "auto":
+        return _with_margin(config, systems, counted, len(elements))
+    given = (config.sel,) if isinstance(config.sel, int) else config.sel
+    if len(given) != len(counted):
+        raise ConfigurationError(
+            f"sel has {len(given)} numbers for the {len(counted)} elements {', '.join(elements)}",
+            key="trainer.sel",
+            allowed="auto, or one number per element",
+        )
+    if any(have < need for have, need in zip(given, counted, strict=True)):
+        raise ConfigurationError(
+            f"sel {list(given)} is below the neighbours in the data, {list(counted)}, within "
+            f"{config.cutoff_angstrom} Å",
+            key="trainer.sel",
+            allowed=f"at least {list(counted)}, with a margin for denser moments in MD",
+            hint="sel: auto",
+        )
+    return given
+
+
+def _with_margin(
+    config: DeepmdConfig, systems: Sequence[System], counted: tuple[int, ...], n_elements: int
+) -> tuple[int, ...]:
+    """Counted numbers times the margin, rounded up; a cluster cannot have more than its atoms."""
+    wanted = [-(-int(value * config.sel_margin + 1) // SEL_STEP) * SEL_STEP for value in counted]
+    if any(system.boxes is not None for system in systems):
+        return tuple(wanted)
+    if len(counted) == 1:
+        return (max(len(system.types) - 1 for system in systems),)
+    most = [max(system.types.count(kind) for system in systems) for kind in range(n_elements)]
+    return tuple(max(1, min(want, cap)) for want, cap in zip(wanted, most, strict=True))
+
+
+def descriptor_input(config: DeepmdConfig, sel: tuple[int, ...], seed: int) -> dict[str, Any]:
+    """DeePMD's ``model/descriptor``."""
+    shape = config.descriptor
+    given: dict[str, Any] = {
+        **shape.model_dump(),
+        "neuron": list(shape.neuron),
+        "rcut": config.cutoff_angstrom,
+        "rcut_smth": config.cutoff_smooth_angstrom,
+        "sel": sel[0] if isinstance(shape, Dpa1) else list(sel),
+        "precision": config.precision,
+        "activation_function": config.activation,
+        "seed": seed,
+    }
+    if isinstance(shape, SeE2A):
+        given["resnet_dt"] = False
+    return given
+
+
+def model_input(
+    config: DeepmdConfig, elements: Sequence[str], sel: tuple[int, ...], seed: int
+) -> dict[str, Any]:
+    """DeePMD's ``model``, with the pair table where ZBL is asked for."""
+    model: dict[str, Any] = {
+        "type_map": list(elements),
+        "descriptor": descriptor_input(config, sel, seed),
+        "fitting_net": {
+            "neuron": list(config.fitting.neuron),
+            "resnet_dt": config.fitting.resnet_dt,
+            "activation_function": config.activation,
+            "precision": config.precision,
+            "seed": seed,
+        },
+    }
+    if config.zbl is not None:
+        model["use_srtab"] = "zbl.table"
+        model["smin_alpha"] = config.zbl.softmin_angstrom
+        model["sw_rmin"] = config.zbl.switch_start_angstrom
+        model["sw_rmax"] = config.zbl.switch_end_angstrom
+    return model
+
+
+def loss_input(schedule: TrainingSchedule, *, masked: bool) -> dict[str, Any]:
+    """DeePMD's ``loss``. With masked atoms the force term is the one with per-atom prefactors."""
+    force, other = ("pf", "f") if masked else ("f", "pf")
+    loss: dict[str, Any] = {"type": "ener"}
+    for name, (start, limit) in (
+        ("e", schedule.energy_prefactor),
+        (force, schedule.force_prefactor),
+        (other, (0.0, 0.0)),
+        ("v", schedule.virial_prefactor),
+    ):
+        loss[f"start_pref_{name}"] = start
+        loss[f"limit_pref_{name}"] = limit
+    return loss
+
+
+def training_input(schedule: TrainingSchedule, folders: DataFolders, seed: int) -> dict[str, Any]:
+    """DeePMD's ``training``: one checkpoint at the end, a curve averaged between its points."""
+    training: dict[str, Any] = {
+        "training_data": {
+            "systems": [str(path) for path in folders.training],
+            "batch_size": schedule.batch_size,
+            "sys_probs": list(folders.probabilities),
+        },
+        "numb_steps": schedule.steps,
+        "seed": seed,
+        "disp_file": "lcurve.out",
+        "disp_freq": max(1, schedule.steps // CURVE_POINTS),
+        "disp_avg": True,
+        "save_freq": schedule.steps,
+        "save_ckpt": "model.ckpt",
+    }
+    if folders.validation:
+        training["validation_data"] = {
+            "systems": [str(path) for path in folders.validation],
+            "batch_size": schedule.batch_size,
+            "numb_btch": 1,
+        }
+    return training
+
+
+def dp_input(
+    config: DeepmdConfig,
+    elements: Sequence[str],
+    sel: tuple[int, ...],
+    schedule: TrainingSchedule,
+    folders: DataFolders,
+) -> dict[str, Any]:
+    """The whole input; every seed fixed; ``extra`` merged last."""
+    seed = schedule.seed % 2**31
+    whole = {
+        "model": model_input(config, elements, sel, seed),
+        "learning_rate": {
+            "type": "exp",
+            "start_lr": schedule.start_lr,
+            "stop_lr": schedule.stop_lr,
+            "decay_steps": max(1, schedule.steps // 100),
+        },
+        "loss": loss_input(schedule, masked=folders.masked),
+        "training": training_input(schedule, folders, seed),
+    }
+    return merged(whole, config.extra)
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with ``over`` laid on it, key by key, into nested mappings."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            result[key] = merged(below, value)
+        else:
+            result[key] = value
+    return result

@@ -1,0 +1,353 @@
+"""The DeePMD trainer: train, freeze, compress and predict through one worker process."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from ase.data import atomic_numbers
+
+from sis_engine.errors import ConfigurationError, ProgramUnsuitable, TrainingDiverged
+from sis_engine.interfaces import Context, PluginConfig, ProgramReport
+from sis_engine.records import (
+    Dataset,
+    FrameSet,
+    LammpsPair,
+    Model,
+    ModelFile,
+    ModelForm,
+    Prediction,
+    Split,
+    TrainingResult,
+    TrainingSchedule,
+)
+from trainers.deepmd import data, doctor, files
+from trainers.deepmd.config import DeepmdConfig
+from trainers.deepmd.input import DataFolders, choose_sel, dp_input
+from trainers.deepmd.output import diverged, read_curve
+from trainers.deepmd.session import Answer, Settings, WorkerSession, interpreter
+from trainers.deepmd.zbl import write_table
+
+WATCH_EVERY_S = 0.5
+LAMMPS = LammpsPair(style="deepmd {file}")
+
+
+class DeepmdTrainer:
+    """DeePMD-kit (PyTorch) as :class:`sis_engine.interfaces.Trainer`."""
+
+    Config: ClassVar[type[PluginConfig]] = DeepmdConfig
+
+    def __init__(self, config: DeepmdConfig) -> None:
+        self.config = config
+        self._session: WorkerSession | None = None
+        self.timings: tuple[tuple[str, float], ...] = ()
+        """seconds by sub-step of the last training"""
+
+    @classmethod
+    def from_config(cls, config: DeepmdConfig) -> Self:
+        return cls(config)
+
+    def check(self, elements: Sequence[str]) -> None:
+        unknown = [symbol for symbol in elements if symbol not in atomic_numbers]
+        if unknown:
+            raise ConfigurationError(
+                f"no such element: {', '.join(unknown)}", key="trainer.elements"
+            )
+        if self.config.elements is not None:
+            data.type_indices(elements, self.config.elements)
+        if self.config.start_model is not None and not self.config.start_model.is_file():
+            raise ConfigurationError(
+                f"no such file: {self.config.start_model}",
+                key="trainer.start_model",
+                allowed="a DeePMD-kit checkpoint (.pt)",
+            )
+        problem = doctor.interpreter_problem(self.config.python)
+        if problem is not None:
+            raise ProgramUnsuitable(problem, hint=doctor.MEND)
+
+    # ------------------------------------------------------------------ training
+
+    def train(
+        self,
+        dataset: Dataset,
+        start_from: Model | None,
+        schedule: TrainingSchedule,
+        context: Context,
+    ) -> TrainingResult:
+        begun = time.perf_counter()
+        elements = self._elements(dataset, start_from)
+        systems = data.systems_of(dataset.of(Split.TRAINING), elements, self.config.cutoff_angstrom)
+        if not systems:
+            raise ConfigurationError("there are no training frames", key="dataset")
+        folder = files.fresh_folder(context.workdir, "training")
+        sel = self._sel(systems, elements, start_from)
+        request = self._prepare(folder, dataset, systems, elements, sel, start_from, schedule)
+        watch = _CurveWatch(
+            folder, schedule.steps, self.config.divergence_ratio * data.rms_force(systems), context
+        )
+        answer = self._ask(folder, request, context, watch)
+        watch.finish()
+        self.timings = tuple(answer.seconds.items())
+        model = self._model(folder, answer, elements, sel)
+        force, energy = _claimed(answer, request["claim"], systems)
+        return TrainingResult(
+            model=model,
+            curve=read_curve(folder / "lcurve.out"),
+            claimed_force_rmse=force,
+            claimed_energy_rmse_per_atom=energy,
+            seconds=time.perf_counter() - begun,
+        )
+
+    def _elements(self, dataset: Dataset, start_from: Model | None) -> tuple[str, ...]:
+        """Type map: configured, or the earlier model's with new elements after it."""
+        if self.config.elements is not None:
+            return self.config.elements
+        known = () if start_from is None else start_from.elements
+        return known + tuple(symbol for symbol in dataset.elements if symbol not in known)
+
+    def _sel(
+        self, systems: Sequence[data.System], elements: tuple[str, ...], start_from: Model | None
+    ) -> tuple[int, ...]:
+        """The earlier model's limits where they hold the data, larger ones where they do not."""
+        if start_from is None or start_from.sel is None or self.config.sel != "auto":
+            return choose_sel(self.config, systems, elements)
+        before = start_from.sel
+        wanted = choose_sel(self.config, systems, elements)
+        if len(before) != len(wanted):
+            return wanted
+        per_element, together = data.neighbour_counts(
+            systems, len(elements), self.config.cutoff_angstrom
+        )
+        counted = (together,) if len(before) == 1 and len(elements) != 1 else per_element
+        if all(have >= need for have, need in zip(before, counted, strict=True)):
+            return before
+        return tuple(max(pair) for pair in zip(before, wanted, strict=True))
+
+    def _prepare(
+        self,
+        folder: Path,
+        dataset: Dataset,
+        systems: Sequence[data.System],
+        elements: tuple[str, ...],
+        sel: tuple[int, ...],
+        start_from: Model | None,
+        schedule: TrainingSchedule,
+    ) -> dict[str, Any]:
+        """Write data and input into ``folder``; the request for the worker."""
+        validation = data.systems_of(
+            dataset.of(Split.VALIDATION), elements, self.config.cutoff_angstrom
+        )
+        masked = any(system.force_weights is not None for system in (*systems, *validation))
+        folders = DataFolders(
+            training=files.write_systems(systems, folder / "data", elements, masked=masked),
+            validation=files.write_systems(
+                validation, folder / "validation", elements, masked=masked
+            ),
+            probabilities=tuple(data.probabilities(systems, schedule.batch_size)),
+            masked=masked,
+        )
+        whole = dp_input(self.config, elements, sel, schedule, folders)
+        (folder / "input.json").write_text(json.dumps(whole, indent=1))
+        if self.config.zbl is not None:
+            write_table(folder / "zbl.table", elements, self.config.cutoff_angstrom)
+        start, mode = self._start(start_from, elements, schedule)
+        return {
+            "operation": "train",
+            "start": None if start is None else str(start),
+            "start_mode": mode,
+            "sel": list(sel),
+            "compress": self.config.wants_compression,
+            "compress_step": self.config.compress_step,
+            "claim": files.claim_blocks(systems, folder / "claim", self.config.claim_frames),
+        }
+
+    def _start(
+        self, start_from: Model | None, elements: tuple[str, ...], schedule: TrainingSchedule
+    ) -> tuple[Path | None, str]:
+        """Checkpoint to start from, and how: ``init`` keeps the energy bias, ``finetune`` refits it
+        by statistics and can take a new type map; nothing: from scratch.
+        """
+        if start_from is None:
+            pretrained = self.config.start_model
+            return (None, "scratch") if pretrained is None else (pretrained.resolve(), "finetune")
+        file = start_from.file(ModelForm.EAGER)
+        if file is None:
+            raise ConfigurationError(
+                f"model {start_from.id} has no checkpoint, only frozen files: it cannot be trained",
+                hint="give the .pt checkpoint, or start from data",
+            )
+        changed = schedule.refit_bias or start_from.elements != elements
+        return files.verified(file).resolve(), "finetune" if changed else "init"
+
+    def _model(
+        self, folder: Path, answer: Answer, elements: tuple[str, ...], sel: tuple[int, ...]
+    ) -> Model:
+        kept = files.keep(folder, answer.result["files"])
+        forms = {file.form for file in kept}
+        compressed = ModelForm.COMPRESSED in forms
+        return Model(
+            id=f"deepmd-{kept[0].sha256[:12]}",
+            trainer="deepmd",
+            elements=elements,
+            files=kept,
+            deployed=ModelForm.COMPRESSED if compressed else ModelForm.FROZEN,
+            lammps=LAMMPS,
+            cutoff_angstrom=self.config.cutoff_angstrom,
+            sel=sel,
+        )
+
+    # ------------------------------------------------------------------ prediction
+
+    def predict(
+        self, model: Model, form: ModelForm, frames: FrameSet, context: Context
+    ) -> Prediction:
+        file = model.file(form)
+        if file is None:
+            raise ConfigurationError(f"model {model.id} has no {form.value} file")
+        folder = files.fresh_folder(context.workdir, f"predict-{form.value}")
+        cutoff = model.cutoff_angstrom or self.config.cutoff_angstrom
+        block = files.frame_block(frames, model.elements, cutoff, folder / "frames")
+        request = {
+            "operation": "predict",
+            "form": form.value,
+            "model": str(files.verified(file).resolve()),
+            "blocks": [block],
+        }
+        answer = self._ask(folder, request, context)
+        return files.read_prediction(answer.result["outputs"][0], periodic=all(frames.pbc))
+
+    def calculator(self, model: Model) -> Any:
+        """ASE calculator of the deployed file, in this process (so DeePMD must be importable here).
+
+        Raises TornFile if the file is not the recorded one, ProgramUnsuitable without DeePMD.
+        """
+        path = files.verified(model.deployed_file)
+        try:
+            from deepmd.calculator import DP
+        except ImportError as error:
+            raise ProgramUnsuitable(
+                f"the ASE explorer needs DeePMD-kit in the engine's own environment: {error}",
+                hint="use the lammps explorer, or install sis-engine[deepmd]",
+            ) from error
+        return DP(model=str(path))
+
+    def adopt(self, path: Path, elements: Sequence[str], context: Context) -> Model:
+        """A model around an existing ``.pt`` or ``.pth``; a copy, so that it cannot change later."""
+        if path.suffix not in {".pt", ".pth"} or not path.is_file():
+            raise ConfigurationError(
+                f"not a DeePMD-kit (PyTorch) model: {path}", allowed="an existing .pt or .pth file"
+            )
+        folder = files.fresh_folder(context.workdir, "adopt")
+        request = {"operation": "adopt", "model": str(path.resolve())}
+        found = self._ask(folder, request, context).result
+        known = tuple(found["type_map"])
+        data.type_indices(elements, known)
+        kept = files.keep(folder, found["files"])
+        return Model(
+            id=f"deepmd-{kept[0].sha256[:12]}",
+            trainer="deepmd",
+            elements=known,
+            files=kept,
+            deployed=ModelForm.FROZEN,
+            lammps=LAMMPS,
+            cutoff_angstrom=found["cutoff"],
+            sel=tuple(found["sel"]),
+        )
+
+    # ------------------------------------------------------------------ the program
+
+    def doctor(self) -> tuple[ProgramReport, ...]:
+        return doctor.reports(self.config.python)
+
+    def close(self) -> None:
+        """Stop the worker process; it starts again when needed."""
+        if self._session is not None:
+            self._session.close()
+
+    def _ask(
+        self, folder: Path, request: dict[str, Any], context: Context, watch: Any = lambda: None
+    ) -> Answer:
+        threads = self.config.threads or context.threads
+        if self._session is None or self._session.settings.threads != threads:
+            self.close()
+            self._session = WorkerSession(self._settings(threads))
+        try:
+            return self._session.ask(folder, request, context, watch)
+        finally:
+            if not self.config.keep_worker:
+                self.close()
+
+    def _settings(self, threads: int) -> Settings:
+        config = self.config
+        return Settings(
+            python=interpreter(config.python),
+            threads=threads,
+            cpu_only=config.device == "cpu",
+            start_timeout_s=config.start_timeout_s,
+            silence_timeout_s=config.silence_timeout_s,
+            timeout_s=config.timeout_s,
+        )
+
+
+class _CurveWatch:
+    """Reads the learning curve while it grows: progress, and an early end when it diverges."""
+
+    def __init__(self, folder: Path, steps: int, largest: float, context: Context) -> None:
+        self._path = folder / "lcurve.out"
+        self._steps = steps
+        self._largest = largest
+        self._context = context
+        self._begun = time.monotonic()
+        self._next = 0.0
+        self._said = 0
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + WATCH_EVERY_S
+        curve = read_curve(self._path)
+        if not len(curve.step):
+            return
+        reason = diverged(curve, self._largest)
+        if reason is not None:
+            raise TrainingDiverged(
+                f"training diverged: {reason}\n  files: {self._path.parent}",
+                hint="lower start_lr, or look for bad labels among the newest frames",
+            )
+        done = int(curve.step[-1])
+        if done > self._said:
+            self._said = done
+            left = (now - self._begun) * (self._steps - done) / done
+            force = float(curve.force_rmse_training[-1])
+            message = f"training step {done} of {self._steps}"
+            self._context.progress(done, self._steps, message, force_rmse=force, eta_s=left)
+
+    def finish(self) -> None:
+        """The last look, at the whole curve."""
+        self._next = 0.0
+        self()
+
+
+def _claimed(
+    answer: Answer, blocks: list[dict[str, Any]], systems: Sequence[data.System]
+) -> tuple[float, float]:
+    """Force RMSE (eV/Å, atoms that count) and energy RMSE (eV/atom) by the training code path."""
+    force_sum = force_n = energy_sum = energy_n = 0.0
+    outputs = answer.result["claimed"]
+    for output, block, system in zip(outputs, blocks, systems, strict=True):
+        said = files.read_prediction(output, periodic=False)
+        chosen = np.array(block["frames"])
+        weights = system.force_weights
+        counts = np.ones(len(system.types)) if weights is None else weights > 0.0
+        squares = np.sum((said.forces - system.forces[chosen]) ** 2, axis=2) @ counts
+        force_sum += float(squares.sum())
+        force_n += 3.0 * len(chosen) * float(np.sum(counts))
+        errors = (said.energies - system.energies[chosen]) / len(system.types)
+        energy_sum += float(np.sum(errors**2))
+        energy_n += len(chosen)
+    return float(np.sqrt(force_sum / force_n)), float(np.sqrt(energy_sum / energy_n))

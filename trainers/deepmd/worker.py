@@ -1,0 +1,250 @@
+"""The process in which DeePMD-kit runs: train, freeze, compress and predict with one start-up.
+
+A self-contained script: it imports only DeePMD-kit, torch and numpy, so that the interpreter of
+another environment can run it. Requests come as lines on standard input, each the path of a
+folder with ``request.json``; the answer is ``answer.json`` in the same folder, written under
+another name and renamed. Standard output and error of a request go to ``dp.log`` there. When
+standard input ends, the engine is gone and so is this process.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+
+Answer = dict[str, Any]
+
+
+class Diverged(Exception):
+    """The trained weights are not finite."""
+
+
+class Stopwatch:
+    """Seconds by name of the sub-step."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
+        self._last = now
+
+
+def train(request: Answer, watch: Stopwatch) -> Answer:
+    """Train by DeePMD's own entry point; then freeze, compress and state the errors."""
+    from deepmd.pt.entrypoints import main as dp
+
+    continued = request["start"]
+    dp.train(
+        "input.json",
+        init_model=continued if request["start_mode"] == "init" else None,
+        restart=None,
+        finetune=continued if request["start_mode"] == "finetune" else None,
+        init_frz_model=None,
+        model_branch="",
+        skip_neighbor_stat=True,
+        use_pretrain_script=False,
+    )
+    watch.lap("train")
+    checkpoint = Path("model.ckpt.pt").resolve()
+    _assert_finite(checkpoint)
+    files = {"eager": checkpoint.name}
+    dp.freeze(model=str(checkpoint), output="frozen.pth")
+    files["frozen"] = "frozen.pth"
+    watch.lap("freeze")
+    if request["compress"]:
+        dp.enable_compression(
+            input_file="frozen.pth",
+            output="compressed.pth",
+            stride=request["compress_step"],
+            training_script="input.json",
+        )
+        files["compressed"] = "compressed.pth"
+        watch.lap("compress")
+    claimed = _predict_all(_eager(str(checkpoint)), request["claim"])
+    watch.lap("claim")
+    return {"files": files, "claimed": claimed}
+
+
+def predict(request: Answer, watch: Stopwatch) -> Answer:
+    """Energies, forces and virials of frames by one form of a model."""
+    evaluate = (_eager if request["form"] == "eager" else _deployed)(request["model"])
+    watch.lap("load")
+    outputs = _predict_all(evaluate, request["blocks"])
+    watch.lap("predict")
+    return {"outputs": outputs}
+
+
+def adopt(request: Answer, watch: Stopwatch) -> Answer:
+    """Freeze somebody else's checkpoint, or take the frozen file; its type map and limits."""
+    from deepmd.infer import DeepPot
+    from deepmd.pt.entrypoints import main as dp
+
+    source = Path(request["model"])
+    files = {"frozen": str(source)}
+    if source.suffix == ".pt":
+        dp.freeze(model=str(source), output="frozen.pth")
+        files = {"eager": str(source), "frozen": "frozen.pth"}
+        watch.lap("freeze")
+    potential = DeepPot(files["frozen"])
+    inner = potential.deep_eval.dp.model["Default"]
+    return {
+        "files": files,
+        "type_map": list(potential.get_type_map()),
+        "cutoff": float(potential.get_rcut()),
+        "sel": [int(n) for n in inner.get_sel()],
+    }
+
+
+def _assert_finite(checkpoint: Path) -> None:
+    import torch
+
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    for name, value in state.get("model", state).items():
+        if torch.is_tensor(value) and not bool(torch.isfinite(value).all()):
+            raise Diverged(f"weights {name} are not finite")
+
+
+def _eager(model_file: str) -> Any:
+    """The checkpoint as training evaluates it: the Python module in training mode, its own
+    dense neighbour list; not the scripted module and other neighbour lists of inference.
+    """
+    import torch
+    from deepmd.pt.train.training import get_model_for_wrapper
+    from deepmd.pt.train.wrapper import ModelWrapper
+    from deepmd.pt.utils.env import DEVICE, GLOBAL_PT_FLOAT_PRECISION
+
+    state = torch.load(model_file, map_location=DEVICE, weights_only=True)
+    state = state.get("model", state)
+    model = get_model_for_wrapper(state["_extra_state"]["model_params"], resuming=True).to(DEVICE)
+    wrapper = ModelWrapper(model)
+    wrapper.load_state_dict(state)
+    wrapper.train()
+
+    def evaluate(coord: Any, box: Any, types: Any) -> tuple[Any, Any, Any]:
+        n_frames, n_atoms = coord.shape[:2]
+        result, _, _ = wrapper(
+            torch.tensor(coord, dtype=GLOBAL_PT_FLOAT_PRECISION, device=DEVICE),
+            torch.tensor(np.tile(types, (n_frames, 1)), dtype=torch.long, device=DEVICE),
+            box=None
+            if box is None
+            else torch.tensor(box, dtype=GLOBAL_PT_FLOAT_PRECISION, device=DEVICE),
+        )
+        return (
+            result["energy"].detach().cpu().numpy().reshape(n_frames),
+            result["force"].detach().cpu().numpy().reshape(n_frames, n_atoms, 3),
+            result["virial"].detach().cpu().numpy().reshape(n_frames, 3, 3),
+        )
+
+    return evaluate
+
+
+def _deployed(model_file: str) -> Any:
+    """An exported file through DeePMD's inference interface."""
+    from deepmd.infer import DeepPot
+
+    potential = DeepPot(model_file)
+
+    def evaluate(coord: Any, box: Any, types: Any) -> tuple[Any, Any, Any]:
+        n_frames, n_atoms = coord.shape[:2]
+        energy, force, virial = potential.eval(
+            coord.reshape(n_frames, -1), box, [int(kind) for kind in types]
+        )[:3]
+        return (
+            energy.reshape(n_frames),
+            force.reshape(n_frames, n_atoms, 3),
+            virial.reshape(n_frames, 3, 3),
+        )
+
+    return evaluate
+
+
+def _predict_all(evaluate: Any, blocks: list[Answer]) -> list[Answer]:
+    return [_predict_block(evaluate, block) for block in blocks]
+
+
+def _predict_block(evaluate: Any, block: Answer) -> Answer:
+    """One block of frames with the same atoms, in batches that fit a small memory."""
+    coord = np.load(block["coord"], allow_pickle=False)
+    box = None if block["box"] is None else np.load(block["box"], allow_pickle=False)
+    types = np.array(block["types"])
+    size = max(1, min(64, 4096 // max(1, len(types))))
+    parts = [
+        evaluate(coord[i : i + size], None if box is None else box[i : i + size], types)
+        for i in range(0, len(coord), size)
+    ]
+    out = {}
+    for name, arrays in zip(("energy", "force", "virial"), zip(*parts, strict=True), strict=True):
+        path = Path(f"{block['out']}.{name}.npy")
+        np.save(path, np.concatenate(arrays).astype(np.float64), allow_pickle=False)
+        out[name] = str(path)
+    return out
+
+
+OPERATIONS = {"train": train, "predict": predict, "adopt": adopt}
+
+
+def serve(folder: Path) -> None:
+    """Answer one request; whatever goes wrong is an answer too."""
+    os.chdir(folder)  # DeePMD writes its files into the working directory
+    log = os.open("dp.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    watch = Stopwatch()
+    try:
+        request = json.loads(Path("request.json").read_text())
+        result = OPERATIONS[request["operation"]](request, watch)
+        answer: Answer = {"ok": True, "seconds": watch.seconds, "result": result}
+    except Diverged as error:
+        answer = {"ok": False, "kind": "diverged", "error": str(error)}
+    except BaseException as error:  # noqa: BLE001  the border of this process
+        traceback.print_exc()
+        answer = {"ok": False, "kind": type(error).__name__, "error": str(error)}
+    sys.stdout.flush()
+    sys.stderr.flush()
+    Path("answer.json.part").write_text(json.dumps(answer))
+    Path("answer.json.part").replace("answer.json")
+
+
+def _listen(source: int, requests: "SimpleQueue[str]") -> None:
+    """Lines from the engine; its end is ours, in the middle of a training too."""
+    buffer = b""
+    while chunk := os.read(source, 65536):
+        *lines, buffer = (buffer + chunk).split(b"\n")
+        for line in lines:
+            requests.put(line.decode())
+    os._exit(0)
+
+
+def main() -> None:
+    """Import DeePMD once, then serve requests until the engine goes away."""
+    # forked data loaders close sys.stdin: the pipe is kept apart from it
+    source = os.dup(0)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    requests: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=_listen, args=(source, requests), daemon=True).start()
+    import logging
+
+    from deepmd.loggers.loggers import set_log_handles
+    from deepmd.pt.entrypoints import main as _dp  # noqa: F401  the slow import, done while waiting
+
+    set_log_handles(logging.INFO, None, mpi_log=None)
+    Path(sys.argv[1]).touch()
+    while True:
+        serve(Path(requests.get()))
+
+
+if __name__ == "__main__":
+    main()
