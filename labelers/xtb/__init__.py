@@ -1,0 +1,1 @@
+"""GFN1-xTB and GFN2-xTB through tblite, in process."""
