@@ -1,0 +1,380 @@
+"""MD with the ``lmp`` program: replicas side by side, stopped by rules inside LAMMPS."""
+
+from __future__ import annotations
+
+import queue
+import re
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from sis_engine.errors import (
+    ConfigurationError,
+    InfrastructureError,
+    ProgramFailed,
+    ProgramMissing,
+    SisError,
+    StopRequested,
+)
+from sis_engine.execution.local import LocalExecutor
+from sis_engine.execution.program import (
+    ProgramOutcome,
+    ProgramRun,
+    failure,
+    find_program,
+    run_program,
+)
+from sis_engine.explorers.directory import fresh_directory
+from sis_engine.explorers.lammps import input as lammps_input
+from sis_engine.explorers.lammps import output as lammps_output
+from sis_engine.explorers.lammps.cell import box_of
+from sis_engine.explorers.lammps.config import LammpsConfig
+from sis_engine.explorers.lammps.prediction import predict
+from sis_engine.explorers.lammps.rules import WATCHED, CompiledRules
+from sis_engine.explorers.model_file import verify_model
+from sis_engine.explorers.progress import ReplicaProgress
+from sis_engine.explorers.quantities import shortest_distance
+from sis_engine.interfaces import Context, ProgramReport
+from sis_engine.records import (
+    Condition,
+    Ensemble,
+    Exit,
+    Exploration,
+    FrameSet,
+    HaltRule,
+    MdFrame,
+    Model,
+    Prediction,
+    Quantity,
+    Replica,
+    Sampling,
+    Trace,
+)
+
+INSTALL = "pip install 'sis-engine[deepmd]' brings lmp; or set explorer.program to your own"
+_INFRASTRUCTURE = re.compile(
+    r"allocate|No space|cannot open|CUDA|Unrecognized|Unknown|Illegal|MPI_Abort|not found",
+    re.IGNORECASE,
+)
+
+
+class LammpsExplorer:
+    """Runs replicas with LAMMPS; see :class:`sis_engine.interfaces.Explorer`."""
+
+    Config: ClassVar[type[LammpsConfig]] = LammpsConfig
+    watches: frozenset[Quantity] = WATCHED
+
+    def __init__(self, config: LammpsConfig) -> None:
+        self.config = config
+
+    @classmethod
+    def from_config(cls, config: Any) -> Self:
+        return cls(config)
+
+    def explore(
+        self,
+        model: Model,
+        replicas: Sequence[Replica],
+        rules: Sequence[HaltRule],
+        sampling: Sampling,
+        context: Context,
+        calculator: Callable[[Model], Any] | None = None,
+    ) -> Iterator[Exploration]:
+        """One result per replica as each ends. A failed one never stops its siblings.
+
+        Raises ConfigurationError before anything runs; ProgramError, InfrastructureError after
+        the siblings have ended; StopRequested at once.
+        """
+        del calculator
+        program = self._program()
+        verify_model(model)
+        side_by_side = max(1, context.threads // self.config.threads_per_replica)
+        progress = ReplicaProgress(context.progress, replicas)
+        ended: queue.Queue[Exploration | BaseException] = queue.Queue()
+        abandoned = threading.Event()
+        tasks = []
+        for replica in replicas:  # all scripts first: a bad rule stops nothing half-way
+            text, compiled = lammps_input.script(replica, rules, sampling, model, self.config)
+            tasks.append(
+                partial(
+                    self._run,
+                    replica,
+                    text,
+                    compiled,
+                    model,
+                    program,
+                    context,
+                    progress,
+                    abandoned.is_set,
+                )
+            )
+        executor = LocalExecutor(side_by_side)
+        try:
+            for task in tasks:
+                executor.submit(partial(_into, ended, task))
+            yield from _as_they_end(ended, len(tasks), abandoned)
+        finally:
+            abandoned.set()
+            executor.shutdown()
+
+    def predict(
+        self,
+        model: Model,
+        frames: FrameSet,
+        context: Context,
+        calculator: Callable[[Model], Any] | None = None,
+    ) -> Prediction:
+        """Energies, forces (and virials of periodic frames) by LAMMPS, one process for all."""
+        del calculator
+        program = self._program()
+        verify_model(model)
+        return predict(
+            self._arguments(program), self.environment(model), model, frames, self.config, context
+        )
+
+    def check(self, model_in_lammps: bool, conditions: Sequence[Condition]) -> None:  # noqa: FBT001
+        """Raise what can be known before anything runs."""
+        self._program()
+        if not model_in_lammps:
+            raise ConfigurationError(
+                "the trainer's models do not run in LAMMPS",
+                key="explorer.type",
+                hint="use the ASE explorer (explorer.type: ase)",
+            )
+        for condition in conditions:
+            if condition.thermostat not in ("nose-hoover", "langevin", "csvr"):
+                raise ConfigurationError(
+                    f"condition {condition.name}: unknown thermostat {condition.thermostat!r}",
+                    allowed="nose-hoover, langevin, csvr",
+                )
+            if condition.ensemble is Ensemble.NPT and condition.pressure_gpa is None:
+                raise ConfigurationError(f"condition {condition.name}: NPT needs pressure_gpa")
+
+    def doctor(self) -> tuple[ProgramReport, ...]:
+        """Where ``lmp`` is and which version."""
+        try:
+            program = self._program()
+        except ProgramMissing as error:
+            return (ProgramReport("lmp", None, None, error.message, INSTALL),)
+        return (report_version(program),)
+
+    def environment(self, model: Model) -> tuple[tuple[str, str], ...]:
+        """Variables of the process: threads must not outnumber the cores it was given."""
+        threads = str(self.config.threads_per_replica)
+        merged = {
+            "OMP_NUM_THREADS": threads,
+            "DP_INTRA_OP_PARALLELISM_THREADS": threads,
+            "DP_INTER_OP_PARALLELISM_THREADS": "1",
+            **dict(model.lammps.environment if model.lammps else ()),
+            **self.config.environment,
+        }
+        return tuple(merged.items())
+
+    def _program(self) -> Path:
+        return find_program("lmp", self.config.program, install=INSTALL)
+
+    def _arguments(self, program: Path) -> tuple[str, ...]:
+        return (*self.config.launcher, str(program))
+
+    def _run(
+        self,
+        replica: Replica,
+        text: str,
+        compiled: CompiledRules,
+        model: Model,
+        program: Path,
+        context: Context,
+        progress: ReplicaProgress,
+        abandoned: Callable[[], bool],
+    ) -> Exploration:
+        """One replica in a directory of its own."""
+        started = time.monotonic()
+        directory = fresh_directory(context.workdir, replica.id)
+        box = box_of(replica.start)
+        skewed = box.is_skewed or (
+            replica.condition.ensemble is Ensemble.NPT and self.config.pressure_coupling == "tri"
+        )
+        data = lammps_input.data_text(replica.start, box, model, replica.velocities, skewed=skewed)
+        (directory / "start.data").write_text(data)
+        (directory / "in.lammps").write_text(text)
+        n_columns = 1 + len(lammps_input.columns_of(replica, compiled))
+        run = ProgramRun(
+            arguments=(
+                *self._arguments(program),
+                "-in",
+                "in.lammps",
+                "-log",
+                "log.lammps",
+                "-screen",
+                "none",
+            ),
+            directory=directory,
+            environment=self.environment(model),
+            silent_timeout_s=self.config.silent_timeout_s,
+            wall_timeout_s=self.config.wall_timeout_s,
+            watch=("log.lammps",),
+            check=False,
+        )
+        outcome = run_program(
+            run,
+            stop=lambda: abandoned() or context.stop(),
+            on_poll=partial(progress.follow, replica, directory / "log.lammps", n_columns),
+        )
+        log = lammps_output.read_log(
+            (directory / "log.lammps").read_text(errors="replace")
+            if (directory / "log.lammps").exists()
+            else "",
+            n_columns,
+        )
+        _raise_if_not_the_physics(run, outcome, log)
+        exploration = assemble(replica, compiled, log, directory, time.monotonic() - started)
+        progress.ended(replica, exploration.md_ps)
+        return exploration
+
+
+def assemble(
+    replica: Replica,
+    compiled: CompiledRules,
+    log: lammps_output.RunLog,
+    directory: Path,
+    seconds: float,
+) -> Exploration:
+    """The record of a replica from what its run left."""
+    columns = lammps_input.columns_of(replica, compiled)
+    timestep_fs = replica.condition.timestep_fs
+    trace = Trace(
+        replica=replica.id,
+        time_fs=replica.time_offset_fs + log.rows[:, 0] * timestep_fs,
+        quantities=tuple(quantity for _, quantity in columns),
+        values=log.rows[:, 1:].copy(),
+    )
+    box = box_of(replica.start)
+    frames = [
+        lammps_output.md_frame(
+            replica.start, box, table, replica.time_offset_fs + step * timestep_fs
+        )
+        for step, table in lammps_output.read_frames(directory).items()
+    ]
+    kept = tuple(frame for frame in frames if frame is not None)
+    exit_, rule, value, message = _ending(compiled, log, kept)
+    last_step = log.end_step
+    if last_step is None:
+        last_step = int(log.rows[-1, 0]) if len(log.rows) else 0
+    return Exploration(
+        replica=replica,
+        trace=trace,
+        frames=kept,
+        exit=exit_,
+        md_ps=(replica.time_offset_fs + last_step * timestep_fs) / lammps_input.FS_PER_PS,
+        seconds=seconds,
+        halted_by=rule,
+        value=value,
+        message=message,
+    )
+
+
+def _ending(
+    compiled: CompiledRules, log: lammps_output.RunLog, frames: Sequence[MdFrame]
+) -> tuple[Exit, HaltRule | None, float | None, str]:
+    rules = dict(compiled.rules)
+    fired = [(name, value) for name, _, value in log.halts if name in rules]
+    if log.refused:
+        fired = lammps_output.refused_by(log, compiled.start_checks)
+    if fired:
+        # A NaN first: it is the plainest; then the order in which monitors gave their rules.
+        name, value = min(fired, key=lambda item: not np.isnan(item[1]))
+        rule = rules[name]
+        if rule.quantity is Quantity.SHORTEST_DISTANCE and frames:
+            value = shortest_distance(frames[-1].frame, rule.pair)
+        return Exit.HALTED, rule, value, _halt_message(rule, value)
+    if log.refused:
+        return Exit.CRASHED, None, None, "energy is not finite after the minimisation, at step 0"
+    if log.halts:
+        return Exit.CRASHED, None, None, f"energy is not finite at step {log.halts[0][1]}"
+    if log.end_step is None:
+        return Exit.CRASHED, None, None, f"LAMMPS stopped: {log.error}"
+    return Exit.COMPLETED, None, None, ""
+
+
+def _halt_message(rule: HaltRule, value: float) -> str:
+    of = f" {rule.pair[0]}-{rule.pair[1]}" if rule.pair else ""
+    return (
+        f"{rule.monitor}: {rule.quantity.value}{of} = {value:.6g} is {rule.relation.value} "
+        f"{rule.limit:.6g}"
+    )
+
+
+def _raise_if_not_the_physics(
+    run: ProgramRun, outcome: ProgramOutcome, log: lammps_output.RunLog
+) -> None:
+    """Raise for a run that failed by its surroundings; return for one that blew up."""
+    if outcome.exit_code == -signal.SIGKILL:
+        raise InfrastructureError(
+            f"lmp was killed from outside after {outcome.seconds:.0f} s in {run.directory}",
+            hint="out of memory, or the batch system? see `dmesg | tail`",
+        )
+    if log.end_step is not None and outcome.exit_code == 0:
+        return
+    by_itself = log.error is not None and not _INFRASTRUCTURE.search(log.error)
+    if log.began and by_itself:
+        return
+    if log.error is None:
+        raise failure(run, outcome)
+    raise ProgramFailed(
+        f"LAMMPS failed: {log.error}",
+        directory=run.directory,
+        hint="read log.lammps there; is the model's plugin loaded (LAMMPS_PLUGIN_PATH)?",
+    )
+
+
+def _into(ended: queue.Queue[Exploration | BaseException], task: Callable[[], Exploration]) -> None:
+    """Put the result, or what was raised, into the queue."""
+    try:
+        ended.put(task())
+    except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+        ended.put(error)
+
+
+def _as_they_end(
+    ended: queue.Queue[Exploration | BaseException], n: int, abandoned: threading.Event
+) -> Iterator[Exploration]:
+    first_error: BaseException | None = None
+    for _ in range(n):
+        result = ended.get()
+        if isinstance(result, StopRequested) or (
+            isinstance(result, BaseException) and not isinstance(result, SisError)
+        ):
+            abandoned.set()
+            raise result
+        if isinstance(result, BaseException):
+            first_error = first_error or result
+        else:
+            yield result
+    if first_error is not None:
+        raise first_error
+
+
+def report_version(program: Path) -> ProgramReport:
+    """What ``lmp -h`` says of itself."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as scratch:
+        run = ProgramRun((str(program), "-h"), Path(scratch), wall_timeout_s=60.0)
+        try:
+            run_program(run)
+        except SisError as error:
+            return ProgramReport("lmp", str(program), None, error.message, INSTALL)
+        text = (Path(scratch) / run.stdout).read_text(errors="replace")
+    version = re.search(r"Simulator - (.*)", text)
+    missing = [style for style in ("halt", "temp/csvr", "rdf") if f" {style} " not in text]
+    problem = f"lacks the styles {', '.join(missing)}" if missing else None
+    mend = "install a LAMMPS with packages EXTRA-FIX and MC" if missing else None
+    return ProgramReport(
+        "lmp", str(program), version.group(1).strip() if version else None, problem, mend
+    )

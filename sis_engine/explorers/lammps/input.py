@@ -1,0 +1,327 @@
+"""Pure input scripts for the ``lmp`` program: any LAMMPS binary runs them.
+
+Units are LAMMPS's ``metal``: eV, Å, ps, K, bar; frames are turned into LAMMPS's cell
+orientation by :mod:`sis_engine.explorers.lammps.cell`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from sis_engine.errors import ConfigurationError
+from sis_engine.explorers.lammps.cell import Box, box_bounds, box_of
+from sis_engine.explorers.lammps.config import LammpsConfig
+from sis_engine.explorers.lammps.rules import CompiledRules, compile_rules
+from sis_engine.explorers.quantities import degrees_of_freedom, masses_amu
+from sis_engine.records import (
+    Condition,
+    Ensemble,
+    FloatArray,
+    Frame,
+    HaltRule,
+    Model,
+    Quantity,
+    Replica,
+    Sampling,
+)
+
+FS_PER_PS = 1000.0
+BAR_PER_GPA = 1.0e4
+NSQ_UP_TO_ATOMS = 1000
+STARTED, DYNAMICS, REFUSED, ENDED = "SIS start", "SIS dynamics", "SIS refused", "SIS end"
+FRAME_COLUMNS = "id xu yu zu vx vy vz fx fy fz v_sis_epot"
+
+_LARGEST_SEED = 899_999_999  # LAMMPS's Marsaglia generator takes no larger one
+_IDS_PER_LINE = 20
+
+
+def columns_of(replica: Replica, compiled: CompiledRules) -> tuple[tuple[str, Quantity], ...]:
+    """(thermo column, quantity) of the trace, after the step."""
+    standard = (
+        ("temp", Quantity.TEMPERATURE),
+        ("pe", Quantity.POTENTIAL_ENERGY),
+        ("ke", Quantity.KINETIC_ENERGY),
+        ("v_sis_heat", Quantity.HEAT),
+        ("v_sis_drift", Quantity.CONSERVED_DRIFT),
+        ("c_sis_maxke", Quantity.MAX_KINETIC),
+        ("c_sis_maxf", Quantity.MAX_FORCE),
+    )
+    volume = (("vol", Quantity.VOLUME),) if all(replica.start.pbc) else ()
+    return (*standard, *volume, *compiled.columns)
+
+
+def n_steps_of(replica: Replica) -> int:
+    """MD steps still to do until the condition's duration (which counts what came before)."""
+    condition = replica.condition
+    left_fs = condition.duration_ps * FS_PER_PS - replica.time_offset_fs
+    return max(0, round(left_fs / condition.timestep_fs))
+
+
+def seed_for(replica: Replica, purpose: str) -> int:
+    """A seed LAMMPS takes, different for each purpose."""
+    digest = hashlib.sha256(f"{replica.seed}:{purpose}".encode()).digest()
+    return int.from_bytes(digest[:8], "little") % _LARGEST_SEED + 1
+
+
+def script(
+    replica: Replica,
+    rules: Sequence[HaltRule],
+    sampling: Sampling,
+    model: Model,
+    config: LammpsConfig,
+) -> tuple[str, CompiledRules]:
+    """The whole input script of one replica, and what its halts mean."""
+    box = box_of(replica.start)
+    compiled = compile_rules(rules, replica, model, sampling.trace_every_steps)
+    lines = [
+        *setup_lines(replica.start, box, model, config, "start.data"),
+        f"timestep {replica.condition.timestep_fs / FS_PER_PS!r}",
+        *_group_lines(replica),
+        *_measure_lines(),
+        *(_minimise_lines(replica) if replica.velocities is None else []),
+        *_velocity_lines(replica),
+        *_integrator_lines(replica, config, box),
+        *compiled.measures,
+        *_start_lines(compiled),
+        *compiled.dynamics,
+        *_output_lines(replica, sampling, compiled),
+        f'print "{DYNAMICS}"',
+        f"run {n_steps_of(replica)}",
+        *_end_lines(ENDED),
+    ]
+    return "\n".join(lines) + "\n", compiled
+
+
+def setup_lines(
+    frame: Frame, box: Box, model: Model, config: LammpsConfig, data_file: str
+) -> list[str]:
+    """Units, box, atoms and the model."""
+    boundary = " ".join("p" if periodic else "s" for periodic in frame.pbc)
+    # Bins of a shrink-wrapped box that an escaping atom stretches would fill the memory.
+    search = "nsq" if not all(frame.pbc) and frame.n_atoms <= NSQ_UP_TO_ATOMS else "bin"
+    return [
+        "units metal",
+        f"boundary {boundary}",
+        "atom_style atomic",
+        "atom_modify map array sort 0 0.0",
+        "box tilt large",
+        f"read_data {data_file}",
+        *pair_lines(model),
+        f"neighbor {config.skin_angstrom!r} {search}",
+        "neigh_modify every 1 delay 0 check yes",
+    ]
+
+
+def pair_lines(model: Model) -> list[str]:
+    """Commands that load the model."""
+    pair = model.lammps
+    if pair is None:
+        raise ConfigurationError(
+            f"model {model.id} of trainer {model.trainer} does not say how LAMMPS loads it",
+            hint="use the ASE explorer (explorer.type: ase)",
+        )
+    style = pair.style
+    if "{file}" in style:
+        style = style.replace("{file}", str(model.deployed_file.path.absolute()))
+    elements = " ".join(model.elements)
+    coefficients = [item.replace("{elements}", elements) for item in pair.coeff]
+    return [
+        *pair.preamble,
+        f"pair_style {style}",
+        *(f"pair_coeff {item}" for item in coefficients),
+    ]
+
+
+def data_text(
+    frame: Frame, box: Box, model: Model, velocities: FloatArray | None, *, skewed: bool
+) -> str:
+    """A LAMMPS data file at full precision; ``velocities`` in Å/fs."""
+    types = {element: k + 1 for k, element in enumerate(model.elements)}
+    unknown = sorted(set(frame.species) - set(types))
+    if unknown:
+        raise ConfigurationError(
+            f"model {model.id} does not know {', '.join(unknown)}",
+            allowed=", ".join(model.elements),
+        )
+    lines = ["sis-engine", "", f"{frame.n_atoms} atoms", f"{len(types)} atom types", ""]
+    for axis, (low, high) in zip("xyz", box_bounds(frame, box).tolist(), strict=True):
+        lines.append(f"{low!r} {high!r} {axis}lo {axis}hi")
+    if skewed:
+        tilts = [float(box.lower[1, 0]), float(box.lower[2, 0]), float(box.lower[2, 1])]
+        lines.append(" ".join(repr(tilt) for tilt in tilts) + " xy xz yz")
+    lines += ["", "Masses", ""]
+    masses = masses_amu(model.elements).tolist()
+    lines += [f"{k + 1} {mass!r}" for k, mass in enumerate(masses)]
+    lines += ["", "Atoms # atomic", ""]
+    for k, row in enumerate(box.to_lammps(frame.positions).tolist()):
+        lines.append(f"{k + 1} {types[frame.species[k]]} " + " ".join(map(repr, row)))
+    if velocities is not None:
+        lines += ["", "Velocities", ""]
+        for k, row in enumerate((box.to_lammps(velocities) * FS_PER_PS).tolist()):
+            lines.append(f"{k + 1} " + " ".join(map(repr, row)))
+    return "\n".join(lines) + "\n"
+
+
+def _group_lines(replica: Replica) -> list[str]:
+    frozen = replica.system.frozen
+    if not frozen:
+        return ["group sis_mobile union all"]
+    ids = [str(index + 1) for index in sorted(frozen)]
+    return [
+        *(
+            f"group sis_frozen id {' '.join(ids[k : k + _IDS_PER_LINE])}"
+            for k in range(0, len(ids), _IDS_PER_LINE)
+        ),
+        "group sis_mobile subtract all sis_frozen",
+        "velocity sis_frozen set 0.0 0.0 0.0",
+    ]
+
+
+def _measure_lines() -> list[str]:
+    return [
+        "compute sis_temp sis_mobile temp",
+        "compute sis_ke sis_mobile ke/atom",
+        "compute sis_maxke sis_mobile reduce max c_sis_ke",
+        'variable sis_f atom "sqrt(fx*fx+fy*fy+fz*fz)"',
+        "compute sis_maxf sis_mobile reduce max v_sis_f",
+        "variable sis_epot atom pe",
+    ]
+
+
+def _minimise_lines(replica: Replica) -> list[str]:
+    condition = replica.condition
+    if not condition.minimise:
+        return []
+    frozen = bool(replica.system.frozen)
+    return [
+        *(["fix sis_hold sis_frozen setforce 0.0 0.0 0.0"] if frozen else []),
+        "thermo_style custom step pe fmax",
+        "thermo_modify format float %.12g flush yes",
+        "thermo 20",
+        f"minimize {condition.etol!r} {condition.ftol!r} "
+        f"{condition.max_minimise_steps} {10 * condition.max_minimise_steps}",
+        *(["unfix sis_hold"] if frozen else []),
+        "reset_timestep 0",
+    ]
+
+
+def _velocity_lines(replica: Replica) -> list[str]:
+    """Degrees of freedom, and velocities drawn where none were given."""
+    condition = replica.condition
+    n_mobile = replica.start.n_atoms - len(replica.system.frozen)
+    free = not replica.system.frozen
+    rotates = free and not any(replica.start.pbc)
+    dof = degrees_of_freedom(
+        n_mobile,
+        momentum_kept=free,
+        rotation_kept=rotates and condition.thermostat != "langevin",
+    )
+    lines = [f"compute_modify sis_temp extra/dof {3 * n_mobile - dof}"]
+    target = condition.temperature_k * condition.velocity_factor
+    if replica.velocities is None and target > 0.0:
+        several = free and n_mobile > 1
+        lines.append(
+            f"velocity sis_mobile create {target!r} {seed_for(replica, 'velocities')} "
+            f"mom {'yes' if several else 'no'} rot {'yes' if rotates and several else 'no'} "
+            "dist gaussian temp sis_temp"
+        )
+    return lines
+
+
+def _integrator_lines(replica: Replica, config: LammpsConfig, box: Box) -> list[str]:
+    condition = replica.condition
+    group = "sis_mobile"
+    temperature = f"{condition.temperature_k!r} {condition.temperature_k!r}"
+    damping_ps = condition.damping_fs / FS_PER_PS
+    lines: list[str] = []
+    barostat = ""
+    if condition.ensemble is Ensemble.NPT:
+        barostat = _barostat(replica, config, box)
+    if condition.thermostat == "nose-hoover":
+        style = "npt" if barostat else "nvt"
+        lines.append(
+            f"fix sis_md {group} {style} temp {temperature} {damping_ps!r} "
+            f"tchain {config.chain_length}{barostat}"
+        )
+        lines.append("fix_modify sis_md temp sis_temp")
+        return lines
+    lines.append(f"fix sis_md {group} {'nph' if barostat else 'nve'}{barostat}")
+    if barostat:
+        lines.append("fix_modify sis_md temp sis_temp")
+    seed = seed_for(replica, "thermostat")
+    if condition.thermostat == "langevin":
+        zero = "yes" if not replica.system.frozen and replica.start.n_atoms > 1 else "no"
+        lines.append(
+            f"fix sis_bath {group} langevin {temperature} {damping_ps!r} {seed} "
+            f"tally yes zero {zero}"
+        )
+    elif condition.thermostat == "csvr":
+        lines.append(f"fix sis_bath {group} temp/csvr {temperature} {damping_ps!r} {seed}")
+    else:
+        raise _unknown_thermostat(condition)
+    lines.append("fix_modify sis_bath temp sis_temp")
+    return lines
+
+
+def _unknown_thermostat(condition: Condition) -> ConfigurationError:
+    return ConfigurationError(
+        f"condition {condition.name}: unknown thermostat {condition.thermostat!r}",
+        allowed="nose-hoover, langevin, csvr",
+    )
+
+
+def _barostat(replica: Replica, config: LammpsConfig, box: Box) -> str:
+    condition = replica.condition
+    if condition.pressure_gpa is None or not all(replica.start.pbc):
+        raise ConfigurationError(
+            f"condition {condition.name}: NPT needs pressure_gpa and a cell periodic in all "
+            f"directions (pressure {condition.pressure_gpa}, pbc {replica.start.pbc})",
+            hint="use nvt for clusters and slabs",
+        )
+    bar = condition.pressure_gpa * BAR_PER_GPA
+    damping_ps = condition.pressure_damping_fs / FS_PER_PS
+    dilate = " dilate sis_mobile" if replica.system.frozen else ""
+    # A skewed cell keeps its angles unless they are coupled too.
+    return (
+        f" {config.pressure_coupling} {bar!r} {bar!r} {damping_ps!r}"
+        f"{' flip no' if box.is_skewed or config.pressure_coupling == 'tri' else ''}{dilate}"
+    )
+
+
+def _start_lines(compiled: CompiledRules) -> list[str]:
+    """Forces at the start; refuse a start that is not finite or breaks a rule already."""
+    checks = [f"v_{name}" for name in compiled.start_checks]
+    bad = "+".join(["v_sis_guard", *(f"({check}!=-1.0e300)" for check in checks)])
+    refuse = " ".join(f'"{command}"' for command in (*_end_lines(REFUSED), "quit 0"))
+    return [
+        f"thermo_style custom step temp pe ke c_sis_maxke c_sis_maxf {' '.join(checks)}",
+        "thermo_modify temp sis_temp format float %.17g flush yes line one",
+        f"print '{STARTED}'",
+        "run 0 post no",
+        f'variable sis_bad equal "{bad}"',
+        f'if "$(v_sis_bad) > 0" then {refuse}',
+        "variable sis_heat0 equal $(ecouple:%.17g)",
+        "variable sis_drift0 equal $(econserve:%.17g)",
+        'variable sis_heat equal "ecouple-v_sis_heat0"',
+        'variable sis_drift equal "econserve-v_sis_drift0"',
+    ]
+
+
+def _output_lines(replica: Replica, sampling: Sampling, compiled: CompiledRules) -> list[str]:
+    sparse = max(1, round(sampling.sparse_every_ps * FS_PER_PS / replica.condition.timestep_fs))
+    columns = " ".join(name for name, _ in columns_of(replica, compiled))
+    return [
+        f"dump sis_ring all custom {sampling.ring_every_steps} ring.*.dump {FRAME_COLUMNS}",
+        f"dump_modify sis_ring sort id format float %.17g maxfiles {sampling.ring_size}",
+        f"dump sis_sparse all custom {sparse} sparse.dump {FRAME_COLUMNS}",
+        "dump_modify sis_sparse sort id format float %.17g",
+        f"thermo {sampling.trace_every_steps}",
+        f"thermo_style custom step {columns}",
+        "thermo_modify temp sis_temp format float %.15g flush yes line one lost error",
+    ]
+
+
+def _end_lines(mark: str) -> tuple[str, ...]:
+    dump = f"write_dump all custom final.dump {FRAME_COLUMNS} modify sort id format float %.17g"
+    return (f"print '{mark} $(step)'", dump)

@@ -1,0 +1,68 @@
+"""Live progress of several replicas at once, from the logs they write."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from sis_engine.execution.program import tail
+from sis_engine.explorers.lammps.output import last_row
+from sis_engine.interfaces import Progress
+from sis_engine.records import Replica
+
+_EVERY_S = 1.0
+_FS_PER_PS = 1000.0
+_TAIL_BYTES = 4096
+
+
+class ReplicaProgress:
+    """Sums the MD time of all replicas; safe to call from their threads."""
+
+    def __init__(self, say: Progress, replicas: Sequence[Replica]) -> None:
+        self._say = say
+        self._lock = threading.Lock()
+        self._began = time.monotonic()
+        self._last_said = 0.0
+        self._offset_ps = {r.id: r.time_offset_fs / _FS_PER_PS for r in replicas}
+        self._done_ps = dict.fromkeys(self._offset_ps, 0.0)
+        self._expected_ps = {
+            r.id: max(0.0, r.condition.duration_ps - self._offset_ps[r.id]) for r in replicas
+        }
+
+    def follow(self, replica: Replica, log: Path, n_columns: int) -> None:
+        """Say, at most once a second, how far the log has come."""
+        with self._lock:
+            if time.monotonic() - self._last_said < _EVERY_S:
+                return
+            self._last_said = time.monotonic()
+        row = last_row(tail(log, _TAIL_BYTES), n_columns)
+        if row is not None:
+            self.reached(replica, row[0] * replica.condition.timestep_fs / _FS_PER_PS, row[1])
+
+    def reached(self, replica: Replica, new_ps: float, temperature_k: float) -> None:
+        """This replica has done ``new_ps`` of MD by now."""
+        with self._lock:
+            self._done_ps[replica.id] = new_ps
+            self._tell(replica, temperature_k)
+
+    def ended(self, replica: Replica, md_ps: float) -> None:
+        """This replica is over: what it did not do will not be done."""
+        with self._lock:
+            done = md_ps - self._offset_ps[replica.id]
+            self._done_ps[replica.id] = self._expected_ps[replica.id] = done
+            self._tell(replica, None)
+
+    def _tell(self, replica: Replica, temperature_k: float | None) -> None:
+        done, total = sum(self._done_ps.values()), sum(self._expected_ps.values())
+        elapsed = time.monotonic() - self._began
+        facts: dict[str, float | str] = {
+            "replica": replica.id,
+            "time_ps": self._offset_ps[replica.id] + self._done_ps[replica.id],
+        }
+        if temperature_k is not None:
+            facts["temperature_k"] = temperature_k
+        if done > 0.0:
+            facts["eta_s"] = elapsed * (total - done) / done
+        self._say(done, total, f"MD {replica.id}", **facts)
