@@ -152,10 +152,10 @@ class DeepmdConfig(PluginConfig):
             raise ValueError(
                 "compress: true needs se_e2_a, se_e3, or dpa1 with attn_layer 0, strip"
             )
-        if isinstance(self.sel, tuple) and isinstance(self.descriptor, Dpa1):
-            raise ValueError("dpa1 takes one sel for all neighbours together, not one per element")
-        if isinstance(self.sel, int) and not isinstance(self.descriptor, Dpa1):
-            raise ValueError(f"{self.descriptor.type} takes one sel per element, or auto")
+        together = isinstance(self.descriptor, Dpa1)
+        if self.sel != "auto" and isinstance(self.sel, int) != together:
+            wanted = "one sel for all neighbours together" if together else "one sel per element"
+            raise ValueError(f"{self.descriptor.type} takes {wanted}, or auto")
         return self
 
     @property

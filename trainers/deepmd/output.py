@@ -10,7 +10,7 @@ from sis_engine.records import FloatArray, LearningCurve
 
 
 def read_curve(path: Path) -> LearningCurve:
-    """``lcurve.out`` as a record; columns that were not printed, or torn lines, are NaN or left out.
+    """``lcurve.out`` as a record; columns that were not printed are NaN, torn lines left out.
 
     With per-atom force prefactors the force column is ``rmse_pf``, scaled to the atoms that count.
     """

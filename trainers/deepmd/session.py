@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -182,10 +183,8 @@ def interpreter(configured: Path | None) -> Path:
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End the whole process group: it holds nothing that must be written."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     if process.stdin is not None:
         process.stdin.close()
     process.wait()

@@ -18,7 +18,6 @@ from sis_engine.records import (
     FrameSet,
     LammpsPair,
     Model,
-    ModelFile,
     ModelForm,
     Prediction,
     Split,
@@ -236,7 +235,7 @@ class DeepmdTrainer:
         return DP(model=str(path))
 
     def adopt(self, path: Path, elements: Sequence[str], context: Context) -> Model:
-        """A model around an existing ``.pt`` or ``.pth``; a copy, so that it cannot change later."""
+        """A model around an existing ``.pt`` or ``.pth``, copied so that it stays."""
         if path.suffix not in {".pt", ".pth"} or not path.is_file():
             raise ConfigurationError(
                 f"not a DeePMD-kit (PyTorch) model: {path}", allowed="an existing .pt or .pth file"

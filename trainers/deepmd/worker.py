@@ -9,6 +9,7 @@ standard input ends, the engine is gone and so is this process.
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -22,7 +23,7 @@ import numpy as np
 Answer = dict[str, Any]
 
 
-class Diverged(Exception):
+class DivergedError(Exception):
     """The trained weights are not finite."""
 
 
@@ -111,7 +112,7 @@ def _assert_finite(checkpoint: Path) -> None:
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     for name, value in state.get("model", state).items():
         if torch.is_tensor(value) and not bool(torch.isfinite(value).all()):
-            raise Diverged(f"weights {name} are not finite")
+            raise DivergedError(f"weights {name} are not finite")
 
 
 def _eager(model_file: str) -> Any:
@@ -205,7 +206,7 @@ def serve(folder: Path) -> None:
         request = json.loads(Path("request.json").read_text())
         result = OPERATIONS[request["operation"]](request, watch)
         answer: Answer = {"ok": True, "seconds": watch.seconds, "result": result}
-    except Diverged as error:
+    except DivergedError as error:
         answer = {"ok": False, "kind": "diverged", "error": str(error)}
     except BaseException as error:  # noqa: BLE001  the border of this process
         traceback.print_exc()
@@ -223,7 +224,7 @@ def _listen(source: int, requests: "SimpleQueue[str]") -> None:
         *lines, buffer = (buffer + chunk).split(b"\n")
         for line in lines:
             requests.put(line.decode())
-    os._exit(0)
+    os.killpg(0, signal.SIGKILL)  # this process leads its own group
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from ase.data import atomic_numbers
 
-from sis_engine.records import FloatArray
+from sis_engine.records import FloatArray, frozen_array
 from sis_engine.units import BOHR_ANGSTROM, HARTREE_EV
 
 SCREENING = ((0.18175, 3.19980), (0.50986, 0.94229), (0.28022, 0.40290), (0.02817, 0.20162))
@@ -34,7 +34,8 @@ def write_table(
     path: Path, elements: Sequence[str], cutoff_angstrom: float, step_angstrom: float = 0.005
 ) -> None:
     """Distances and the energies of all pairs (0-0, 0-1, …, 1-1, …), one row per distance."""
-    r = np.arange(1, int(round(cutoff_angstrom / step_angstrom)) + 1) * step_angstrom
+    n = round(cutoff_angstrom / step_angstrom)
+    r = frozen_array(np.arange(1, n + 1) * step_angstrom, (n,), "r")
     numbers = [atomic_numbers[symbol] for symbol in elements]
     columns = [zbl_energy(a, b, r) for a, b in combinations_with_replacement(numbers, 2)]
     np.savetxt(path, np.stack([r, *columns], axis=1), fmt="%.10e")
