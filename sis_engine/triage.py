@@ -91,7 +91,7 @@ def triage(
         replicas = rerun_replicas(exploration, verdict, config)
         if replicas:
             outcomes = [rerun_outcome(exploration.replica, run) for run in runs(replicas)]
-            findings.append(weigh_reruns(outcomes, config, exploration.replica))
+            findings.append(weigh_reruns(outcomes, exploration.replica))
         else:
             findings.append(Finding(None, "no frame before t_cp to run again from"))
     return conclude(exploration.replica.id, findings)
@@ -288,7 +288,7 @@ def rerun_outcome(replica: Replica, run: Exploration) -> Rerun:
     return Rerun(half, 1000.0 * run.md_ps, run.exit is not Exit.COMPLETED)
 
 
-def weigh_reruns(outcomes: Sequence[Rerun], config: TriageConfig, replica: Replica) -> Finding:
+def weigh_reruns(outcomes: Sequence[Rerun], replica: Replica) -> Finding:
     """Numerics if every half-step rerun lives and every same-step rerun dies; else data."""
     half = [item for item in outcomes if item.half_timestep]
     same = [item for item in outcomes if not item.half_timestep]

@@ -1,0 +1,192 @@
+"""The numbers of the SIS sampler, each with the reason for its default."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sis_engine.interfaces import PluginConfig
+from sis_engine.records import BisectSpec, OptimiseSpec, SegmentSpec
+
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Rule(BaseModel):
+    """Base of the nested settings: unknown keys are errors, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SegmentRule(Rule):
+    """The reference MD that is run from t_next.
+
+    length_fs: 200 fs cross the region in which the model failed (it lived that long there) and
+        cost 400 evaluations; a probe by hand (facts.md) reached 20 ps of life with such segments
+    timestep_fs: 0.5 integrates C-H and O-H bonds
+    stride: every frame is paid for, so every frame is kept
+    thermostat, damping_fs: as in the initial segment
+    min_length_fs: a budget that allows less than this is exhausted
+    """
+
+    length_fs: Positive = 200.0
+    timestep_fs: Positive = 0.5
+    stride: Count = 1
+    thermostat: Literal["csvr", "langevin", "nose-hoover", "none"] = "csvr"
+    damping_fs: Positive = 50.0
+    min_length_fs: Positive = 25.0
+
+    @property
+    def min_steps(self) -> int:
+        return max(1, round(self.min_length_fs / self.timestep_fs))
+
+    def spec(self, temperature_k: float, seed: int) -> SegmentSpec:
+        return SegmentSpec(
+            n_steps=max(1, round(self.length_fs / self.timestep_fs)),
+            timestep_fs=self.timestep_fs,
+            temperature_k=temperature_k,
+            stride=self.stride,
+            thermostat=self.thermostat,
+            damping_fs=self.damping_fs,
+            seed=seed,
+        )
+
+
+PUBLISHED_SEGMENT = SegmentRule(length_fs=2500.0, timestep_fs=1.0)
+"""Xu et al. 2023: AIMD of 2.5 ps (bulk; 4.5 ps at an interface), every 1 fs frame a label."""
+
+
+class InnerBand(Rule):
+    """Where a start may lie, seen in the trace: cheap, before any label is bought.
+
+    temperature_factors: of the target. [0.5, 2] is six widths of 20 atoms wide: a runaway is
+        outside, a fluctuation is not
+    energy_sigma: potential energy within the labelled range, widened by this many thermal widths
+    """
+
+    temperature_factors: tuple[Positive, Positive] = (0.5, 2.0)
+    energy_sigma: Positive = 6.0
+
+    @model_validator(mode="after")
+    def _around_one(self) -> InnerBand:
+        lower, upper = self.temperature_factors
+        if not lower < 1.0 < upper:
+            raise ValueError(f"temperature_factors {lower:g}, {upper:g} must enclose 1")
+        return self
+
+
+class BisectRule(Rule):
+    """How the last good frame before t_cp is looked for.
+
+    max_relative_error: force RMSE over RMS reference force. 0.5: the model still knows the
+        direction of most forces; beyond it the frame is the model's invention
+    max_evaluations: eight find one frame in a ring of 64, ends included; the labels are kept
+    """
+
+    max_relative_error: Positive = 0.5
+    max_evaluations: Count = 8
+
+    def spec(self) -> BisectSpec:
+        return BisectSpec(self.max_relative_error, self.max_evaluations)
+
+
+class AcceptRule(Rule):
+    """Labels that a start may have.
+
+    max_force: eV/Å: thermal MD reached 6-8 (300-590 K) and 13 (830 K) on 21 atoms by GFN2
+    energy_above: eV above the labelled range (and ``energy_sigma`` widths): about one broken
+        bond. The authors' released segments begin 17-83 eV above: such starts teach little
+    """
+
+    max_force: Positive = 15.0
+    energy_above: Positive = 3.0
+    energy_sigma: Positive = 6.0
+
+
+class OptimiseRule(Rule):
+    """Optimisation of a start that the bounds refused: until ``max_force`` (eV/Å) or max_steps.
+
+    Loose on purpose: it has to leave the wall, not reach the minimum.
+    """
+
+    max_force: Positive = 0.5
+    max_steps: Count = 50
+    max_displacement_angstrom: Positive = 0.1
+
+    def spec(self) -> OptimiseSpec:
+        return OptimiseSpec(self.max_force, self.max_steps, self.max_displacement_angstrom)
+
+
+class AuditRule(Rule):
+    """Which frames of survivors are labelled, and what a failed audit leads to.
+
+    frames_per_system: over all its survivors; a little above the 30 of design.md section 8
+    burn_in_ps: left out: the start is a labelled structure, and easy
+    decorrelation_fs: least distance of two frames of one replica; temperature decorrelates
+        within 30 fs (measured), bonds within a few periods
+    learn: the audited frames join the data (their labels are paid for; the next audit draws
+        fresh ones)
+    segments_per_system: reference MD from where the audit found the model worst
+    """
+
+    frames_per_system: Count = 32
+    burn_in_ps: Annotated[float, Field(ge=0.0)] = 0.25
+    decorrelation_fs: Positive = 100.0
+    learn: bool = True
+    segments_per_system: Annotated[int, Field(ge=0)] = 1
+
+
+class SisConfig(PluginConfig):
+    """Stability-indicated sampling.
+
+    published: exactly the paper (see ``published_*``): temperature verdicts only, t_next a fixed
+        time before t_cp, every frame kept, optimise when refused, no bisection, no audit
+    segment: ``None``: :class:`SegmentRule`'s defaults, or the paper's 2.5 ps when published
+    segments_per_system: one, from the earliest t_cp: what fails first hides what fails later
+    min_backoff_fs: the newest start lies at least this before t_cp: one check interval
+    max_starts: frames offered to the search; the ring and some of the sparse ones
+    bisect, optimise: ``None`` switches the rung off
+    single_points: extra labels around t_cp: the last frames before it, within bounds by the gate.
+        0: the bisection labels such frames already
+    duration_schedule_ps: MD length of generations 0, 1, …; afterwards the full target. ``None``:
+        always the full one (a replica that fails early costs little anyway)
+    min_survivors: replicas per system that must all live to the end; ``None``: as many as
+        ``survival_probability`` with ``survival_confidence`` needs (14 for 0.8 with 95 %)
+    published_backoff_fs: the paper keeps coordinates every 1 ps and does not give its t_next rule:
+        one kept frame before t_cp
+    """
+
+    type: str = "sis"
+    published: bool = False
+    segment: SegmentRule | None = None
+    segments_per_system: Count = 1
+    min_backoff_fs: Annotated[float, Field(ge=0.0)] = 10.0
+    max_starts: Count = 96
+    inner_band: InnerBand = InnerBand()
+    bisect: BisectRule | None = BisectRule()
+    accept: AcceptRule = AcceptRule()
+    optimise: OptimiseRule | None = OptimiseRule()
+    single_points: Annotated[int, Field(ge=0)] = 0
+    duration_schedule_ps: tuple[Positive, ...] | None = None
+    min_survivors: Count | None = None
+    survival_probability: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.8
+    survival_confidence: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+    audit: AuditRule = AuditRule()
+    published_backoff_fs: Positive = 1000.0
+
+    @property
+    def segment_rule(self) -> SegmentRule:
+        if self.segment is not None:
+            return self.segment
+        return PUBLISHED_SEGMENT if self.published else SegmentRule()
+
+    @property
+    def required_survivors(self) -> int:
+        """The n with p^n <= 1 - confidence: no failure in n bounds P(survive) by p from below."""
+        if self.min_survivors is not None:
+            return self.min_survivors
+        return math.ceil(
+            math.log(1.0 - self.survival_confidence) / math.log(self.survival_probability)
+        )
