@@ -305,6 +305,10 @@ class Monitor(Protocol):
     @classmethod
     def from_config(cls, config: Any) -> Self: ...
 
+    def check(self, context: MonitorContext) -> None:
+        """Raise ConfigurationError if its settings cannot work for this system and condition."""
+        ...
+
     def halt_rules(self, context: MonitorContext) -> tuple[HaltRule, ...]:
         """Rules for the explorer to stop by."""
         ...
