@@ -42,13 +42,13 @@ class ReplicaProgress:
             self.reached(replica, row[0] * replica.condition.timestep_fs / _FS_PER_PS, row[1])
 
     def reached(self, replica: Replica, new_ps: float, temperature_k: float) -> None:
-        """This replica has done ``new_ps`` of MD by now."""
+        """Note that it has done ``new_ps`` of MD by now."""
         with self._lock:
             self._done_ps[replica.id] = new_ps
             self._tell(replica, temperature_k)
 
     def ended(self, replica: Replica, md_ps: float) -> None:
-        """This replica is over: what it did not do will not be done."""
+        """Note that it is over: what it did not do will not be done."""
         with self._lock:
             done = md_ps - self._offset_ps[replica.id]
             self._done_ps[replica.id] = self._expected_ps[replica.id] = done

@@ -73,7 +73,8 @@ def most_neighbours(frame: Frame, cutoff_angstrom: float, element: str | None = 
 
 def kinetic_energies(masses: FloatArray, velocities: FloatArray) -> FloatArray:
     """(n_atoms,) kinetic energies, eV, from amu and Å/fs."""
-    return 0.5 * AMU_ANGSTROM2_PER_FS2_EV * masses * np.sum(velocities**2, axis=1)
+    energies: FloatArray = 0.5 * AMU_ANGSTROM2_PER_FS2_EV * masses * np.sum(velocities**2, axis=1)
+    return energies
 
 
 def temperature_k(kinetic_energy: float, degrees_of_freedom: int) -> float:

@@ -47,12 +47,12 @@ def box_of(frame: Frame) -> Box:
     if not upper.any() and (np.diag(cell) > 0).all():
         return Box(cell, np.eye(3), frame.pbc)  # as it is, bit by bit
     try:
-        lower = np.linalg.cholesky(cell @ cell.T)
+        lower: FloatArray = np.linalg.cholesky(cell @ cell.T).astype(np.float64)
     except np.linalg.LinAlgError as error:
         raise ConfigurationError(
             f"the cell {cell.tolist()} has no volume", hint="give three independent cell vectors"
         ) from error
-    rotation = np.linalg.solve(lower, cell)
+    rotation: FloatArray = np.asarray(np.linalg.solve(lower, cell), dtype=np.float64)
     lengths = np.linalg.norm(lower, axis=1)
     lower[np.abs(lower) < _SKEW_TOLERANCE * lengths.max()] = 0.0
     box = Box(lower, rotation, frame.pbc)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import re
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,21 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
 from sis_engine.errors import (
     ConfigurationError,
-    InfrastructureError,
-    ProgramFailed,
     ProgramMissing,
     SisError,
     StopRequested,
 )
 from sis_engine.execution.local import LocalExecutor
 from sis_engine.execution.program import (
-    ProgramOutcome,
     ProgramRun,
-    failure,
     find_program,
     run_program,
 )
@@ -35,33 +28,26 @@ from sis_engine.explorers.lammps import input as lammps_input
 from sis_engine.explorers.lammps import output as lammps_output
 from sis_engine.explorers.lammps.cell import box_of
 from sis_engine.explorers.lammps.config import LammpsConfig
+from sis_engine.explorers.lammps.ending import assemble, raise_if_not_the_physics
 from sis_engine.explorers.lammps.prediction import predict
 from sis_engine.explorers.lammps.rules import WATCHED, CompiledRules
 from sis_engine.explorers.model_file import verify_model
 from sis_engine.explorers.progress import ReplicaProgress
-from sis_engine.explorers.quantities import shortest_distance
 from sis_engine.interfaces import Context, ProgramReport
 from sis_engine.records import (
     Condition,
     Ensemble,
-    Exit,
     Exploration,
     FrameSet,
     HaltRule,
-    MdFrame,
     Model,
     Prediction,
     Quantity,
     Replica,
     Sampling,
-    Trace,
 )
 
 INSTALL = "pip install 'sis-engine[deepmd]' brings lmp; or set explorer.program to your own"
-_INFRASTRUCTURE = re.compile(
-    r"allocate|No space|cannot open|CUDA|Unrecognized|Unknown|Illegal|MPI_Abort|not found",
-    re.IGNORECASE,
-)
 
 
 class LammpsExplorer:
@@ -232,105 +218,10 @@ class LammpsExplorer:
             else "",
             n_columns,
         )
-        _raise_if_not_the_physics(run, outcome, log)
+        raise_if_not_the_physics(run, outcome, log)
         exploration = assemble(replica, compiled, log, directory, time.monotonic() - started)
         progress.ended(replica, exploration.md_ps)
         return exploration
-
-
-def assemble(
-    replica: Replica,
-    compiled: CompiledRules,
-    log: lammps_output.RunLog,
-    directory: Path,
-    seconds: float,
-) -> Exploration:
-    """The record of a replica from what its run left."""
-    columns = lammps_input.columns_of(replica, compiled)
-    timestep_fs = replica.condition.timestep_fs
-    trace = Trace(
-        replica=replica.id,
-        time_fs=replica.time_offset_fs + log.rows[:, 0] * timestep_fs,
-        quantities=tuple(quantity for _, quantity in columns),
-        values=log.rows[:, 1:].copy(),
-    )
-    box = box_of(replica.start)
-    frames = [
-        lammps_output.md_frame(
-            replica.start, box, table, replica.time_offset_fs + step * timestep_fs
-        )
-        for step, table in lammps_output.read_frames(directory).items()
-    ]
-    kept = tuple(frame for frame in frames if frame is not None)
-    exit_, rule, value, message = _ending(compiled, log, kept)
-    last_step = log.end_step
-    if last_step is None:
-        last_step = int(log.rows[-1, 0]) if len(log.rows) else 0
-    return Exploration(
-        replica=replica,
-        trace=trace,
-        frames=kept,
-        exit=exit_,
-        md_ps=(replica.time_offset_fs + last_step * timestep_fs) / lammps_input.FS_PER_PS,
-        seconds=seconds,
-        halted_by=rule,
-        value=value,
-        message=message,
-    )
-
-
-def _ending(
-    compiled: CompiledRules, log: lammps_output.RunLog, frames: Sequence[MdFrame]
-) -> tuple[Exit, HaltRule | None, float | None, str]:
-    rules = dict(compiled.rules)
-    fired = [(name, value) for name, _, value in log.halts if name in rules]
-    if log.refused:
-        fired = lammps_output.refused_by(log, compiled.start_checks)
-    if fired:
-        # A NaN first: it is the plainest; then the order in which monitors gave their rules.
-        name, value = min(fired, key=lambda item: not np.isnan(item[1]))
-        rule = rules[name]
-        if rule.quantity is Quantity.SHORTEST_DISTANCE and frames:
-            value = shortest_distance(frames[-1].frame, rule.pair)
-        return Exit.HALTED, rule, value, _halt_message(rule, value)
-    if log.refused:
-        return Exit.CRASHED, None, None, "energy is not finite after the minimisation, at step 0"
-    if log.halts:
-        return Exit.CRASHED, None, None, f"energy is not finite at step {log.halts[0][1]}"
-    if log.end_step is None:
-        return Exit.CRASHED, None, None, f"LAMMPS stopped: {log.error}"
-    return Exit.COMPLETED, None, None, ""
-
-
-def _halt_message(rule: HaltRule, value: float) -> str:
-    of = f" {rule.pair[0]}-{rule.pair[1]}" if rule.pair else ""
-    return (
-        f"{rule.monitor}: {rule.quantity.value}{of} = {value:.6g} is {rule.relation.value} "
-        f"{rule.limit:.6g}"
-    )
-
-
-def _raise_if_not_the_physics(
-    run: ProgramRun, outcome: ProgramOutcome, log: lammps_output.RunLog
-) -> None:
-    """Raise for a run that failed by its surroundings; return for one that blew up."""
-    if outcome.exit_code == -signal.SIGKILL:
-        raise InfrastructureError(
-            f"lmp was killed from outside after {outcome.seconds:.0f} s in {run.directory}",
-            hint="out of memory, or the batch system? see `dmesg | tail`",
-        )
-    if log.end_step is not None and outcome.exit_code == 0:
-        return
-    by_itself = log.error is not None and not _INFRASTRUCTURE.search(log.error)
-    if log.began and by_itself:
-        return
-    if log.error is None:
-        raise failure(run, outcome)
-    raise ProgramFailed(
-        f"LAMMPS failed: {log.error}",
-        directory=run.directory,
-        hint="read log.lammps there; is the model's plugin loaded (LAMMPS_PLUGIN_PATH)?",
-    )
 
 
 def _into(ended: queue.Queue[Exploration | BaseException], task: Callable[[], Exploration]) -> None:

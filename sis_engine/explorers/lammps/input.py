@@ -30,7 +30,6 @@ FS_PER_PS = 1000.0
 BAR_PER_GPA = 1.0e4
 NSQ_UP_TO_ATOMS = 1000
 STARTED, DYNAMICS, REFUSED, ENDED = "SIS start", "SIS dynamics", "SIS refused", "SIS end"
-FRAME_COLUMNS = "id xu yu zu vx vy vz fx fy fz v_sis_epot"
 
 _LARGEST_SEED = 899_999_999  # LAMMPS's Marsaglia generator takes no larger one
 _IDS_PER_LINE = 20
@@ -49,6 +48,18 @@ def columns_of(replica: Replica, compiled: CompiledRules) -> tuple[tuple[str, Qu
     )
     volume = (("vol", Quantity.VOLUME),) if all(replica.start.pbc) else ()
     return (*standard, *volume, *compiled.columns)
+
+
+def frame_columns(condition: Condition) -> str:
+    """Columns of a frame dump: forces are the model's, without those of a Langevin bath."""
+    forces = " ".join(_force_names(condition))
+    return f"id xu yu zu vx vy vz {forces} v_sis_epot"
+
+
+def _force_names(condition: Condition) -> tuple[str, str, str]:
+    if condition.thermostat == "langevin":
+        return ("f_sis_model[1]", "f_sis_model[2]", "f_sis_model[3]")
+    return ("fx", "fy", "fz")
 
 
 def n_steps_of(replica: Replica) -> int:
@@ -75,27 +86,25 @@ def script(
     box = box_of(replica.start)
     compiled = compile_rules(rules, replica, model, sampling.trace_every_steps)
     lines = [
-        *setup_lines(replica.start, box, model, config, "start.data"),
+        *setup_lines(replica.start, model, config, "start.data"),
         f"timestep {replica.condition.timestep_fs / FS_PER_PS!r}",
         *_group_lines(replica),
-        *_measure_lines(),
         *(_minimise_lines(replica) if replica.velocities is None else []),
+        *_measure_lines(replica.condition),
         *_velocity_lines(replica),
         *_integrator_lines(replica, config, box),
         *compiled.measures,
-        *_start_lines(compiled),
+        *_start_lines(replica.condition, compiled),
         *compiled.dynamics,
         *_output_lines(replica, sampling, compiled),
         f'print "{DYNAMICS}"',
         f"run {n_steps_of(replica)}",
-        *_end_lines(ENDED),
+        *_end_lines(replica.condition, ENDED),
     ]
     return "\n".join(lines) + "\n", compiled
 
 
-def setup_lines(
-    frame: Frame, box: Box, model: Model, config: LammpsConfig, data_file: str
-) -> list[str]:
+def setup_lines(frame: Frame, model: Model, config: LammpsConfig, data_file: str) -> list[str]:
     """Units, box, atoms and the model."""
     boundary = " ".join("p" if periodic else "s" for periodic in frame.pbc)
     # Bins of a shrink-wrapped box that an escaping atom stretches would fill the memory.
@@ -178,12 +187,16 @@ def _group_lines(replica: Replica) -> list[str]:
     ]
 
 
-def _measure_lines() -> list[str]:
+def _measure_lines(condition: Condition) -> list[str]:
+    squares = "+".join(f"{name}*{name}" for name in _force_names(condition))
+    # Kept before the bath adds its own: fixes act in the order in which they are defined.
+    keep = condition.thermostat == "langevin"
     return [
+        *(["fix sis_model all store/force"] if keep else []),
         "compute sis_temp sis_mobile temp",
         "compute sis_ke sis_mobile ke/atom",
         "compute sis_maxke sis_mobile reduce max c_sis_ke",
-        'variable sis_f atom "sqrt(fx*fx+fy*fy+fz*fz)"',
+        f'variable sis_f atom "sqrt({squares})"',
         "compute sis_maxf sis_mobile reduce max v_sis_f",
         "variable sis_epot atom pe",
     ]
@@ -194,13 +207,13 @@ def _minimise_lines(replica: Replica) -> list[str]:
     if not condition.minimise:
         return []
     frozen = bool(replica.system.frozen)
+    most = condition.max_minimise_steps
     return [
         *(["fix sis_hold sis_frozen setforce 0.0 0.0 0.0"] if frozen else []),
         "thermo_style custom step pe fmax",
         "thermo_modify format float %.12g flush yes",
         "thermo 20",
-        f"minimize {condition.etol!r} {condition.ftol!r} "
-        f"{condition.max_minimise_steps} {10 * condition.max_minimise_steps}",
+        f"minimize {condition.etol!r} {condition.ftol!r} {most} {10 * most}",
         *(["unfix sis_hold"] if frozen else []),
         "reset_timestep 0",
     ]
@@ -279,21 +292,26 @@ def _barostat(replica: Replica, config: LammpsConfig, box: Box) -> str:
             f"directions (pressure {condition.pressure_gpa}, pbc {replica.start.pbc})",
             hint="use nvt for clusters and slabs",
         )
+    if replica.system.frozen:
+        raise ConfigurationError(
+            f"condition {condition.name}: NPT would move the {len(replica.system.frozen)} frozen "
+            f"atoms of {replica.system.name} with the cell",
+            hint="use nvt, or freeze nothing",
+        )
     bar = condition.pressure_gpa * BAR_PER_GPA
     damping_ps = condition.pressure_damping_fs / FS_PER_PS
-    dilate = " dilate sis_mobile" if replica.system.frozen else ""
     # A skewed cell keeps its angles unless they are coupled too.
     return (
         f" {config.pressure_coupling} {bar!r} {bar!r} {damping_ps!r}"
-        f"{' flip no' if box.is_skewed or config.pressure_coupling == 'tri' else ''}{dilate}"
+        f"{' flip no' if box.is_skewed or config.pressure_coupling == 'tri' else ''}"
     )
 
 
-def _start_lines(compiled: CompiledRules) -> list[str]:
+def _start_lines(condition: Condition, compiled: CompiledRules) -> list[str]:
     """Forces at the start; refuse a start that is not finite or breaks a rule already."""
     checks = [f"v_{name}" for name in compiled.start_checks]
     bad = "+".join(["v_sis_guard", *(f"({check}!=-1.0e300)" for check in checks)])
-    refuse = " ".join(f'"{command}"' for command in (*_end_lines(REFUSED), "quit 0"))
+    refuse = " ".join(f'"{command}"' for command in (*_end_lines(condition, REFUSED), "quit 0"))
     return [
         f"thermo_style custom step temp pe ke c_sis_maxke c_sis_maxf {' '.join(checks)}",
         "thermo_modify temp sis_temp format float %.17g flush yes line one",
@@ -311,10 +329,11 @@ def _start_lines(compiled: CompiledRules) -> list[str]:
 def _output_lines(replica: Replica, sampling: Sampling, compiled: CompiledRules) -> list[str]:
     sparse = max(1, round(sampling.sparse_every_ps * FS_PER_PS / replica.condition.timestep_fs))
     columns = " ".join(name for name, _ in columns_of(replica, compiled))
+    frame = frame_columns(replica.condition)
     return [
-        f"dump sis_ring all custom {sampling.ring_every_steps} ring.*.dump {FRAME_COLUMNS}",
+        f"dump sis_ring all custom {sampling.ring_every_steps} ring.*.dump {frame}",
         f"dump_modify sis_ring sort id format float %.17g maxfiles {sampling.ring_size}",
-        f"dump sis_sparse all custom {sparse} sparse.dump {FRAME_COLUMNS}",
+        f"dump sis_sparse all custom {sparse} sparse.dump {frame}",
         "dump_modify sis_sparse sort id format float %.17g",
         f"thermo {sampling.trace_every_steps}",
         f"thermo_style custom step {columns}",
@@ -322,6 +341,9 @@ def _output_lines(replica: Replica, sampling: Sampling, compiled: CompiledRules)
     ]
 
 
-def _end_lines(mark: str) -> tuple[str, ...]:
-    dump = f"write_dump all custom final.dump {FRAME_COLUMNS} modify sort id format float %.17g"
-    return (f"print '{mark} $(step)'", dump)
+def _end_lines(condition: Condition, mark: str) -> tuple[str, ...]:
+    columns = frame_columns(condition)
+    return (
+        f"print '{mark} $(step)'",
+        f"write_dump all custom final.dump {columns} modify sort id format float %.17g",
+    )

@@ -130,7 +130,7 @@ def snapshots(text: str) -> Iterator[tuple[int, FloatArray]]:
     """(step, array) of every whole snapshot.
 
     array: (3 + n_atoms, 11): the first three rows hold xlo_bound xhi_bound tilt, then one row
-    an atom in the order of ``input.FRAME_COLUMNS``
+    an atom in the order of ``input.frame_columns``
     """
     for block in text.split("ITEM: TIMESTEP\n")[1:]:
         lines = block.split("\n")
@@ -148,9 +148,9 @@ def snapshots(text: str) -> Iterator[tuple[int, FloatArray]]:
 
 
 def md_frame(start: Frame, box: Box, table: FloatArray, time_fs: float) -> MdFrame | None:
-    """A snapshot turned back into the frame's own orientation; ``None`` if it is not finite."""
+    """A snapshot turned back into the frame's own orientation; ``None`` if it is not whole."""
     atoms = table[3:]
-    if not np.isfinite(atoms[:, 1:4]).all():
+    if len(atoms) != start.n_atoms or not np.isfinite(atoms[:, 1:4]).all():
         return None
     cell = None
     if start.cell is not None:

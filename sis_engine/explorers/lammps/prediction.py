@@ -84,7 +84,7 @@ def _write_input(
         for index, box in enumerate(boxes):
             file.write(_snapshot(frame_of(frames, index), box, index, skewed=skewed))
     lines = [
-        *setup_lines(first, boxes[0], model, config, "start.data"),
+        *setup_lines(first, model, config, "start.data"),
         "compute sis_w all pressure NULL virial",
         "dump sis_f all custom 1 forces.dump id fx fy fz",
         "dump_modify sis_f sort id format float %.17g",
@@ -146,4 +146,5 @@ def _virial(row: FloatArray, box: Box) -> FloatArray:
     """-dE/d(strain), eV, in the frame's axes, from the configurational pressure tensor, bar."""
     xx, yy, zz, xy, xz, yz = row[3:9] * (row[2] / (BAR_PER_GPA * EV_PER_ANGSTROM3_GPA))
     tensor = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
-    return box.rotation.T @ tensor @ box.rotation
+    virial: FloatArray = box.rotation.T @ tensor @ box.rotation
+    return virial

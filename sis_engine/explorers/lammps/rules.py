@@ -183,8 +183,11 @@ class _Measures:
         return first, second
 
     def _distances(self, rules: Sequence[HaltRule]) -> None:
-        """One radial distribution for all pairs: its coordination number at a rule's limit is
-        zero while no such pair is closer (limits are rounded down to 0.01 Å)."""
+        """One radial distribution for all pairs.
+
+        Its coordination number at a rule's limit is zero while no such pair is closer; limits
+        are rounded down to 0.01 Å, so a halt is never too early.
+        """
         if not rules:
             return
         _refuse_upper_limits(rules)
