@@ -207,8 +207,8 @@ class TemperatureMonitor(RuleMonitor[TemperatureConfig]):
         enough = self.average_fs(window.model_copy(update={"average_fs": None}), context)
         raise ConfigurationError(
             f"healthy fluctuations leave the window [{window.lower_k:g}, {window.upper_k:g}] K "
-            f"with probability {chance:.3g} in {context.condition.duration_ps:g} ps: {n_dof} degrees "
-            f"of freedom at {target:g} K have a width of {width:.0f} K (average_fs: {average:g})",
+            f"with probability {chance:.3g} in {context.condition.duration_ps:g} ps: {n_dof} "
+            f"degrees of freedom at {target:g} K have a width of {width:.0f} K (average_fs: {average:g})",
             key="monitors.temperature.windows",
             allowed=f"probability <= {self.config.max_healthy_violation:g}",
             hint=f"set average_fs to {enough:.0f} or more (or leave it out), or widen the window "
