@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from sis_engine.interfaces import Capability, Context, Labeler, LabelTask, SinglePoints
-from sis_engine.records import Frame, LabelFailure, Labelled, LevelOfTheory, Origin, System
+from sis_engine.records import Failure, Frame, LabelFailure, Labelled, LevelOfTheory, Origin, System
 from sis_engine.reference_md import finite_or_failure
 
 Result = Labelled | LabelFailure
 
+_PASSING = frozenset({Failure.INFRASTRUCTURE, Failure.OUT_OF_TIME, Failure.OUT_OF_MEMORY})
+"""Reasons that lie in the surroundings."""
+
 
 class LabelStore(Protocol):
-    """What the walk needs of the label bank."""
+    """What is needed of the label bank (:class:`sis_engine.storage.bank.LabelBank`)."""
 
-    def get(self, frame: Frame, level: LevelOfTheory, origin: Origin) -> Labelled | None:
-        """The label of ``frame`` with this ``origin`` and ``cached`` set, or ``None``."""
+    def get(self, frame: Frame, level: LevelOfTheory, origin: Origin) -> Result | None:
+        """What is known of ``frame``, with this ``origin``; ``None`` if nothing is.
+
+        ``cached`` is false where this campaign paid for it for this very origin: a walk that is
+        taken up after a kill then ends in the same outcome as one that was never killed.
+        """
         ...
 
-    def put(self, labelled: Labelled) -> None:
-        """Keep a label; durable when this returns."""
+    def put(self, item: Result) -> bool:
+        """Keep it, durable when this returns; false if something as good was there."""
         ...
 
 
@@ -60,18 +67,23 @@ class BankedLabeler:
     def _kept(self, results: Iterator[Result]) -> Iterator[Result]:
         for raw in results:
             result = finite_or_failure(raw)
-            if isinstance(result, Labelled):
+            if isinstance(result, Labelled) or _is_lasting(result):
                 self.bank.put(result)
             yield result
 
-    def _known(self, system: System, frame: Frame, origin: Origin) -> Labelled | None:
-        """A banked label, unless it lacks a quantity that the labeler would give now."""
+    def _known(self, system: System, frame: Frame, origin: Origin) -> Result | None:
+        """What is banked, unless another try may do better or more is wanted now."""
         known = self.bank.get(frame, self.level_of_theory(system), origin)
-        if known is None:
-            return None
+        if known is None or isinstance(known, LabelFailure):
+            return known if known is not None and _is_lasting(known) else None
         wants_charges = Capability.CHARGES in self.capabilities
         wants_virial = Capability.VIRIAL in self.capabilities and all(frame.pbc)
         lacks = (wants_charges and known.label.charges is None) or (
             wants_virial and known.label.virial is None
         )
-        return None if lacks else replace(known, cached=True)
+        return None if lacks else known
+
+
+def _is_lasting(failure: LabelFailure) -> bool:
+    """The frame is to blame, so that the same calculation would fail again."""
+    return not failure.retry_can_help and failure.reason not in _PASSING
