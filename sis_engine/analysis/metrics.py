@@ -20,7 +20,6 @@ from sis_engine.records import (
     Errors,
     FloatArray,
     FrameSet,
-    Labelled,
     Prediction,
 )
 
@@ -146,24 +145,34 @@ def _rms(squared_norms: FloatArray) -> float:
 # --------------------------------------------------------------------------- audit
 
 
+@dataclass(frozen=True, eq=False)
+class AuditCluster:
+    """Audited frames of one replica, in time order: the model's word on them, and the labels."""
+
+    replica: str
+    prediction: Prediction
+    frames: FrameSet
+
+
+@dataclass(frozen=True)
+class AuditLimits:
+    """relative: of force RMSE over RMS reference force, overall and for every element.
+
+    energy: of the energy RMSE, eV/atom, not re-centred;  min_frames: fewer decide nothing
+    confidence: of the one-sided upper limits;  n_bootstrap: resamplings
+    """
+
+    relative: float
+    energy: float
+    min_frames: int = 30
+    confidence: float = 0.95
+    n_bootstrap: int = 2000
+
+
 def audit_result(
-    clusters: Sequence[tuple[Sequence[Labelled], Prediction]],
-    *,
-    relative_limit: float,
-    energy_limit: float,
-    min_frames: int,
-    n_failed: int = 0,
-    confidence: float = 0.95,
-    n_bootstrap: int = 2000,
-    seed: int = 0,
-    masks: Sequence[BoolArray | None] | None = None,
+    clusters: Sequence[AuditCluster], limits: AuditLimits, *, n_failed: int = 0, seed: int = 0
 ) -> AuditResult:
     """Is the survivor right? Upper limits of its errors decide, not the errors themselves.
-
-    clusters: for each replica its labelled frames, in time order, and the model's word on them
-    relative_limit: of force RMSE over RMS reference force, overall and for every element
-    energy_limit: of the energy RMSE, eV/atom, not re-centred
-    masks: for each replica, (n_atoms,), true for atoms whose forces count; ``None``: all
 
     Frames of one replica are alike, so whole replicas are resampled. The percentile bootstrap is
     too narrow for few clusters (Cameron, Gelbach, Miller, Rev. Econ. Stat. 90, 414 (2008)): its
@@ -171,13 +180,12 @@ def audit_result(
     quantile at G-1 degrees of freedom: 1.65 for 4 replicas, 1.23 for 8. A single replica is cut
     into blocks of time; that says nothing of other replicas, and is noted.
     """
-    rule = _Rule(relative_limit, energy_limit, min_frames, n_failed)
-    residuals = _cluster_residuals(clusters, masks)
+    residuals = [_residuals(item.prediction, item.frames, None) for item in clusters]
     if not residuals:
-        return _no_audit(rule)
+        return _no_audit(limits, n_failed)
     errors = _summary(residuals)
-    units = residuals if len(residuals) > 1 else _blocks_of_time(clusters[0], masks)
-    limit = _UpperLimit(len(units), confidence, n_bootstrap, seed)
+    units = residuals if len(residuals) > 1 else _blocks_of_time(clusters[0])
+    limit = _UpperLimit(len(units), limits, seed)
     relative = limit(*_force_sums(units, None))
     energy = limit(
         np.array([float(np.sum(item.energy**2)) for item in units]),
@@ -188,7 +196,7 @@ def audit_result(
         for item in errors.elements
         if item.reference_rms > 0.0
     )
-    reasons = rule.broken(errors.n_frames, relative, energy, elements)
+    reasons = _broken(limits, n_failed, errors.n_frames, relative, energy, elements)
     notes = () if len(residuals) > 1 else ("one replica only: limits are over blocks of time",)
     return AuditResult(
         errors=errors,
@@ -196,49 +204,28 @@ def audit_result(
         element_upper=elements,
         energy_upper=energy,
         n_failed=n_failed,
-        relative_limit=relative_limit,
-        energy_limit=energy_limit,
-        min_frames=min_frames,
+        relative_limit=limits.relative,
+        energy_limit=limits.energy,
+        min_frames=limits.min_frames,
         passed=not reasons,
         reasons=reasons + notes,
     )
 
 
-def _cluster_residuals(
-    clusters: Sequence[tuple[Sequence[Labelled], Prediction]],
-    masks: Sequence[BoolArray | None] | None,
-) -> list[_Residuals]:
-    given = [None] * len(clusters) if masks is None else masks
+def _blocks_of_time(cluster: AuditCluster) -> list[_Residuals]:
+    said, frames = cluster.prediction, cluster.frames
+    counts = np.ones(frames.n_atoms, dtype=bool)
+    if frames.force_mask is not None:
+        counts = frames.force_mask > 0.0
+    n_blocks = min(BLOCKS_IN_ONE_REPLICA, frames.n_frames)
+    edges = [round(i * frames.n_frames / n_blocks) for i in range(n_blocks + 1)]
     return [
-        _labelled_residuals(labelled, prediction, mask)
-        for (labelled, prediction), mask in zip(clusters, given, strict=True)
-        if labelled
-    ]
-
-
-def _labelled_residuals(
-    labelled: Sequence[Labelled], prediction: Prediction, mask: BoolArray | None
-) -> _Residuals:
-    species = labelled[0].frame.species
-    return _of_arrays(
-        prediction,
-        species,
-        np.array([item.label.energy for item in labelled]),
-        np.stack([item.label.forces for item in labelled]),
-        np.ones(len(species), dtype=bool) if mask is None else mask,
-    )
-
-
-def _blocks_of_time(
-    cluster: tuple[Sequence[Labelled], Prediction], masks: Sequence[BoolArray | None] | None
-) -> list[_Residuals]:
-    labelled, said = cluster
-    n_blocks = min(BLOCKS_IN_ONE_REPLICA, len(labelled))
-    edges = [round(i * len(labelled) / n_blocks) for i in range(n_blocks + 1)]
-    mask = None if masks is None else masks[0]
-    return [
-        _labelled_residuals(
-            labelled[low:high], Prediction(said.energies[low:high], said.forces[low:high]), mask
+        _of_arrays(
+            Prediction(said.energies[low:high], said.forces[low:high]),
+            frames.species,
+            frames.energies[low:high],
+            frames.forces[low:high],
+            counts,
         )
         for low, high in itertools.pairwise(edges)
     ]
@@ -259,11 +246,12 @@ def _force_sums(
 class _UpperLimit:
     """One-sided upper limit of sqrt(sum(above)/sum(below)) over resampled clusters."""
 
-    def __init__(self, n_clusters: int, confidence: float, draws: int, seed: int) -> None:
+    def __init__(self, n_clusters: int, limits: AuditLimits, seed: int) -> None:
         self._n = n_clusters
-        self._confidence = confidence
+        self._confidence = limits.confidence
         even = np.full(n_clusters, 1.0 / n_clusters)
-        self._counts = np.random.default_rng(seed).multinomial(n_clusters, even, size=draws)
+        random = np.random.default_rng(seed)
+        self._counts = random.multinomial(n_clusters, even, size=limits.n_bootstrap)
 
     def __call__(self, above: FloatArray, below: FloatArray) -> float:
         if self._n < 2 or not np.isfinite(above).all() or not np.sum(below) > 0.0:
@@ -277,39 +265,33 @@ class _UpperLimit:
         return value + excess * float(np.sqrt(self._n / (self._n - 1.0)) * student)
 
 
-@dataclass(frozen=True)
-class _Rule:
-    relative: float
-    energy: float
-    min_frames: int
-    n_failed: int
-
-    def broken(
-        self,
-        n_frames: int,
-        relative: float,
-        energy: float,
-        elements: Sequence[tuple[str, float]],
-    ) -> tuple[str, ...]:
-        """What the audit failed by; a limit that is not finite fails."""
-        found = []
-        if self.n_failed:
-            found.append(f"{self.n_failed} audit frames got no label")
-        if n_frames < self.min_frames:
-            found.append(f"{n_frames} audited frames, {self.min_frames} are needed")
-        for what, value in (("", relative), *((f" of {symbol}", v) for symbol, v in elements)):
-            if not value <= self.relative:
-                found.append(
-                    f"relative force RMSE{what} may be {value:.3f} (limit {self.relative:g})"
-                )
-        if not energy <= self.energy:
+def _broken(
+    limits: AuditLimits,
+    n_failed: int,
+    n_frames: int,
+    relative: float,
+    energy: float,
+    elements: Sequence[tuple[str, float]],
+) -> tuple[str, ...]:
+    """What the audit failed by; a limit that is not finite fails."""
+    found = []
+    if n_failed:
+        found.append(f"{n_failed} audit frames got no label")
+    if n_frames < limits.min_frames:
+        found.append(f"{n_frames} audited frames, {limits.min_frames} are needed")
+    for what, value in (("", relative), *((f" of {symbol}", v) for symbol, v in elements)):
+        if not value <= limits.relative:
             found.append(
-                f"energy RMSE may be {energy * 1e3:.1f} meV/atom (limit {self.energy * 1e3:g})"
+                f"relative force RMSE{what} may be {value:.3f} (limit {limits.relative:g})"
             )
-        return tuple(found)
+    if not energy <= limits.energy:
+        found.append(
+            f"energy RMSE may be {energy * 1e3:.1f} meV/atom (limit {limits.energy * 1e3:g})"
+        )
+    return tuple(found)
 
 
-def _no_audit(rule: _Rule) -> AuditResult:
+def _no_audit(limits: AuditLimits, n_failed: int) -> AuditResult:
     """No frame could be labelled: nothing is known, so nothing passes."""
     nan = float("nan")
     return AuditResult(
@@ -317,10 +299,10 @@ def _no_audit(rule: _Rule) -> AuditResult:
         relative_upper=nan,
         element_upper=(),
         energy_upper=nan,
-        n_failed=rule.n_failed,
-        relative_limit=rule.relative,
-        energy_limit=rule.energy,
-        min_frames=rule.min_frames,
+        n_failed=n_failed,
+        relative_limit=limits.relative,
+        energy_limit=limits.energy,
+        min_frames=limits.min_frames,
         passed=False,
-        reasons=rule.broken(0, nan, nan, ()),
+        reasons=_broken(limits, n_failed, 0, nan, nan, ()),
     )
