@@ -1,0 +1,320 @@
+"""The label bank: every finished label, durable at once, keyed by physics, shared by campaigns."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from sis_engine.errors import StorageError
+from sis_engine.records import (
+    Failure,
+    FloatArray,
+    Frame,
+    Label,
+    LabelFailure,
+    Labelled,
+    LevelOfTheory,
+    Origin,
+    Purpose,
+    label_key,
+)
+from sis_engine.storage.database import open_database, transaction, translated
+
+FORMAT_VERSION = 1
+BANK_FILE = "labels.sqlite"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS levels (
+    fingerprint TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS labels (
+    key TEXT PRIMARY KEY, good INTEGER NOT NULL, level TEXT NOT NULL, version TEXT,
+    campaign TEXT NOT NULL, header TEXT NOT NULL, payload BLOB NOT NULL, sha256 TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS quarantine (
+    key TEXT NOT NULL, good INTEGER, level TEXT, version TEXT, campaign TEXT, header, payload,
+    sha256 TEXT, reason TEXT NOT NULL)
+"""
+
+_COLUMNS = "key, good, level, version, campaign, header, payload, sha256"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class BankEntry:
+    """A row of the bank: the item with the origin it was first paid for, and by which campaign."""
+
+    item: Labelled | LabelFailure
+    campaign: str
+
+
+class LabelBank:
+    """``<folder>/labels.sqlite``; several processes and campaigns may use it at once.
+
+    folder: of the bank, e.g. ``<campaign>/labels``
+    campaign: written beside each label, so that a resumed campaign knows its own work again
+    """
+
+    def __init__(self, folder: Path, *, campaign: str = "") -> None:
+        self.path = folder / BANK_FILE
+        self._campaign = campaign
+        self._lock = threading.RLock()
+        self._connection = open_database(self.path, schema=_SCHEMA, version=FORMAT_VERSION)
+        self._levels: dict[str, LevelOfTheory] = {}
+
+    def put(self, item: Labelled | LabelFailure) -> None:
+        """Store it; durable when this returns.
+
+        A good label replaces a failure, never the other way; nothing replaces a good label.
+        """
+        header, payload = _encode(item)
+        fingerprint = item.level.fingerprint
+        good = isinstance(item, Labelled)
+        row = (
+            item.key,
+            int(good),
+            fingerprint,
+            item.program_version if isinstance(item, Labelled) else None,
+            self._campaign,
+            header,
+            payload,
+            _checksum(item.key, header, payload),
+        )
+        with self._lock, transaction(self._connection, self.path):
+            if fingerprint not in self._levels:
+                self._connection.execute(
+                    "INSERT OR IGNORE INTO levels VALUES (?, ?)",
+                    (fingerprint, json.dumps(dataclasses.astuple(item.level))),
+                )
+            self._connection.execute(
+                f"INSERT INTO labels ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
+                "ON CONFLICT(key) DO UPDATE SET good=excluded.good, version=excluded.version, "
+                "campaign=excluded.campaign, header=excluded.header, payload=excluded.payload, "
+                "sha256=excluded.sha256 WHERE labels.good=0",
+                row,
+            )
+        self._levels.setdefault(fingerprint, item.level)
+
+    def get(self, frame: Frame, level: LevelOfTheory, origin: Origin) -> Labelled | None:
+        """The label of this frame at this level, with the caller's ``origin`` and frame.
+
+        ``cached`` is false where this campaign paid for it for this very origin: work done before
+        a kill, not a saving.
+        """
+        entry = self.lookup(label_key(frame, level))
+        if entry is None or isinstance(entry.item, LabelFailure):
+            return None
+        own = entry.campaign == self._campaign and entry.item.origin == origin
+        return dataclasses.replace(entry.item, frame=frame, origin=origin, cached=not own)
+
+    def failure(self, frame: Frame, level: LevelOfTheory, origin: Origin) -> LabelFailure | None:
+        """The recorded failure of this frame, if it has no label: do not pay for it twice."""
+        entry = self.lookup(label_key(frame, level))
+        if entry is None or isinstance(entry.item, Labelled):
+            return None
+        return dataclasses.replace(entry.item, frame=frame, origin=origin)
+
+    def lookup(self, key: str) -> BankEntry | None:
+        """The row of a key as it was first paid for, or ``None``; a corrupt one is quarantined."""
+        with self._lock, translated(self.path):
+            row = self._connection.execute(
+                f"SELECT {_COLUMNS} FROM labels WHERE key=?",  # noqa: S608
+                (key,),
+            ).fetchone()
+        return None if row is None else self._decode(row)
+
+    def keys(self, *, good: bool | None = True) -> frozenset[str]:
+        """Keys of good labels (default), of failures (``False``), or of all (``None``)."""
+        query, values = "SELECT key FROM labels", ()
+        if good is not None:
+            query, values = f"{query} WHERE good=?", (int(good),)  # type: ignore[assignment]
+        with self._lock, translated(self.path):
+            return frozenset(row[0] for row in self._connection.execute(query, values))
+
+    def count(self, *, good: bool = True) -> int:
+        """How many good labels (or failures) it holds."""
+        return self._number("SELECT COUNT(*) FROM labels WHERE good=?", (int(good),))
+
+    def count_quarantined(self) -> int:
+        """How many rows were found corrupt."""
+        return self._number("SELECT COUNT(*) FROM quarantine", ())
+
+    def levels(self) -> tuple[LevelOfTheory, ...]:
+        """Levels of theory it holds labels of."""
+        with self._lock, translated(self.path):
+            rows = self._connection.execute("SELECT fingerprint FROM levels ORDER BY 1").fetchall()
+        return tuple(self._level(fingerprint) for (fingerprint,) in rows)
+
+    def versions(self, level: LevelOfTheory) -> tuple[str, ...]:
+        """Exact program versions that labelled at this level."""
+        with self._lock, translated(self.path):
+            rows = self._connection.execute(
+                "SELECT DISTINCT version FROM labels WHERE level=? AND good=1 ORDER BY 1",
+                (level.fingerprint,),
+            ).fetchall()
+        return tuple(row[0] for row in rows)
+
+    def iterate(self, level: LevelOfTheory | None = None) -> Iterator[Labelled]:
+        """Good labels in the order they came, one at a time; corrupt rows are left out."""
+        query, values = "SELECT rowid FROM labels WHERE good=1", ()
+        if level is not None:
+            query, values = f"{query} AND level=?", (level.fingerprint,)  # type: ignore[assignment]
+        with self._lock, translated(self.path):
+            numbers = self._connection.execute(f"{query} ORDER BY rowid", values).fetchall()
+        for number in numbers:
+            with self._lock, translated(self.path):
+                row = self._connection.execute(
+                    f"SELECT {_COLUMNS} FROM labels WHERE rowid=?",  # noqa: S608
+                    number,
+                ).fetchone()
+            entry = None if row is None else self._decode(row)
+            if entry is not None and isinstance(entry.item, Labelled):
+                yield entry.item
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _number(self, query: str, values: tuple[Any, ...]) -> int:
+        with self._lock, translated(self.path):
+            return int(self._connection.execute(query, values).fetchone()[0])
+
+    def _level(self, fingerprint: str) -> LevelOfTheory:
+        if fingerprint not in self._levels:
+            with self._lock, translated(self.path):
+                row = self._connection.execute(
+                    "SELECT text FROM levels WHERE fingerprint=?", (fingerprint,)
+                ).fetchone()
+            level = None if row is None else _level_from(row[0])
+            if level is None or level.fingerprint != fingerprint:
+                raise StorageError(
+                    f"{self.path}: level of theory {fingerprint} is not as written", path=self.path
+                )
+            self._levels[fingerprint] = level
+        return self._levels[fingerprint]
+
+    def _decode(self, row: tuple[Any, ...]) -> BankEntry | None:
+        key, good, fingerprint, version, campaign, header, payload, checksum = row
+        try:
+            if _checksum(key, header, payload) != checksum:
+                raise ValueError("its SHA-256 is not the recorded one")
+            item = _decode(bool(good), header, payload, self._level(fingerprint), version)
+            if item.key != key:
+                raise ValueError("its content does not have its key")
+        except (ValueError, KeyError, TypeError, AttributeError, StorageError) as error:
+            self._quarantine(key, str(error))
+            return None
+        return BankEntry(item, campaign)
+
+    def _quarantine(self, key: str, reason: str) -> None:
+        """Out of the way and kept: it counts as absent and will be labelled again."""
+        _log.warning("%s: label %s is corrupt (%s): quarantined", self.path, key, reason)
+        with self._lock, transaction(self._connection, self.path):
+            self._connection.execute(
+                f"INSERT INTO quarantine SELECT {_COLUMNS}, ? FROM labels WHERE key=?",  # noqa: S608
+                (reason, key),
+            )
+            self._connection.execute("DELETE FROM labels WHERE key=?", (key,))
+
+
+# --------------------------------------------------------------------------- rows
+
+
+def _encode(item: Labelled | LabelFailure) -> tuple[str, bytes]:
+    """Header (JSON) and float64 bytes: positions, cell, then energy, forces, virial, charges."""
+    frame = item.frame
+    header: dict[str, Any] = {
+        "species": frame.species,
+        "pbc": frame.pbc,
+        "origin": [item.origin.purpose.value, *dataclasses.astuple(item.origin)[1:]],
+        "seconds": item.seconds,
+    }
+    arrays: dict[str, FloatArray | None] = {"positions": frame.positions, "cell": frame.cell}
+    if isinstance(item, Labelled):
+        label = item.label
+        arrays |= {
+            "energy": np.array([label.energy]),
+            "forces": label.forces,
+            "virial": label.virial,
+            "charges": label.charges,
+        }
+    else:
+        header["reason"] = item.reason.value
+        header["message"] = item.message
+        header["retry_can_help"] = item.retry_can_help
+        header["directory"] = None if item.directory is None else str(item.directory)
+    present = {name: array for name, array in arrays.items() if array is not None}
+    header["arrays"] = [[name, list(array.shape)] for name, array in present.items()]
+    payload = b"".join(array.astype("<f8", copy=False).tobytes() for array in present.values())
+    return json.dumps(header, separators=(",", ":")), payload
+
+
+def _decode(
+    good: bool,  # noqa: FBT001  (a column of the table)
+    header: str,
+    payload: bytes,
+    level: LevelOfTheory,
+    version: str | None,
+) -> Labelled | LabelFailure:
+    facts = json.loads(header)
+    arrays: dict[str, FloatArray] = {}
+    values = np.frombuffer(payload, dtype="<f8")
+    begin = 0
+    for name, shape in facts["arrays"]:
+        end = begin + int(np.prod(shape, dtype=np.int64))
+        arrays[name] = values[begin:end].reshape(shape)
+        begin = end
+    frame = Frame(facts["species"], arrays["positions"], arrays.get("cell"), tuple(facts["pbc"]))
+    purpose, *rest = facts["origin"]
+    origin = Origin(Purpose(purpose), *rest)
+    if good:
+        label = Label(
+            float(arrays["energy"][0]),
+            arrays["forces"],
+            arrays.get("virial"),
+            arrays.get("charges"),
+        )
+        return Labelled(frame, label, level, origin, version or "", facts["seconds"])
+    return LabelFailure(
+        frame,
+        level,
+        origin,
+        Failure(facts["reason"]),
+        facts["message"],
+        facts["retry_can_help"],
+        None if facts["directory"] is None else Path(facts["directory"]),
+        facts["seconds"],
+    )
+
+
+def _level_from(text: str) -> LevelOfTheory:
+    program, version_class, method, settings = json.loads(text)
+    return LevelOfTheory(
+        program, version_class, method, tuple((name, value) for name, value in settings)
+    )
+
+
+def _checksum(key: str, header: str, payload: bytes) -> str:
+    digest = hashlib.sha256(f"{key}\n{header}\n".encode())
+    digest.update(payload)
+    return digest.hexdigest()

@@ -1,0 +1,110 @@
+"""How the bank and the ledger open SQLite: durable at every commit, shared, errors in our tree."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from sis_engine.errors import InfrastructureError, NewerFormat, StorageError, TornFile
+
+BUSY_TIMEOUT_S = 60.0
+"""How long one process waits for another's write; writes take milliseconds."""
+
+_DISK_CODES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
+_TORN_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+def open_database(path: Path, *, schema: str, version: int) -> sqlite3.Connection:
+    """A connection that commits durably (WAL, synchronous=FULL), its tables made if absent.
+
+    InfrastructureError for a full or failing disk, TornFile for a damaged database, NewerFormat
+    when a newer engine wrote it. Autocommit: use ``with transaction(…)`` for several statements.
+    """
+    with translated(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(
+            path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            _check_version(connection, path, version)
+            with transaction(connection, path):
+                for statement in schema.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version={version:d}")
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def open_read_only(path: Path, *, version: int) -> sqlite3.Connection:
+    """A reader beside a writing engine: sees the last commit, takes no lock, creates nothing."""
+    if not path.is_file():
+        raise StorageError(
+            f"there is no {path.name} in {path.parent}",
+            path=path,
+            hint="is this a campaign folder? `sis run` makes one",
+        )
+    with translated(path):
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro",
+            uri=True,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            _check_version(connection, path, version)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """All of the statements inside, or none."""
+    with translated(path):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours, naming the file and what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _TORN_CODES:
+            raise TornFile(
+                f"{path} is damaged: {error}",
+                path=path,
+                hint=f"keep a copy, then try `sqlite3 {path} .recover`",
+            ) from error
+        if code in _DISK_CODES or code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN}:
+            raise InfrastructureError(
+                f"{path}: {error}",
+                hint="check free space and permissions of the folder, then `sis run` again",
+            ) from error
+        raise StorageError(f"{path}: {error}", path=path) from error
+
+
+def _check_version(connection: sqlite3.Connection, path: Path, version: int) -> None:
+    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if found > version:
+        raise NewerFormat(
+            f"{path} has format {found}, this engine knows {version}",
+            path=path,
+            hint="upgrade: pip install --upgrade sis-engine",
+        )

@@ -1,0 +1,86 @@
+"""The digest of a campaign: what two runs must share to be called the same.
+
+SHA-256 over canonical bytes (type, length, content; float64 bit by bit), chained generation by
+generation. Times, seconds, paths, messages and exact program versions are left out, and so is
+whether a label was paid for or came from the bank: a killed and resumed run differs in these.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import hashlib
+import struct
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from sis_engine.storage.generation_file import GenerationRecord
+
+START = hashlib.sha256(b"sis-engine digest 1").hexdigest()
+"""Parent digest of generation 0."""
+
+_LEFT_OUT = frozenset(
+    {"seconds", "cached", "message", "directory", "path", "program_version", "n_evaluations"}
+)
+
+_PRODUCTION = ("number", "outcomes", "test_outcomes", "rejected", "parts", "audits", "decision")
+_EXACT = (*_PRODUCTION, "explorations", "verdicts", "suspects", "triages", "lives", "models")
+
+
+def digest(records: Iterable[GenerationRecord], *, exact: bool) -> str:
+    """The digest of generations 0, 1, … in order. exact: models, MD and verdicts too."""
+    value = START
+    for record in records:
+        value = chain(value, record, exact=exact)
+    return value
+
+
+def chain(parent: str, record: GenerationRecord, *, exact: bool) -> str:
+    """The digest up to ``record``, from the digest up to the generation before it."""
+    found = hashlib.sha256(parent.encode())
+    for name in _EXACT if exact else _PRODUCTION:
+        _feed(found, name)
+        if name == "models":
+            _feed(found, tuple((image.form, image.sha256) for image in record.model_images))
+        elif name == "audits" and not exact:
+            _feed(found, tuple(item.outcomes for item in record.audits))
+        else:
+            _feed(found, getattr(record, name))
+    return found.hexdigest()
+
+
+def _feed(found: Any, value: Any) -> None:
+    """Canonical bytes: a tag a type, so that 1, 1.0, True and "1" differ."""
+    if value is None:
+        found.update(b"N")
+    elif isinstance(value, enum.Enum):
+        _feed(found, f"{type(value).__name__}.{value.value}")
+    elif isinstance(value, np.ndarray):
+        found.update(f"A{value.dtype.str}{value.shape}".encode())
+        found.update(np.ascontiguousarray(value).data)
+    elif dataclasses.is_dataclass(value):
+        found.update(f"R{type(value).__name__}".encode())
+        for field in dataclasses.fields(value):
+            if field.name not in _LEFT_OUT:
+                _feed(found, field.name)
+                _feed(found, getattr(value, field.name))
+    elif isinstance(value, tuple):
+        found.update(f"T{len(value)}".encode())
+        for item in value:
+            _feed(found, item)
+    else:
+        found.update(_plain(value))
+
+
+def _plain(value: Any) -> bytes:
+    if isinstance(value, bool):
+        return b"B1" if value else b"B0"
+    if isinstance(value, int):
+        return f"I{value};".encode()
+    if isinstance(value, float):
+        return b"F" + struct.pack("<d", value)
+    data = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+    return f"S{len(data)}:".encode() + data

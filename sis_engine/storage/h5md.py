@@ -1,0 +1,193 @@
+"""The H5MD 1.1 view of a generation file, so that OVITO, MDAnalysis and znh5md open it.
+
+P. de Buyl, P. H. Colberg, F. Höfling, Comput. Phys. Commun. 185, 1546 (2014) and
+https://www.nongnu.org/h5md/h5md.html. Arrays are not stored twice: values are hard links to the
+datasets that the codec wrote.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+from ase.data import atomic_numbers
+
+from sis_engine.records import DatasetPart, Exploration, PlanOutcome
+
+VERSION = (1, 1)
+LENGTH_UNIT = "Angstrom"
+TIME_UNIT = "fs"
+VELOCITY_UNIT = "Angstrom fs-1"
+FORCE_UNIT = "eV Angstrom-1"
+ENERGY_UNIT = "eV"
+
+
+@dataclass(frozen=True)
+class Elements:
+    """Where the codec put what a particle group needs; ``None``: not there for every frame."""
+
+    species: tuple[str, ...]
+    pbc: tuple[bool, bool, bool]
+    n_frames: int
+    positions: h5py.Dataset
+    cells: h5py.Dataset | None = None
+    velocities: h5py.Dataset | None = None
+    forces: h5py.Dataset | None = None
+    energies: h5py.Dataset | None = None
+    times_fs: tuple[float, ...] | None = None
+
+
+def write_root(store: h5py.File, *, version: str, author: str = "sis-engine campaign") -> None:
+    """The ``h5md`` group that makes a file an H5MD file."""
+    root = store.create_group("h5md")
+    root.attrs["version"] = np.array(VERSION, dtype=np.int32)
+    root.create_group("author").attrs["name"] = author
+    creator = root.create_group("creator")
+    creator.attrs["name"] = "sis-engine"
+    creator.attrs["version"] = version
+    units = root.create_group("modules/units")
+    units.attrs["version"] = np.array((1, 0), dtype=np.int32)
+
+
+def link_outcome(store: h5py.File, name: str, outcome: PlanOutcome, group: h5py.Group) -> None:
+    """``particles/<name>``: the labelled frames of one plan, stored at ``group``."""
+    items = outcome.labelled
+    if not items or len({item.frame.species for item in items}) != 1:
+        return
+    frame, label = "labelled/items/frame", "labelled/items/label"
+    times = tuple(item.origin.time_fs for item in items if item.origin.time_fs is not None)
+    elements = Elements(
+        species=items[0].frame.species,
+        pbc=items[0].frame.pbc,
+        n_frames=len(items),
+        positions=group[f"{frame}/positions"],
+        cells=_all_present(group, f"{frame}/cell"),
+        forces=group[f"{label}/forces"],
+        energies=group[f"{label}/energy"],
+        times_fs=times if len(times) == len(items) else None,
+    )
+    write_particles(store, name, elements)
+
+
+def link_exploration(store: h5py.File, run: Exploration, group: h5py.Group) -> None:
+    """``particles/<replica>``: the frames kept of one replica, stored at ``group``."""
+    if not run.frames:
+        return
+    items = "frames/items"
+    elements = Elements(
+        species=run.frames[0].frame.species,
+        pbc=run.frames[0].frame.pbc,
+        n_frames=len(run.frames),
+        positions=group[f"{items}/frame/positions"],
+        cells=_all_present(group, f"{items}/frame/cell"),
+        velocities=_all_present(group, f"{items}/velocities"),
+        forces=_all_present(group, f"{items}/forces"),
+        energies=_all_present(group, f"{items}/energy", "float"),
+        times_fs=tuple(item.time_fs for item in run.frames),
+    )
+    write_particles(store, run.replica.id, elements)
+
+
+def link_part(store: h5py.File, part: DatasetPart, group: h5py.Group) -> None:
+    """``particles/<part>``: one block of the data set, stored at ``group``."""
+    if part.frames.n_frames == 0:
+        return
+    elements = Elements(
+        species=part.frames.species,
+        pbc=part.frames.pbc,
+        n_frames=part.frames.n_frames,
+        positions=group["frames/positions"],
+        cells=_all_present(group, "frames/cells"),
+        forces=group["frames/forces"],
+        energies=group["frames/energies"],
+    )
+    write_particles(store, part.name, elements)
+
+
+def write_particles(store: h5py.File, name: str, elements: Elements) -> None:
+    """One particle group with its box and, as observables, the energies."""
+    safe = unused_name(store.require_group("particles"), name)
+    group = store["particles"].create_group(safe)
+    steps = _steps(group, elements)
+    _write_box(group, elements, steps)
+    numbers = [atomic_numbers[symbol] for symbol in elements.species]
+    group.create_dataset("species", data=np.array(numbers, dtype=np.int32))
+    _element(group, "position", elements.positions, elements.n_frames, steps, LENGTH_UNIT)
+    if elements.velocities is not None:
+        _element(group, "velocity", elements.velocities, elements.n_frames, steps, VELOCITY_UNIT)
+    if elements.forces is not None:
+        _element(group, "force", elements.forces, elements.n_frames, steps, FORCE_UNIT)
+    if elements.energies is not None:
+        observables = store.require_group("observables").require_group(safe)
+        _element(
+            observables, "energy", elements.energies, elements.n_frames, steps, ENERGY_UNIT, rank=0
+        )
+
+
+def unused_name(group: h5py.Group, name: str) -> str:
+    """``name`` as an HDF5 link name that is not taken yet."""
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", name) or "frames"
+    count, candidate = 1, safe
+    while candidate in group:
+        count += 1
+        candidate = f"{safe}.{count}"
+    return candidate
+
+
+Steps = tuple[h5py.Dataset, h5py.Dataset | None]
+
+
+def _steps(group: h5py.Group, elements: Elements) -> Steps:
+    """Step and time datasets that all elements of the group share, as H5MD allows."""
+    times = elements.times_fs
+    grows = times is not None and _increases(times)
+    position = group.create_group("position")
+    step = position.create_dataset("step", data=np.arange(elements.n_frames, dtype=np.int64))
+    if not grows:
+        return step, None
+    time = position.create_dataset("time", data=np.array(times, dtype=np.float64))
+    time.attrs["unit"] = TIME_UNIT
+    return step, time
+
+
+def _write_box(group: h5py.Group, elements: Elements, steps: Steps) -> None:
+    box = group.create_group("box")
+    box.attrs["dimension"] = np.int32(3)
+    box.attrs["boundary"] = np.array([b"periodic" if p else b"none" for p in elements.pbc])
+    if elements.cells is not None:
+        _element(box, "edges", elements.cells, elements.n_frames, steps, LENGTH_UNIT)
+
+
+def _element(
+    group: h5py.Group,
+    name: str,
+    dataset: h5py.Dataset,
+    n_frames: int,
+    steps: Steps,
+    unit: str,
+    rank: int = 2,
+) -> None:
+    element = group.require_group(name)
+    stacked = dataset.ndim == rank + 1 and dataset.shape[0] == n_frames
+    if stacked:
+        element["value"] = dataset
+    else:  # one frame: the codec keeps it without the leading axis that H5MD wants
+        element.create_dataset("value", data=dataset[()][None])
+    element["value"].attrs["unit"] = unit
+    step, time = steps
+    if "step" not in element:
+        element["step"] = step
+    if time is not None and "time" not in element:
+        element["time"] = time
+
+
+def _all_present(group: h5py.Group, path: str, kind: str = "ndarray") -> h5py.Dataset | None:
+    """The dataset of an optional field that every frame has, else ``None``."""
+    return group.get(f"{path}/{kind}") if "which" in group[path].attrs else None
+
+
+def _increases(times: Sequence[float]) -> bool:
+    return bool(np.all(np.diff(np.asarray(times)) > 0.0))

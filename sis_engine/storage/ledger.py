@@ -1,0 +1,394 @@
+"""The commit record of a campaign: what is done, what was paid for, and what happened when.
+
+``ledger.sqlite`` has one writer (the engine that :func:`sis_engine.storage.ownership.acquire` let
+in) and any number of readers. A generation exists if and only if its row does.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sis_engine.records import LabelFailure, Labelled, Purpose
+from sis_engine.storage.database import (
+    open_database,
+    open_read_only,
+    transaction,
+    translated,
+)
+
+FORMAT_VERSION = 1
+LEDGER_FILE = "ledger.sqlite"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stages (
+    generation INTEGER NOT NULL, stage TEXT NOT NULL, attempt INTEGER NOT NULL,
+    state TEXT NOT NULL, result_path TEXT, sha256 TEXT, seconds REAL, message TEXT NOT NULL,
+    started_at TEXT NOT NULL, ended_at TEXT, PRIMARY KEY (generation, stage, attempt));
+CREATE TABLE IF NOT EXISTS generations (
+    number INTEGER PRIMARY KEY, file TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL,
+    parent_sha256 TEXT, digest TEXT NOT NULL, committed_at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS abandoned (
+    number INTEGER NOT NULL, file TEXT, sha256 TEXT, digest TEXT, reason TEXT NOT NULL,
+    abandoned_at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS evaluations (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, generation INTEGER NOT NULL,
+    purpose TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT, system TEXT NOT NULL,
+    plan TEXT NOT NULL, idx INTEGER NOT NULL, attempt INTEGER NOT NULL, seconds REAL NOT NULL,
+    UNIQUE (key, generation, purpose, plan, idx, attempt));
+CREATE INDEX IF NOT EXISTS evaluations_of ON evaluations (generation, purpose, outcome);
+CREATE TABLE IF NOT EXISTS events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, time TEXT NOT NULL, level TEXT NOT NULL,
+    kind TEXT NOT NULL, text TEXT NOT NULL, data TEXT NOT NULL)
+"""
+
+
+class StageState(enum.Enum):
+    """How far an attempt at a stage is."""
+
+    STARTED = "started"
+    """running, or killed while it ran"""
+    DONE = "done"
+    """its result is at ``result_path``"""
+    FAILED = "failed"
+    """it ended with ``message``"""
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One attempt at a stage. result_path: relative to the campaign folder."""
+
+    generation: int
+    stage: str
+    attempt: int
+    state: StageState
+    result_path: str | None
+    sha256: str | None
+    seconds: float | None
+    message: str
+    started_at: str
+    ended_at: str | None
+
+
+@dataclass(frozen=True)
+class GenerationRow:
+    """A committed generation. file: relative to the campaign folder;  size: bytes."""
+
+    number: int
+    file: str
+    sha256: str
+    size: int
+    parent_sha256: str | None
+    digest: str
+    committed_at: str
+
+
+class Outcome(enum.Enum):
+    """What one evaluation gave."""
+
+    GOOD = "good"
+    FAILED = "failed"
+    CACHED = "cached"
+    """taken from the bank: not paid for"""
+
+
+@dataclass(frozen=True)
+class EvaluationRow:
+    """One reference calculation, or one that the bank saved.
+
+    key: :func:`sis_engine.records.label_key`;  idx: place in its plan
+    attempt: counts retries of the same frame, so that each is counted once
+    reason: of a failure
+    """
+
+    key: str
+    generation: int
+    purpose: Purpose
+    outcome: Outcome
+    system: str
+    plan: str
+    idx: int
+    seconds: float
+    reason: str | None = None
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
+class PurposeCount:
+    """Evaluations of one purpose. good + failed were paid for; cached were not."""
+
+    purpose: Purpose
+    good: int
+    failed: int
+    cached: int
+    seconds: float
+
+    @property
+    def paid(self) -> int:
+        return self.good + self.failed
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """Something a person may want to know. level: info, warning or error;  data: JSON text."""
+
+    seq: int
+    time: str
+    level: str
+    kind: str
+    text: str
+    data: str
+
+
+class Ledger:
+    """``<campaign>/ledger.sqlite``. Every call commits durably before it returns."""
+
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        self.folder = folder
+        self.path = folder / LEDGER_FILE
+        self._lock = threading.RLock()
+        self._connection = (
+            open_read_only(self.path, version=FORMAT_VERSION)
+            if read_only
+            else open_database(self.path, schema=_SCHEMA, version=FORMAT_VERSION)
+        )
+
+    # ---------------------------------------------------------------- stages
+
+    def start_stage(self, generation: int, stage: str) -> int:
+        """Record that a stage starts; the number of this attempt, from 1."""
+        with self._lock, transaction(self._connection, self.path):
+            (last,) = self._connection.execute(
+                "SELECT COALESCE(MAX(attempt), 0) FROM stages WHERE generation=? AND stage=?",
+                (generation, stage),
+            ).fetchone()
+            self._connection.execute(
+                "INSERT INTO stages VALUES (?, ?, ?, 'started', NULL, NULL, NULL, '', ?, NULL)",
+                (generation, stage, last + 1, _now()),
+            )
+        return int(last) + 1
+
+    def finish_stage(
+        self,
+        generation: int,
+        stage: str,
+        attempt: int,
+        *,
+        result_path: Path | str | None,
+        sha256: str | None,
+        seconds: float,
+        message: str = "",
+    ) -> None:
+        """The attempt is done and its result durable at ``result_path``."""
+        path = None if result_path is None else self._relative(result_path)
+        self._end_stage(generation, stage, attempt, ("done", path, sha256, seconds, message))
+
+    def fail_stage(
+        self, generation: int, stage: str, attempt: int, seconds: float, message: str
+    ) -> None:
+        """The attempt ended without a result."""
+        self._end_stage(generation, stage, attempt, ("failed", None, None, seconds, message))
+
+    def stages(self, generation: int | None = None) -> tuple[StageRow, ...]:
+        """Attempts in the order they started, of one generation or all."""
+        where, values = ("", ()) if generation is None else ("WHERE generation=?", (generation,))
+        rows = self._all(f"SELECT * FROM stages {where} ORDER BY started_at, rowid", values)  # noqa: S608
+        return tuple(
+            StageRow(generation, stage, attempt, StageState(state), *rest)
+            for generation, stage, attempt, state, *rest in rows
+        )
+
+    def done_stage(self, generation: int, stage: str) -> StageRow | None:
+        """The last finished attempt at a stage, or ``None``."""
+        rows = [row for row in self.stages(generation) if row.stage == stage]
+        return next((row for row in reversed(rows) if row.state is StageState.DONE), None)
+
+    # ---------------------------------------------------------------- generations
+
+    def commit(self, row: GenerationRow) -> None:
+        """The one transaction that makes a generation exist."""
+        with self._lock, transaction(self._connection, self.path):
+            self._connection.execute(
+                "INSERT INTO generations VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    row.number,
+                    self._relative(row.file),
+                    row.sha256,
+                    row.size,
+                    row.parent_sha256,
+                    row.digest,
+                    row.committed_at,
+                ),
+            )
+
+    def generations(self) -> tuple[GenerationRow, ...]:
+        """Committed generations, oldest first."""
+        rows = self._all("SELECT * FROM generations ORDER BY number", ())
+        return tuple(GenerationRow(*row) for row in rows)
+
+    def abandon(self, first: int, reason: str) -> tuple[GenerationRow, ...]:
+        """Take back generation ``first`` and all after it, with their stages; what was taken.
+
+        Their evaluations stay counted: they were paid for.
+        """
+        taken = tuple(row for row in self.generations() if row.number >= first)
+        with self._lock, transaction(self._connection, self.path):
+            self._connection.execute(
+                "INSERT INTO abandoned SELECT number, file, sha256, digest, ?, ? "
+                "FROM generations WHERE number>=?",
+                (reason, _now(), first),
+            )
+            self._connection.execute("DELETE FROM generations WHERE number>=?", (first,))
+            self._connection.execute("DELETE FROM stages WHERE generation>=?", (first,))
+        return taken
+
+    # ---------------------------------------------------------------- evaluations
+
+    def count(self, row: EvaluationRow) -> bool:
+        """Count one evaluation; ``False`` if it was counted before (a resume recounts nothing)."""
+        with self._lock, transaction(self._connection, self.path):
+            changed = self._connection.execute(
+                "INSERT OR IGNORE INTO evaluations (key, generation, purpose, outcome, reason, "
+                "system, plan, idx, attempt, seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    row.key,
+                    row.generation,
+                    row.purpose.value,
+                    row.outcome.value,
+                    row.reason,
+                    row.system,
+                    row.plan,
+                    row.idx,
+                    row.attempt,
+                    row.seconds,
+                ),
+            ).rowcount
+        return changed > 0
+
+    def count_evaluation(self, generation: int, item: Labelled | LabelFailure) -> bool:
+        """Count a labeler's result by its origin; ``False`` if it was counted before."""
+        origin = item.origin
+        failed = isinstance(item, LabelFailure)
+        paid = Outcome.FAILED if failed else Outcome.GOOD
+        return self.count(
+            EvaluationRow(
+                key=item.key,
+                generation=generation,
+                purpose=origin.purpose,
+                outcome=Outcome.CACHED if isinstance(item, Labelled) and item.cached else paid,
+                system=origin.system,
+                plan=origin.plan,
+                idx=origin.index,
+                seconds=item.seconds,
+                reason=item.reason.value if isinstance(item, LabelFailure) else None,
+            )
+        )
+
+    def counts(self, generation: int | None = None) -> tuple[PurposeCount, ...]:
+        """Evaluations by purpose, of one generation or of all; purposes with none are left out."""
+        where, values = ("", ()) if generation is None else ("WHERE generation=?", (generation,))
+        rows = self._all(
+            "SELECT purpose, SUM(outcome='good'), SUM(outcome='failed'), SUM(outcome='cached'), "  # noqa: S608
+            f"SUM(CASE outcome WHEN 'cached' THEN 0.0 ELSE seconds END) FROM evaluations {where} "
+            "GROUP BY purpose",
+            values,
+        )
+        found = {name: PurposeCount(Purpose(name), *rest) for name, *rest in rows}
+        return tuple(found[purpose.value] for purpose in Purpose if purpose.value in found)
+
+    def evaluations(self, generation: int | None = None) -> tuple[EvaluationRow, ...]:
+        """Evaluations in the order they were counted."""
+        where, values = ("", ()) if generation is None else ("WHERE generation=?", (generation,))
+        rows = self._all(
+            "SELECT key, generation, purpose, outcome, system, plan, idx, seconds, reason, attempt "  # noqa: S608
+            f"FROM evaluations {where} ORDER BY seq",
+            values,
+        )
+        return tuple(
+            EvaluationRow(key, number, Purpose(purpose), Outcome(outcome), *rest)
+            for key, number, purpose, outcome, *rest in rows
+        )
+
+    # ---------------------------------------------------------------- events and meta
+
+    def event(
+        self,
+        kind: str,
+        text: str,
+        *,
+        level: str = "info",
+        data: Mapping[str, str | int | float | bool | None] | None = None,
+    ) -> None:
+        """Record something that happened."""
+        with self._lock, transaction(self._connection, self.path):
+            self._connection.execute(
+                "INSERT INTO events (time, level, kind, text, data) VALUES (?, ?, ?, ?, ?)",
+                (_now(), level, kind, text, json.dumps(dict(data or {}))),
+            )
+
+    def events(self, *, after: int = 0, limit: int | None = None) -> tuple[EventRow, ...]:
+        """Events with ``seq`` above ``after``, oldest first; the last ``limit`` of them."""
+        rows = self._all(
+            "SELECT * FROM (SELECT seq, time, level, kind, text, data FROM events WHERE seq>? "
+            "ORDER BY seq DESC LIMIT ?) ORDER BY seq",
+            (after, -1 if limit is None else limit),
+        )
+        return tuple(EventRow(*row) for row in rows)
+
+    def set_meta(self, key: str, value: str) -> None:
+        with self._lock, transaction(self._connection, self.path):
+            self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def meta(self, key: str) -> str | None:
+        rows = self._all("SELECT value FROM meta WHERE key=?", (key,))
+        return rows[0][0] if rows else None
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _end_stage(
+        self, generation: int, stage: str, attempt: int, values: tuple[Any, ...]
+    ) -> None:
+        with self._lock, transaction(self._connection, self.path):
+            changed = self._connection.execute(
+                "UPDATE stages SET state=?, result_path=?, sha256=?, seconds=?, message=?, "
+                "ended_at=? WHERE generation=? AND stage=? AND attempt=?",
+                (*values, _now(), generation, stage, attempt),
+            ).rowcount
+            if changed != 1:
+                raise ValueError(f"attempt {attempt} at {stage} of {generation} never started")
+
+    def _relative(self, path: Path | str) -> str:
+        """Campaign folders are moved and copied: paths inside are kept relative."""
+        given = Path(path)
+        return (
+            str(given.relative_to(self.folder)) if given.is_relative_to(self.folder) else str(given)
+        )
+
+    def _all(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        with self._lock, translated(self.path):
+            return self._connection.execute(query, values).fetchall()
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
