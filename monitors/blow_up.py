@@ -6,6 +6,7 @@ One H at 20,000 K moves the temperature of 240 atoms by 80 K: a global temperatu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from pydantic import Field
 
@@ -36,7 +37,7 @@ class BlowUpConfig(MonitorConfig):
         two thirds of its length
     """
 
-    type: str = "blow_up"
+    type: Literal["blow_up"] = "blow_up"
     false_alarm_probability: float = Field(default=1e-6, gt=0.0, lt=1.0)
     reaction_allowance: float = Field(default=0.5, ge=0.0)
     force_factor: float = Field(default=2.5, gt=1.0)

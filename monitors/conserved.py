@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from monitors.rules import MonitorConfig, RuleMonitor
@@ -18,7 +20,7 @@ class ConservedConfig(MonitorConfig):
     cap_per_atom: long runs: more than this never passes
     """
 
-    type: str = "conserved"
+    type: Literal["conserved"] = "conserved"
     max_drift_per_atom_per_ps: float = Field(default=0.002, gt=0.0)
     floor_per_atom: float = Field(default=0.02, gt=0.0)
     cap_per_atom: float = Field(default=0.2, gt=0.0)

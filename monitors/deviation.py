@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from monitors.rules import MonitorConfig, RuleMonitor
@@ -15,7 +17,7 @@ class DeviationConfig(MonitorConfig):
     max_deviation: eV/Å: its trust_hi, 0.35 in DP-GEN's examples
     """
 
-    type: str = "deviation"
+    type: Literal["deviation"] = "deviation"
     max_deviation: float = Field(default=0.35, gt=0.0)
 
 

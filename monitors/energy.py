@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from pydantic import Field
 
@@ -30,7 +31,7 @@ class EnergyConfig(MonitorConfig):
         release energy); if false it is a verdict
     """
 
-    type: str = "energy"
+    type: Literal["energy"] = "energy"
     margin_sigma: float = Field(default=6.0, gt=0.0)
     model_error_per_atom: float = Field(default=0.01, ge=0.0)
     mean_margin_sigma: float = Field(default=1.0, ge=0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 from ase.data import atomic_numbers, covalent_radii
@@ -30,7 +31,7 @@ class GeometryConfig(MonitorConfig):
         ``sel`` are cut off in silence, and no data cures that
     """
 
-    type: str = "geometry"
+    type: Literal["geometry"] = "geometry"
     hard_factor: float = Field(default=0.65, gt=0.0, lt=1.0)
     support_factor: float = Field(default=0.8, gt=0.0, lt=1.0)
     bond_factor: float = Field(default=1.2, gt=0.0)

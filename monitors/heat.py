@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from monitors.rules import MonitorConfig, RuleMonitor
@@ -23,7 +25,7 @@ class HeatConfig(MonitorConfig):
     suspect: whether ``released_per_atom`` and ``absorbed_per_atom`` are suspects or verdicts
     """
 
-    type: str = "heat"
+    type: Literal["heat"] = "heat"
     released_per_atom: float = Field(default=0.15, gt=0.0)
     far_per_atom: float = Field(default=0.3, gt=0.0)
     absorbed_per_atom: float = Field(default=0.15, gt=0.0)

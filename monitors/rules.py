@@ -138,7 +138,8 @@ def series_of(quantity: Quantity, trace: Trace) -> FloatArray | None:
     if series is None and quantity is Quantity.ENERGY_JUMP:
         energy = trace.series(Quantity.POTENTIAL_ENERGY)
         if energy is not None and energy.size > 0:
-            jumps: FloatArray = np.abs(np.diff(energy, prepend=energy[0]))
+            with np.errstate(invalid="ignore"):  # inf - inf is a NaN, which fires
+                jumps: FloatArray = np.abs(np.diff(energy, prepend=energy[0]))
             return jumps
     return series
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -62,7 +62,7 @@ class TemperatureConfig(MonitorConfig):
     published: exactly the paper: no averages, no burn-in, windows [0, 1000] and [200, 500] K
     """
 
-    type: str = "temperature"
+    type: Literal["temperature"] = "temperature"
     windows: tuple[Window, ...] | None = None
     fine_from_generation: int = Field(default=3, ge=0)
     hard_upper_factor: float = Field(default=10.0 / 3.0, gt=1.0)
@@ -208,7 +208,8 @@ class TemperatureMonitor(RuleMonitor[TemperatureConfig]):
         raise ConfigurationError(
             f"healthy fluctuations leave the window [{window.lower_k:g}, {window.upper_k:g}] K "
             f"with probability {chance:.3g} in {context.condition.duration_ps:g} ps: {n_dof} "
-            f"degrees of freedom at {target:g} K have a width of {width:.0f} K (average_fs: {average:g})",
+            f"degrees of freedom at {target:g} K have a width of {width:.0f} K "
+            f"(average_fs: {average:g})",
             key="monitors.temperature.windows",
             allowed=f"probability <= {self.config.max_healthy_violation:g}",
             hint=f"set average_fs to {enough:.0f} or more (or leave it out), or widen the window "

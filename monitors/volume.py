@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from pydantic import Field
 
@@ -18,7 +20,7 @@ class VolumeConfig(MonitorConfig):
     upper_ratio: 1.4: wider than thermal expansion from 0 K into the liquid (below 20 %)
     """
 
-    type: str = "volume"
+    type: Literal["volume"] = "volume"
     lower_ratio: float = Field(default=0.55, gt=0.0, lt=1.0)
     upper_ratio: float = Field(default=1.4, gt=1.0)
 

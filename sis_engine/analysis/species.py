@@ -32,7 +32,7 @@ class BondChange:
 def bonds(
     frame: Frame, *, factor: float = BOND_FACTOR, without: Sequence[str] = ("Li",)
 ) -> frozenset[Bond]:
-    """Bonded pairs (i < j). Elements in ``without`` coordinate rather than bond and are left out."""
+    """Bonded pairs (i < j); elements in ``without`` coordinate rather than bond."""
     atoms = Atoms(frame.species, frame.positions, cell=frame.cell, pbc=frame.pbc)
     first, second = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=factor))
     bonding = [symbol not in without for symbol in frame.species]

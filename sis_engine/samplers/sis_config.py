@@ -158,7 +158,7 @@ class SisConfig(PluginConfig):
         one kept frame before t_cp
     """
 
-    type: str = "sis"
+    type: Literal["sis"] = "sis"
     published: bool = False
     segment: SegmentRule | None = None
     segments_per_system: Count = 1

@@ -1,0 +1,42 @@
+"""Every sampler that ships keeps the sampler contract."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sis_engine.plugins import Kind, configure
+from sis_engine.records import Requests
+from sis_engine.testing.sampler_contract import check_sampler
+
+SHIPPED: list[dict[str, Any]] = [
+    {"type": "sis"},
+    {"type": "sis", "published": True},
+    {"type": "sis", "segments_per_system": 3, "single_points": 4, "bisect": None},
+    {"type": "sis", "duration_schedule_ps": [1.0, 5.0]},
+]
+
+
+@pytest.mark.parametrize("settings", SHIPPED, ids=str)
+def test_a_shipped_sampler_keeps_the_contract(settings):
+    check_sampler(configure(Kind.SAMPLER, settings, key="sampler"))
+
+
+def test_the_contract_finds_a_sampler_that_rolls_dice_anew():
+    honest = configure(Kind.SAMPLER, {"type": "sis"}, key="sampler")
+
+    class Gambler:
+        Config = honest.Config
+
+        @classmethod
+        def from_config(cls, config):
+            return cls()
+
+        def conditions(self, base, generation):
+            return (base,)
+
+        def decide(self, given):
+            return Requests((), f"dice show {np.random.default_rng().random()}")
+
+    with pytest.raises(AssertionError, match="decide is not pure"):
+        check_sampler(Gambler())
