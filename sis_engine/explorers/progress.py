@@ -1,20 +1,16 @@
-"""Live progress of several replicas at once, from the logs they write."""
+"""Live progress of several replicas at once, summed."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from sis_engine.execution.program import tail
-from sis_engine.explorers.lammps.output import last_row
 from sis_engine.interfaces import Progress
 from sis_engine.records import Replica
 
 _EVERY_S = 1.0
 _FS_PER_PS = 1000.0
-_TAIL_BYTES = 4096
 
 
 class ReplicaProgress:
@@ -31,15 +27,13 @@ class ReplicaProgress:
             r.id: max(0.0, r.condition.duration_ps - self._offset_ps[r.id]) for r in replicas
         }
 
-    def follow(self, replica: Replica, log: Path, n_columns: int) -> None:
-        """Say, at most once a second, how far the log has come."""
+    def due(self) -> bool:
+        """True at most once a second: it is time to say something."""
         with self._lock:
             if time.monotonic() - self._last_said < _EVERY_S:
-                return
+                return False
             self._last_said = time.monotonic()
-        row = last_row(tail(log, _TAIL_BYTES), n_columns)
-        if row is not None:
-            self.reached(replica, row[0] * replica.condition.timestep_fs / _FS_PER_PS, row[1])
+            return True
 
     def reached(self, replica: Replica, new_ps: float, temperature_k: float) -> None:
         """Note that it has done ``new_ps`` of MD by now."""

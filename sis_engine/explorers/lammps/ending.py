@@ -11,6 +11,7 @@ import numpy as np
 
 from sis_engine.errors import InfrastructureError, ProgramFailed
 from sis_engine.execution.program import ProgramOutcome, ProgramRun, failure
+from sis_engine.explorers.ending import halt_message
 from sis_engine.explorers.lammps import input as lammps_input
 from sis_engine.explorers.lammps import output as lammps_output
 from sis_engine.explorers.lammps.cell import box_of
@@ -80,7 +81,7 @@ def _ending(
         rule = rules[name]
         if rule.quantity is Quantity.SHORTEST_DISTANCE and frames:
             value = shortest_distance(frames[-1].frame, rule.pair)
-        return Exit.HALTED, rule, value, _halt_message(rule, value)
+        return Exit.HALTED, rule, value, halt_message(rule, value)
     if log.refused:
         return Exit.CRASHED, None, None, "energy is not finite after the minimisation, at step 0"
     if log.halts:
@@ -88,14 +89,6 @@ def _ending(
     if log.end_step is None:
         return Exit.CRASHED, None, None, f"LAMMPS stopped: {log.error}"
     return Exit.COMPLETED, None, None, ""
-
-
-def _halt_message(rule: HaltRule, value: float) -> str:
-    of = f" {rule.pair[0]}-{rule.pair[1]}" if rule.pair else ""
-    return (
-        f"{rule.monitor}: {rule.quantity.value}{of} = {value:.6g} is {rule.relation.value} "
-        f"{rule.limit:.6g}"
-    )
 
 
 def raise_if_not_the_physics(

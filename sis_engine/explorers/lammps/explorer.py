@@ -22,6 +22,7 @@ from sis_engine.execution.program import (
     ProgramRun,
     find_program,
     run_program,
+    tail,
 )
 from sis_engine.explorers.directory import fresh_directory
 from sis_engine.explorers.lammps import input as lammps_input
@@ -210,7 +211,7 @@ class LammpsExplorer:
         outcome = run_program(
             run,
             stop=lambda: abandoned() or context.stop(),
-            on_poll=partial(progress.follow, replica, directory / "log.lammps", n_columns),
+            on_poll=partial(_follow, progress, replica, directory / "log.lammps", n_columns),
         )
         log = lammps_output.read_log(
             (directory / "log.lammps").read_text(errors="replace")
@@ -222,6 +223,15 @@ class LammpsExplorer:
         exploration = assemble(replica, compiled, log, directory, time.monotonic() - started)
         progress.ended(replica, exploration.md_ps)
         return exploration
+
+
+def _follow(progress: ReplicaProgress, replica: Replica, log: Path, n_columns: int) -> None:
+    """Say how far the log has come."""
+    if progress.due():
+        row = lammps_output.last_row(tail(log, 4096), n_columns)
+        if row is not None:
+            timestep_ps = replica.condition.timestep_fs / lammps_input.FS_PER_PS
+            progress.reached(replica, row[0] * timestep_ps, row[1])
 
 
 def _into(ended: queue.Queue[Exploration | BaseException], task: Callable[[], Exploration]) -> None:

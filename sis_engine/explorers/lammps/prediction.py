@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from sis_engine.errors import ProgramFailed
-from sis_engine.execution.program import ProgramRun, run_program
+from sis_engine.execution.program import ProgramRun, run_program, tail
 from sis_engine.explorers.directory import fresh_directory
 from sis_engine.explorers.lammps.cell import Box, box_bounds, box_of
 from sis_engine.explorers.lammps.config import LammpsConfig
@@ -44,17 +44,11 @@ def predict(
     )
 
     def follow() -> None:
-        with (directory / "log.lammps").open("rb") as log:
-            log.seek(max(0, (directory / "log.lammps").stat().st_size - 4096))
-            row = last_row(log.read().decode(errors="replace"), _N_COLUMNS)
+        row = last_row(tail(directory / "log.lammps"), _N_COLUMNS)
         if row is not None:
             context.progress(row[0], frames.n_frames, "predicting with LAMMPS")
 
-    def follow_if_begun() -> None:
-        if (directory / "log.lammps").exists():
-            follow()
-
-    outcome = run_program(run, stop=context.stop, on_poll=follow_if_begun)
+    outcome = run_program(run, stop=context.stop, on_poll=follow)
     return _read(directory, frames, boxes, outcome.exit_code)
 
 
