@@ -170,8 +170,9 @@ class _Run:
         )
         step, rule, value, message = 0, None, None, ""
         try:
-            dynamics = self._begin(atoms, context)
-            step, rule, value, message = self._loop(dynamics, context, progress)
+            with np.errstate(all="ignore"):  # NaN and inf are watched, at every step
+                dynamics = self._begin(atoms, context)
+                step, rule, value, message = self._loop(dynamics, context, progress)
         except _BLOWN_UP as error:
             step = self._row_steps[-1] if self._row_steps else 0
             message = f"the calculator gave up: {type(error).__name__}: {error}"
