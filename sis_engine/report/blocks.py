@@ -1,0 +1,49 @@
+"""What a page is made of: figures, tables and words, before any HTML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NOTHING = "–"
+"""How missing data is written: never as zero."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Panels (inline SVG) under one caption.
+
+    caption: what is seen, and the n;  note: shown in place of panels when there are none
+    wide: panels take the whole width, otherwise they flow in a grid
+    """
+
+    id: str
+    title: str
+    caption: str
+    panels: tuple[str, ...] = ()
+    note: str = ""
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's heading, and whether it holds numbers (set to the right)."""
+
+    name: str
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text. Cells hold :data:`NOTHING` where data is missing."""
+
+    id: str
+    title: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+def columns(*names: str) -> tuple[Column, ...]:
+    """Columns from names; a leading ``#`` marks a numeric one."""
+    return tuple(Column(name.removeprefix("#"), name.startswith("#")) for name in names)

@@ -1,0 +1,157 @@
+"""What was paid: evaluations by purpose and generation, time by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from sis_engine.records import Labelled, LabelFailure, Purpose
+from sis_engine.report.blocks import NOTHING, Figure, Table, columns
+from sis_engine.report.facts import CampaignFacts
+from sis_engine.report.lives import generation_axis
+from sis_engine.report.outcomes import all_outcomes
+from sis_engine.report.scale import spanning
+from sis_engine.report.svg import Panel, colour
+from sis_engine.report.wording import count, duration
+
+if TYPE_CHECKING:
+    from sis_engine.storage.generation import GenerationRecord
+
+PURPOSES = tuple(item.value for item in Purpose)
+
+
+def evaluations_of(record: GenerationRecord) -> dict[str, int]:
+    """Evaluations paid for in one generation, by purpose, from its own records.
+
+    Plans say how many they cost; a suspect costs one unless the bank had it.
+    """
+    found: dict[str, int] = {}
+    for outcome in all_outcomes(record):
+        purpose = outcome.purpose.value
+        found[purpose] = found.get(purpose, 0) + outcome.n_evaluations
+    paid = sum(not _cached(item.outcome) for item in record.suspects)
+    if paid:
+        found["suspect"] = found.get("suspect", 0) + paid
+    return {name: found[name] for name in PURPOSES if found.get(name)}
+
+
+def _cached(item: Labelled | LabelFailure) -> bool:
+    return isinstance(item, Labelled) and item.cached
+
+
+def cost_figure(records: Sequence[GenerationRecord]) -> Figure:
+    """Stacked bars: evaluations and seconds of every generation."""
+    if not records:
+        return Figure("cost", "Cost by generation", "", note="No generation is committed yet.")
+    evaluations = {r.generation: dict(evaluations_of(r)) for r in records}
+    seconds = {r.generation: {name: s / 60.0 for name, s in r.stage_seconds} for r in records}
+    panels = (
+        stacked("Evaluations by purpose", "evaluations", evaluations, PURPOSES),
+        stacked("Wall time by stage", "minutes", seconds, stages_of(records)),
+    )
+    total = sum(sum(item.values()) for item in evaluations.values())
+    time = sum(sum(item.values()) for item in seconds.values()) * 60.0
+    caption = (
+        f"Left: reference calculations of each committed generation by purpose, kept or not "
+        f"(n = {count(total)}). Right: wall time of its stages ({duration(time)} in all)."
+    )
+    return Figure("cost", "Cost by generation", caption, panels)
+
+
+def stages_of(records: Sequence[GenerationRecord]) -> tuple[str, ...]:
+    """Stage names in order of first appearance."""
+    return tuple(dict.fromkeys(name for record in records for name, _ in record.stage_seconds))
+
+
+def stacked(
+    title: str, unit: str, parts: Mapping[int, Mapping[str, float]], names: Sequence[str]
+) -> str:
+    """Bars stacked by ``names``, one for each generation."""
+    tops = [sum(item.values()) for item in parts.values()]
+    panel = Panel(
+        title, generation_axis(list(parts)), spanning(unit, [*tops, 0.0], floor=0.0), width=400
+    )
+    for generation, amounts in parts.items():
+        base = 0.0
+        for index, name in enumerate(names):
+            amount = amounts.get(name, 0.0)
+            if amount > 0:
+                tip = f"generation {generation}, {name}: {amount:.4g} {unit}"
+                panel.bar(generation, 0.32, base, base + amount, _fill(index), tip)
+                base += amount
+    for index, name in enumerate(names):
+        if any(item.get(name, 0.0) > 0 for item in parts.values()):
+            panel.legend(name, _fill(index), "area")
+    return panel.svg()
+
+
+def _fill(index: int) -> str:
+    return colour(index) if index < 8 else "ink"
+
+
+def evaluation_table(records: Sequence[GenerationRecord], facts: CampaignFacts) -> Table:
+    """Evaluations by purpose and generation; the ledger's totals beside them."""
+    by_generation = [(r.generation, evaluations_of(r)) for r in records]
+    ledger = ledger_totals(facts)
+    names = [p for p in PURPOSES if p in ledger or any(p in found for _, found in by_generation)]
+    rows = [
+        (
+            name,
+            *(count(found[name]) if name in found else NOTHING for _, found in by_generation),
+            count(ledger[name][0]) if name in ledger else NOTHING,
+            count(ledger[name][1]) if name in ledger else NOTHING,
+            count(ledger[name][2]) if name in ledger else NOTHING,
+        )
+        for name in names
+    ]
+    if rows:
+        rows.append(_sum_row(by_generation, ledger))
+    return Table(
+        "evaluation-table",
+        "Evaluations in numbers",
+        "Reference calculations paid for, by purpose, in each committed generation, and the "
+        "ledger’s totals, which include a generation that is not committed yet. Failed ones are in "
+        "the totals; cached ones came from the label bank and are not.",
+        columns(
+            "purpose",
+            *(f"#gen. {g}" for g, _ in by_generation),
+            "#total",
+            "#of these failed",
+            "#cached",
+        ),
+        tuple(rows),
+        note="No evaluation has been made yet.",
+    )
+
+
+def ledger_totals(facts: CampaignFacts) -> dict[str, tuple[int, int, int]]:
+    """By purpose: (paid for, of these failed, cached)."""
+    return {item.purpose.value: (item.paid, item.failed, item.cached) for item in facts.evaluations}
+
+
+def _sum_row(
+    by_generation: Sequence[tuple[int, dict[str, int]]], ledger: Mapping[str, tuple[int, int, int]]
+) -> tuple[str, ...]:
+    sums = [count(sum(found.values())) for _, found in by_generation]
+    if not ledger:
+        return ("all", *sums, NOTHING, NOTHING, NOTHING)
+    return ("all", *sums, *(count(sum(item[i] for item in ledger.values())) for i in range(3)))
+
+
+def time_table(facts: CampaignFacts) -> Table:
+    """Wall time by stage over the campaign."""
+    total = sum(seconds for _, seconds in facts.stage_seconds)
+    rows = [
+        (name, duration(seconds), f"{100.0 * seconds / total:.0f} %" if total else NOTHING)
+        for name, seconds in facts.stage_seconds
+    ]
+    if rows:
+        rows.append(("all", duration(total), "100 %"))
+    return Table(
+        "time-table",
+        "Time by stage",
+        "Wall time over all generations, the one in hand included.",
+        columns("stage", "#time", "#share"),
+        tuple(rows),
+        note="No stage has finished yet.",
+    )

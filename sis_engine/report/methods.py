@@ -1,0 +1,157 @@
+"""A methods paragraph, written from the records: only what is known is said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sis_engine.records import Condition, Stable
+from sis_engine.report.citations import Citation, citations_for
+from sis_engine.report.facts import CampaignFacts
+from sis_engine.report.paper import (
+    Records,
+    condition_text,
+    conditions_of,
+    final_model,
+    formula,
+    level_text,
+    levels_of,
+    segment_of,
+    systems_of,
+)
+from sis_engine.report.summary import CampaignSummary
+from sis_engine.report.wording import count, figure, milli, percent, picoseconds, plural
+
+
+def methods_text(records: Records, facts: CampaignFacts, summary: CampaignSummary) -> str:
+    """A paragraph to start from; what was not recorded is not mentioned."""
+    sentences = [
+        _opening(records),
+        _theory(records),
+        _reference_md(records),
+        _training(records),
+        _md(records, facts),
+        _cost(summary),
+        _audit(summary),
+        _end(records, summary),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _opening(records: Records) -> str:
+    systems = systems_of(records)
+    if not systems:
+        return ""
+    named = "; ".join(
+        f"{system.name} ({formula(system.frame.species)}, {system.frame.n_atoms} atoms)"
+        for system in systems
+    )
+    return (
+        "A machine-learning interatomic potential was trained by stability-indicated sampling [1] "
+        f"for {named}: molecular dynamics with the current potential was run until a monitor found "
+        "it unphysical, reference data were added from shortly before that point, and the potential "
+        f"was fine-tuned, over {plural(len(records), 'generation')}."
+    )
+
+
+def _theory(records: Records) -> str:
+    levels = levels_of(records)
+    if not levels:
+        return ""
+    named = "; ".join(f"{level_text(level)} (version {version})" for level, version in levels)
+    return f"Reference energies and forces were computed with {named}."
+
+
+def _reference_md(records: Records) -> str:
+    spec = segment_of(records)
+    if spec is None:
+        return ""
+    length = picoseconds(spec.n_steps * spec.timestep_fs / 1000.0)
+    kept = "every frame" if spec.stride == 1 else f"every {spec.stride}th frame"
+    return (
+        f"Reference MD segments were {length} long ({spec.timestep_fs:g} fs timestep, "
+        f"{spec.temperature_k:g} K, {spec.thermostat} thermostat); {kept} was used."
+    )
+
+
+def _training(records: Records) -> str:
+    final = final_model(records)
+    if final is None:
+        return ""
+    model, plan, _ = final
+    cutoff = f" with a cutoff of {model.cutoff_angstrom:g} Å" if model.cutoff_angstrom else ""
+    return (
+        f"The potential was trained with {model.trainer}{cutoff}; the last training took "
+        f"{count(plan.steps)} steps with a learning rate from {plan.start_lr:.3g} to "
+        f"{plan.stop_lr:.3g}. Every model had to reproduce, in the form and engine that ran MD, "
+        "the errors that training claimed before it was used."
+    )
+
+
+def _md(records: Records, facts: CampaignFacts) -> str:
+    conditions = conditions_of(records)
+    if not conditions:
+        return ""
+    text = "; ".join(map(_condition, conditions))
+    window = facts.windows[-1] if facts.windows else None
+    limits = ""
+    if window is not None and window.high_k is not None:
+        low = "" if window.low_k is None else f"{figure(window.low_k)} to "
+        limits = f" The last temperature window was {low}{figure(window.high_k)} K."
+    return f"MD with the potential was {text}.{limits}"
+
+
+def _condition(item: Condition) -> str:
+    return f"{'minimised first, then ' if item.minimise else ''}{condition_text(item)}"
+
+
+def _cost(summary: CampaignSummary) -> str:
+    if summary.evaluations_total is None:
+        return ""
+    parts = ", ".join(f"{name} {count(n)}" for name, n in summary.evaluations.items())
+    reference = (
+        "" if summary.reference_ps is None else f", {picoseconds(summary.reference_ps)} of MD"
+    )
+    return f"In all {count(summary.evaluations_total)} evaluations were made ({parts}){reference}."
+
+
+def _audit(summary: CampaignSummary) -> str:
+    audit = summary.audit
+    if audit is None:
+        return "The MD has not been audited."
+    return (
+        f"{plural(audit.n_frames, 'frame')} of surviving MD were labelled as an audit: force RMSE "
+        f"{figure(audit.force_rmse)} eV/Å ({percent(audit.relative_force_rmse)} of the RMS "
+        f"reference force; one-sided 95 % bootstrap limit {percent(audit.relative_upper)}, bound "
+        f"{percent(audit.relative_limit)}), energy RMSE {milli(audit.energy_rmse_per_atom)} "
+        f"meV/atom, which {'passed' if audit.passed else 'failed'}."
+    )
+
+
+def _end(records: Records, summary: CampaignSummary) -> str:
+    if not records or not isinstance(records[-1].decision, Stable):
+        return f"The campaign’s state is {summary.state}; it has not been shown to be stable."
+    return f"The campaign ended stable: {records[-1].decision.reason}"
+
+
+def citations(records: Records, facts: CampaignFacts) -> tuple[Citation, ...]:
+    """What this campaign has to cite."""
+    words: list[str] = [f"{name}" for name, _ in facts.versions]
+    words += [f"{level.program} {level.method}" for level, _ in levels_of(records)]
+    words += [item.thermostat for item in conditions_of(records)]
+    spec = segment_of(records)
+    final = final_model(records)
+    words += [spec.thermostat] if spec else []
+    words += [final[0].trainer] if final else []
+    words += _engines(records)
+    return citations_for(words)
+
+
+def _engines(records: Sequence[object]) -> list[str]:
+    return ["lammps"] if any("lammps" in _versions(record) for record in records) else []
+
+
+def _versions(record: object) -> str:
+    return str(getattr(record, "versions", "")).lower()
+
+
+__all__ = ["citations", "methods_text"]

@@ -1,0 +1,245 @@
+"""The table and the paragraph that a paper needs, from the records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sis_engine.records import (
+    Condition,
+    Labelled,
+    LevelOfTheory,
+    Model,
+    Requests,
+    SegmentSpec,
+    Split,
+    System,
+    TrainingSchedule,
+)
+from sis_engine.report.accuracy import all_errors
+from sis_engine.report.blocks import NOTHING, Table, columns
+from sis_engine.report.facts import CampaignFacts
+from sis_engine.report.outcomes import all_outcomes
+from sis_engine.report.summary import CampaignSummary
+from sis_engine.report.wording import count, figure, milli, percent, picoseconds, plural
+
+if TYPE_CHECKING:
+    from sis_engine.storage.generation import GenerationRecord
+
+Records = Sequence["GenerationRecord"]
+
+
+def systems_of(records: Records) -> tuple[System, ...]:
+    """Every system that was explored, once, by name."""
+    found = {run.replica.system.name: run.replica.system for r in records for run in r.explorations}
+    return tuple(found[name] for name in sorted(found))
+
+
+def formula(species: Sequence[str]) -> str:
+    """Symbols with counts, in alphabetical order: C3H6O2."""
+    amounts = sorted(Counter(species).items())
+    return "".join(f"{element}{number if number > 1 else ''}" for element, number in amounts)
+
+
+def levels_of(records: Records) -> tuple[tuple[LevelOfTheory, str], ...]:
+    """(level, exact program version) of all labels, once each."""
+    found: dict[tuple[str, str], tuple[LevelOfTheory, str]] = {}
+    for item in labels_of(records):
+        key = (item.level.fingerprint, item.program_version)
+        found.setdefault(key, (item.level, item.program_version))
+    return tuple(found[key] for key in sorted(found))
+
+
+def labels_of(records: Records) -> list[Labelled]:
+    """Every label of every plan, audits included."""
+    return [
+        item for record in records for outcome in all_outcomes(record) for item in outcome.labelled
+    ]
+
+
+def final_model(records: Records) -> tuple[Model, TrainingSchedule, int] | None:
+    """The last admitted model, its schedule and its generation."""
+    for record in reversed(records):
+        for item in reversed(record.challengers):
+            if item.admission is not None and item.admission.passed and item.training is not None:
+                return item.training.model, item.schedule, record.generation
+    return None
+
+
+def conditions_of(records: Records) -> tuple[Condition, ...]:
+    """Conditions of the last generation that ran MD, once each by name."""
+    for record in reversed(records):
+        found = {run.replica.condition.name: run.replica.condition for run in record.explorations}
+        if found:
+            return tuple(found[name] for name in sorted(found))
+    return ()
+
+
+def segment_of(records: Records) -> SegmentSpec | None:
+    """The reference MD that was requested last."""
+    for record in reversed(records):
+        if isinstance(record.decision, Requests):
+            for plan in record.decision.plans:
+                if plan.segment is not None:
+                    return plan.segment
+    return None
+
+
+def paper_table(records: Records, facts: CampaignFacts, summary: CampaignSummary) -> Table:
+    """Everything a referee asks for, one row each."""
+    rows = [
+        *_system_rows(records),
+        *_theory_rows(records),
+        *_label_rows(records, summary),
+        *_training_rows(records),
+        *_md_rows(records, facts, summary),
+        *_error_rows(records, summary),
+        ("Acceleration ratio", figure(summary.acceleration_ratio)),
+        ("Acceleration ratio, paper’s form", figure(summary.acceleration_ratio_paper)),
+        ("Versions", "; ".join(f"{name} {version}" for name, version in facts.versions) or NOTHING),
+        ("Machine", facts.machine or NOTHING),
+    ]
+    return Table(
+        "paper-table",
+        "The table a paper needs",
+        "All of it is read from the campaign’s records.",
+        columns("what", "value"),
+        tuple(rows),
+    )
+
+
+def _system_rows(records: Records) -> list[tuple[str, str]]:
+    rows = []
+    for system in systems_of(records):
+        frame = system.frame
+        if any(frame.pbc):
+            axes = "".join(name for name, on in zip("abc", frame.pbc, strict=True) if on)
+            shape = f"periodic along {axes}"
+        else:
+            shape = "cluster, not periodic"
+        frozen = f", {plural(len(system.frozen), 'frozen atom')}" if system.frozen else ""
+        text = (
+            f"{formula(frame.species)}, {plural(frame.n_atoms, 'atom')}, {shape}, charge "
+            f"{system.charge}, multiplicity {system.multiplicity}{frozen}"
+        )
+        rows.append((f"System {system.name}", text))
+    return rows or [("Systems", NOTHING)]
+
+
+def level_text(level: LevelOfTheory) -> str:
+    """Program, method and every setting that changes a label."""
+    settings = ", ".join(f"{name}={value}" for name, value in level.settings)
+    text = f"{level.program} {level.version_class}, {level.method}"
+    return f"{text} ({settings})" if settings else text
+
+
+def _theory_rows(records: Records) -> list[tuple[str, str]]:
+    found = levels_of(records)
+    if not found:
+        return [("Level of theory", NOTHING)]
+    return [
+        ("Level of theory", f"{level_text(level)}; exact version {version}")
+        for level, version in found
+    ]
+
+
+def _label_rows(records: Records, summary: CampaignSummary) -> list[tuple[str, str]]:
+    purposes = ", ".join(f"{name} {count(n)}" for name, n in summary.evaluations.items())
+    training = frames_in(records, Split.TRAINING)
+    validation = frames_in(records, Split.VALIDATION)
+    return [
+        ("Evaluations", f"{count(summary.evaluations_total)} ({purposes or NOTHING})"),
+        ("Failed evaluations", count(summary.evaluations_failed)),
+        ("Training frames", count(training)),
+        ("Validation frames", count(validation)),
+        ("Rejected labels", count(sum(len(r.rejected) for r in records)) if records else NOTHING),
+        ("Reference MD", picoseconds(summary.reference_ps)),
+    ]
+
+
+def frames_in(records: Records, split: Split) -> int | None:
+    """Frames of one split over all generations; ``None`` before the first."""
+    if not records:
+        return None
+    parts = [part for record in records for part in record.parts if part.split is split]
+    return sum(part.frames.n_frames for part in parts)
+
+
+def _training_rows(records: Records) -> list[tuple[str, str]]:
+    final = final_model(records)
+    if final is None:
+        return [("Model", NOTHING), ("Training", NOTHING)]
+    model, plan, generation = final
+    cutoff = figure(model.cutoff_angstrom, 3, "Å") if model.cutoff_angstrom else NOTHING
+    sel = NOTHING if model.sel is None else ", ".join(map(str, model.sel))
+    trained = [item for record in records for item in record.challengers if item.training]
+    steps = sum(item.schedule.steps for item in trained)
+    return [
+        (
+            "Model",
+            f"{model.trainer}, generation {generation}, elements {' '.join(model.elements)}, "
+            f"cutoff {cutoff}, sel {sel}",
+        ),
+        (
+            "Training of the final model",
+            f"{count(plan.steps)} steps, batch {plan.batch_size}, learning rate {plan.start_lr:.3g} "
+            f"to {plan.stop_lr:.3g}, force prefactor {plan.force_prefactor[0]:g} to "
+            f"{plan.force_prefactor[1]:g}, energy prefactor {plan.energy_prefactor[0]:g} to "
+            f"{plan.energy_prefactor[1]:g}",
+        ),
+        ("Training steps in all", f"{count(steps)} in {plural(len(trained), 'training')}"),
+        ("SHA-256 of the deployed file", model.deployed_file.sha256),
+    ]
+
+
+def condition_text(item: Condition) -> str:
+    """Ensemble, temperature, pressure, thermostat, timestep, length."""
+    pressure = "" if item.pressure_gpa is None else f", {item.pressure_gpa:g} GPa"
+    return (
+        f"{item.ensemble.value.upper()}, {item.temperature_k:g} K{pressure}, {item.thermostat} "
+        f"({item.damping_fs:g} fs), timestep {item.timestep_fs:g} fs, {item.duration_ps:g} ps"
+    )
+
+
+def _md_rows(
+    records: Records, facts: CampaignFacts, summary: CampaignSummary
+) -> list[tuple[str, str]]:
+    rows = [(f"MD, condition {item.name}", condition_text(item)) for item in conditions_of(records)]
+    windows = "; ".join(
+        f"generation {w.generation}: {figure(w.low_k)} to {figure(w.high_k)} K"
+        for w in facts.windows
+    )
+    return [
+        *(rows or [("MD", NOTHING)]),
+        ("Temperature window", windows or NOTHING),
+        ("MD with the models", picoseconds(summary.md_ps)),
+        ("Longest life", picoseconds(summary.longest_life_ps)),
+    ]
+
+
+def _error_rows(records: Records, summary: CampaignSummary) -> list[tuple[str, str]]:
+    rows = []
+    last = max((item.generation for item in all_errors(records)), default=None)
+    for item in all_errors(records):
+        if item.generation == last:
+            e = item.errors
+            rows.append(
+                (
+                    f"Error, {item.name} (generation {item.generation})",
+                    f"force RMSE {figure(e.force_rmse)} eV/Å ({percent(e.relative_force_rmse)} of the "
+                    f"RMS force), energy RMSE {milli(e.energy_rmse_per_atom)} meV/atom, n = "
+                    f"{count(e.n_frames)} frames",
+                )
+            )
+    audit = summary.audit
+    if audit is not None:
+        rows.append(
+            (
+                "Audit",
+                f"{'passed' if audit.passed else 'failed'} in generation {audit.generation}: upper "
+                f"95 % limit {percent(audit.relative_upper)} (bound {percent(audit.relative_limit)}), "
+                f"{count(audit.n_frames)} frames, {count(audit.n_failed)} without a label",
+            )
+        )
+    return rows or [("Errors", NOTHING)]

@@ -1,0 +1,253 @@
+"""T(t) and E(t) of every replica, with the window, t_cp and t_next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sis_engine.records import (
+    Exploration,
+    FloatArray,
+    Life,
+    Quantity,
+    Requests,
+    Support,
+)
+from sis_engine.report.blocks import Figure
+from sis_engine.report.downsample import min_max
+from sis_engine.report.facts import TemperatureWindow
+from sis_engine.report.scale import Axis, spanning
+from sis_engine.report.svg import Panel, colour
+from sis_engine.report.wording import figure, picoseconds, plural
+
+if TYPE_CHECKING:
+    from sis_engine.storage.generation import GenerationRecord
+
+POINTS = 1200
+"""Points drawn in one panel, shared by its replicas: a panel is about 300 pixels wide."""
+
+
+@dataclass(frozen=True)
+class NextStart:
+    """Where the next labels start: t_next of a replica that ended in a catastrophe.
+
+    rung: which rung of the plan held, ``None`` while its labels are not committed
+    """
+
+    generation: int
+    replica: str
+    time_fs: float
+    rung: str | None
+
+
+def next_starts(records: Sequence[GenerationRecord]) -> tuple[NextStart, ...]:
+    """t_next of every request that starts from a frame of the model's MD.
+
+    A plan does not name its replica: its first start's frame is looked up among the MD frames.
+    """
+    found: list[NextStart] = []
+    for index, record in enumerate(records):
+        if not isinstance(record.decision, Requests):
+            continue
+        owner = {
+            frame.frame.key: run.replica.id for run in record.explorations for frame in run.frames
+        }
+        later = records[index + 1].outcomes if index + 1 < len(records) else ()
+        outcomes = {item.plan_id: item for item in later}
+        for plan in record.decision.plans:
+            outcome = outcomes.get(plan.id)
+            chosen = outcome.start_index if outcome and outcome.start_index is not None else 0
+            if chosen >= len(plan.starts):
+                continue
+            start = plan.starts[chosen]
+            replica = owner.get(start.frame.key)
+            if replica is None or start.time_fs is None:
+                continue
+            rung = None if outcome is None else outcome.rung.value
+            found.append(NextStart(record.generation, replica, start.time_fs, rung))
+    return tuple(found)
+
+
+def trace_figures(
+    records: Sequence[GenerationRecord], windows: Sequence[TemperatureWindow]
+) -> tuple[Figure, ...]:
+    """One figure a generation: a temperature and an energy panel for each system."""
+    starts = next_starts(records)
+    return tuple(
+        _generation_figure(
+            record,
+            [w for w in windows if w.generation == record.generation],
+            [s for s in starts if s.generation == record.generation],
+        )
+        for record in records
+        if record.explorations
+    )
+
+
+def _generation_figure(
+    record: GenerationRecord, windows: list[TemperatureWindow], starts: list[NextStart]
+) -> Figure:
+    lives = {life.replica: life for life in record.lives}
+    panels: list[str] = []
+    for system in sorted({run.replica.system.name for run in record.explorations}):
+        runs = [run for run in record.explorations if run.replica.system.name == system]
+        support = next((item for item in record.support if item.system == system), None)
+        drawing = _Drawing(runs, lives, starts, windows, support)
+        panels += [drawing.temperature(system), drawing.energy(system)]
+    died = sum(not life.censored for life in record.lives)
+    caption = (
+        f"Generation {record.generation}: temperature and potential energy along "
+        f"{plural(len(record.explorations), 'replica')} of the model’s MD, of which {died} ended "
+        f"in a catastrophe. Crosses mark t_cp, triangles t_next (where the next labels start). "
+        f"{_window_words(windows)} Energies are relative to the mean of the labels; the shaded band "
+        f"is the range that labels cover. Values beyond a panel are drawn at its edge. "
+        f"Peaks and dips survive the thinning of the curves."
+    )
+    title = f"MD of generation {record.generation}"
+    return Figure(f"traces-{record.generation}", title, caption, tuple(panels))
+
+
+def _window_words(windows: Sequence[TemperatureWindow]) -> str:
+    if not windows:
+        return "The temperature window is not recorded."
+    parts = [
+        f"{figure(w.low_k)} to {figure(w.high_k)} K"
+        if w.low_k is not None and w.high_k is not None
+        else f"above {figure(w.low_k)} K"
+        if w.low_k is not None
+        else f"below {figure(w.high_k)} K"
+        for w in windows
+    ]
+    return f"Temperature window: {'; '.join(parts)} (unshaded)."
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """The replicas of one system in one generation."""
+
+    runs: Sequence[Exploration]
+    lives: dict[str, Life]
+    starts: Sequence[NextStart]
+    windows: Sequence[TemperatureWindow]
+    support: Support | None
+
+    def temperature(self, system: str) -> str:
+        series = [self._series(run, Quantity.TEMPERATURE, 0.0) for run in self.runs]
+        axis = self._temperature_axis(series)
+        panel = Panel(f"{system}: temperature", self._time_axis(), axis)
+        for window in self.windows:
+            if window.high_k is not None:
+                panel.strip(window.high_k, 2.0 * axis.high, "outside")
+                panel.level(window.high_k, "warn", f"T_H {figure(window.high_k, 4)} K")
+            if window.low_k is not None:
+                panel.strip(axis.low - axis.high, window.low_k, "outside")
+                panel.level(window.low_k, "warn", f"T_L {figure(window.low_k, 4)} K", below=False)
+        self._draw(panel, series)
+        return panel.svg()
+
+    def energy(self, system: str) -> str:
+        zero = 0.0 if self.support is None else self.support.energy_mean
+        series = [self._series(run, Quantity.POTENTIAL_ENERGY, zero) for run in self.runs]
+        axis = self._energy_axis(series)
+        panel = Panel(f"{system}: potential energy", self._time_axis(), axis)
+        if self.support is not None:
+            panel.strip(
+                self.support.energy_min - zero,
+                self.support.energy_max - zero,
+                "inside",
+                tip="range of the labelled energies",
+            )
+        self._draw(panel, series)
+        if not any(np.isfinite(y).any() for _, y in series):
+            panel.note(panel.inner_width / 2, panel.inner_height / 2, "not measured", "middle")
+        return panel.svg()
+
+    def _series(
+        self, run: Exploration, quantity: Quantity, zero: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Thinned (time in ps, value minus zero)."""
+        values = run.trace.series(quantity)
+        time_ps = run.trace.time_fs / 1000.0
+        if values is None:
+            return time_ps[:0], time_ps[:0]
+        buckets = max(40, POINTS // (2 * len(self.runs)))
+        return min_max(time_ps, values - zero, buckets)
+
+    def _time_axis(self) -> Axis:
+        ends = [run.trace.time_fs[-1] / 1000.0 for run in self.runs if len(run.trace.time_fs)]
+        ends += [run.md_ps for run in self.runs]
+        longest = max((end for end in ends if math.isfinite(end)), default=1.0) or 1.0
+        return Axis("time / ps", 0.0, longest * 1.02)
+
+    def _temperature_axis(self, series: Sequence[tuple[FloatArray, FloatArray]]) -> Axis:
+        highs = [w.high_k for w in self.windows if w.high_k is not None]
+        target = max(run.replica.condition.temperature_k for run in self.runs)
+        seen = np.concatenate([y[np.isfinite(y)] for _, y in series] or [np.zeros(0)])
+        most = float(seen.max()) if len(seen) else 2.0 * target
+        ceiling = 1.35 * max(highs) if highs else 5.0 * target
+        top = min(most * 1.08, ceiling) if most > max(highs, default=0.0) else most * 1.15
+        if highs and max(highs) < 2.5 * top:
+            top = max(top, max(highs) * 1.12)
+        return Axis("temperature / K", 0.0, max(top, 1.2 * target))
+
+    def _energy_axis(self, series: Sequence[tuple[FloatArray, FloatArray]]) -> Axis:
+        seen = np.concatenate([y[np.isfinite(y)] for _, y in series] or [np.zeros(0)])
+        edges: list[float] = []
+        if len(seen):
+            edges += [float(value) for value in np.quantile(seen, [0.01, 0.99])]
+            middle = float(np.median(seen))
+            edges += [max(float(seen.min()), middle - 40.0), min(float(seen.max()), middle + 40.0)]
+        if self.support is not None:
+            zero = self.support.energy_mean
+            edges += [self.support.energy_min - zero, self.support.energy_max - zero]
+        return spanning("potential energy / eV", edges)
+
+    def _draw(self, panel: Panel, series: Sequence[tuple[FloatArray, FloatArray]]) -> None:
+        for index, (run, (x, y)) in enumerate(zip(self.runs, series, strict=True)):
+            css = colour(index)
+            panel.curve(x.tolist(), y.tolist(), f"thin {css}", tip=self._tip(run))
+            self._marks(panel, run, x, y, css)
+            name = run.replica.id.rsplit("-", 1)[-1]
+            panel.legend(name, css)
+
+    def _marks(
+        self, panel: Panel, run: Exploration, x: FloatArray, y: FloatArray, css: str
+    ) -> None:
+        life = self.lives.get(run.replica.id)
+        if life is not None and life.verdict is not None:
+            t = life.verdict.time_fs / 1000.0
+            panel.dot(
+                t, _near(x, y, t), css, shape="cross", size=5.0, tip=f"t_cp: {self._tip(run)}"
+            )
+        for start in self.starts:
+            if start.replica == run.replica.id:
+                t = start.time_fs / 1000.0
+                how = "" if start.rung is None else f" ({start.rung.replace('_', ' ')})"
+                tip = f"t_next of {run.replica.id}: {picoseconds(t)}{how}"
+                panel.dot(t, _near(x, y, t), css, shape="triangle", size=5.0, tip=tip)
+
+    def _tip(self, run: Exploration) -> str:
+        life = self.lives.get(run.replica.id)
+        if life is None:
+            return run.replica.id
+        if life.verdict is None:
+            return f"{run.replica.id}: lived to the end, {picoseconds(life.time_ps)}"
+        return (
+            f"{run.replica.id}: {life.verdict.monitor}, {life.verdict.criterion}, "
+            f"at {picoseconds(life.time_ps)}"
+        )
+
+
+def _near(x: FloatArray, y: FloatArray, at: float) -> float:
+    """The finite value of the curve nearest to ``at``, for placing a mark."""
+    good = np.flatnonzero(np.isfinite(y))
+    if not len(good):
+        return 0.0
+    return float(y[good[np.argmin(np.abs(x[good] - at))]])
+
+
+__all__ = ["NextStart", "next_starts", "trace_figures"]

@@ -1,0 +1,72 @@
+"""Numbers, times and counts as a reader wants them; missing is "–"."""
+
+from __future__ import annotations
+
+import math
+
+from sis_engine.report.blocks import NOTHING
+
+
+def figure(value: float | None, digits: int = 3, unit: str = "") -> str:
+    """``digits`` significant figures, with the unit: ``0.251 eV/Å``."""
+    if value is None:
+        return NOTHING
+    if not math.isfinite(value):
+        return "not finite"
+    text = _plain(value, digits).replace("-", "−")
+    return f"{text} {unit}" if unit else text
+
+
+def _plain(value: float, digits: int) -> str:
+    if value == 0:
+        return "0"
+    power = math.floor(math.log10(abs(value)))
+    if -4 <= power < 6:
+        return f"{value:.{max(digits - 1 - power, 0)}f}"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def percent(value: float | None, digits: int = 3) -> str:
+    return NOTHING if value is None else f"{figure(100.0 * value, digits)} %"
+
+
+def milli(value: float | None, digits: int = 3) -> str:
+    """A thousand times the value: eV as meV."""
+    return NOTHING if value is None else figure(1000.0 * value, digits)
+
+
+def count(value: int | None) -> str:
+    """3 442, with thin spaces between the thousands."""
+    return NOTHING if value is None else f"{value:,}".replace(",", "\u202f")
+
+
+def picoseconds(value: float | None) -> str:
+    """Under 1 ps in fs, from 1000 ps in ns."""
+    if value is None:
+        return NOTHING
+    if value < 1.0:
+        return figure(value * 1000.0, 3, "fs")
+    return figure(value, 3, "ps") if value < 1000.0 else figure(value / 1000.0, 3, "ns")
+
+
+def duration(seconds: float | None) -> str:
+    """41 s, 12 min 5 s, 3 h 20 min."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 59.95:
+        return figure(seconds, 3, "s") if seconds >= 1 else figure(seconds, 2, "s")
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min"
+
+
+def plural(number: int, noun: str) -> str:
+    """1 frame, 2 frames, 3 catastrophes."""
+    return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+
+
+def yes_no(value: bool | None) -> str:
+    return NOTHING if value is None else ("yes" if value else "no")
