@@ -1,0 +1,64 @@
+"""Builds the structures of the campaigns: ``python configs/structures/build.py NAME OUT``.
+
+``--list`` shows the names. Needs tblite (molecular geometries); liquids need Packmol too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ase import Atoms
+from ase.io import write
+from boxes import Mixture, bulk_lithium, electrolyte, mixture_of, slab
+from clusters import lifsi_cluster
+from equilibrate import equilibrated
+
+SEED = 20231
+
+
+def _paper_box(molarity: float, side: float) -> Callable[[], Atoms]:
+    return lambda: electrolyte(mixture_of(molarity, side**3), side, seed=SEED)
+
+
+def _small_bulk() -> Atoms:
+    mixture = Mixture(n_salt=1, n_dioxolane=3)
+    side = mixture.volume_angstrom3 ** (1.0 / 3.0)
+    return equilibrated(electrolyte(mixture, side, seed=SEED, tolerance=1.7))
+
+
+BUILDERS: dict[str, Callable[[], Atoms]] = {
+    "lifsi-dol-cluster": lambda: lifsi_cluster(1),
+    "lifsi-2dol-cluster": lambda: lifsi_cluster(2),
+    "lifsi-dol-bulk": _small_bulk,
+    **{
+        f"lifsi-dol-{molarity}m-{side}a": _paper_box(float(molarity), float(side))
+        for molarity in (1, 4, 10)
+        for side in (15, 20)
+    },
+    "li-slab-1m": lambda: slab(1.0, 15.0, seed=SEED),
+    "li-slab-10m": lambda: slab(10.0, 15.0, seed=SEED),
+    "li-bulk-16": lambda: bulk_lithium(2),
+    "li-bulk-54": lambda: bulk_lithium(3),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", nargs="?", choices=sorted(BUILDERS))
+    parser.add_argument("out", nargs="?", type=Path)
+    parser.add_argument("--list", action="store_true", help="show what can be built")
+    given = parser.parse_args()
+    if given.list or given.name is None or given.out is None:
+        sys.stdout.write("\n".join(sorted(BUILDERS)) + "\n")
+        return
+    atoms = BUILDERS[given.name]()
+    atoms.info["built_by"] = f"configs/structures/build.py {given.name}"
+    write(given.out, atoms, format="extxyz")
+    sys.stdout.write(f"{given.out}: {len(atoms)} atoms, {atoms.symbols}\n")
+
+
+if __name__ == "__main__":
+    main()
