@@ -200,7 +200,9 @@ class TrainingConfig(Strict):
     replay_weight: Positive = 1.0
     chunk_steps: Count | None = None
 
-    def schedule(self, generation: int, *, seed: int, scratch: bool, refit_bias: bool) -> TrainingSchedule:
+    def schedule(
+        self, generation: int, *, seed: int, scratch: bool, refit_bias: bool
+    ) -> TrainingSchedule:
         """The schedule of one generation; ``scratch``: the model is new."""
         start_lr = self.start_lr if scratch else self.learning_rate(generation)
         fine = not scratch
@@ -242,8 +244,6 @@ class AuditConfig(Strict):
     max_relative_force_rmse: Positive = 0.1
     max_energy_rmse_per_atom: Positive = 0.005
     min_frames: Annotated[int, Field(ge=2)] = 30
-    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
-    bootstrap_samples: Annotated[int, Field(ge=200)] = 2000
 
 
 class BudgetConfig(Strict):

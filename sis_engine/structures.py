@@ -32,7 +32,7 @@ def read_structure(path: Path, *, key: str | None = None, file: Path | None = No
         )
     try:
         atoms = ase.io.read(path, index=-1)
-    except Exception as error:  # noqa: BLE001 - ASE's readers raise anything
+    except Exception as error:
         raise ConfigurationError(
             f"structure file {str(path)!r} cannot be read: {type(error).__name__}: {error}",
             file=file,

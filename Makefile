@@ -1,0 +1,40 @@
+# Two commands do it all on a fresh machine: `make quickstart` and `make test`.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: install quickstart test test-fast check format docs clean
+
+install: $(STAMP) ## only .venv and packages
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[deepmd,xtb,dev]'
+	touch $(STAMP)
+
+quickstart: install ## the main job on its embedded defaults, into runs/quickstart
+	$(BIN)/sis run configs/quickstart.yaml runs/quickstart
+
+test: install ## everything, the real programs included
+	$(BIN)/python -m pytest
+
+test-fast: install ## the inner loop: under two minutes
+	$(BIN)/python -m pytest -m 'not slow and not external'
+
+check: install ## formatting, lint, types, import arrows
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: install ## the site, into site/
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,122 @@
+"""Turn a campaign file into parts that work together, or say what is wrong before any cost."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sis_engine.campaign_file import parse_yaml, read_campaign_text, read_text, with_line
+from sis_engine.config import CampaignConfig, SystemConfig
+from sis_engine.errors import ConfigurationError
+from sis_engine.interfaces import Explorer, Labeler, Monitor, Sampler, Trainer
+from sis_engine.plugins import Kind, configure
+from sis_engine.records import Condition, System
+from sis_engine.structures import read_structure
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A campaign's parts, each built and checked on its own.
+
+    text: the campaign file as given;  file: where it was read from
+    """
+
+    config: CampaignConfig
+    text: str
+    file: Path
+    systems: tuple[System, ...]
+    labeler: Labeler
+    trainer: Trainer
+    explorer: Explorer
+    monitors: tuple[Monitor, ...]
+    sampler: Sampler
+
+    @property
+    def cores(self) -> int:
+        return self.config.execution.cores or available_cores()
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """All elements of all systems, sorted: the type map."""
+        return tuple(sorted({s for system in self.systems for s in system.frame.species}))
+
+    @property
+    def base_condition(self) -> Condition:
+        return self.config.explore.condition.condition("md")
+
+    def system(self, name: str) -> System:
+        return next(item for item in self.systems if item.name == name)
+
+    def path(self, given: Path) -> Path:
+        """A path in the campaign file is relative to that file."""
+        return given if given.is_absolute() else (self.file.parent / given).resolve()
+
+
+def available_cores() -> int:
+    """Cores this process may use (its affinity), not those of the machine."""
+    return len(os.sched_getaffinity(0))
+
+
+def assemble(file: Path, text: str | None = None, inputs: Path | None = None) -> Parts:
+    """Parts from a campaign file (or its text, with ``file`` as the base of its paths).
+
+    inputs: a campaign's own copies of its structures (``<system>.extxyz``), used where they exist
+    Raises ConfigurationError with file, key and line for the first fault.
+    """
+    source = read_text(file) if text is None else text
+    config = read_campaign_text(source, file)
+    try:
+        return _build(config, source, file, inputs)
+    except ConfigurationError as error:
+        if error.file is None:
+            error.file = str(file)
+        if error.file == str(file):
+            raise with_line(error, parse_yaml(source, file)) from error
+        raise
+
+
+def _build(config: CampaignConfig, text: str, file: Path, inputs: Path | None) -> Parts:
+    def plugin(kind: Kind, given: dict[str, Any], key: str) -> Any:
+        return configure(kind, given, key=key, file=file)
+
+    return Parts(
+        config=config,
+        text=text,
+        file=file,
+        systems=tuple(
+            _system(item, index, file, inputs) for index, item in enumerate(config.systems)
+        ),
+        labeler=plugin(Kind.LABELER, config.labeler, "labeler"),
+        trainer=plugin(Kind.TRAINER, config.trainer, "trainer"),
+        explorer=plugin(Kind.EXPLORER, config.explorer, "explorer"),
+        monitors=tuple(
+            plugin(Kind.MONITOR, item, f"monitors.{index}")
+            for index, item in enumerate(config.monitors)
+        ),
+        sampler=plugin(Kind.SAMPLER, config.sampler, "sampler"),
+    )
+
+
+def _system(given: SystemConfig, index: int, file: Path, inputs: Path | None) -> System:
+    path = given.structure if given.structure.is_absolute() else file.parent / given.structure
+    copy = None if inputs is None else inputs / f"{given.name}.extxyz"
+    if copy is not None and copy.is_file():
+        path = copy
+    frame = read_structure(path, key=f"systems.{index}.structure", file=file)
+    beyond = [atom for atom in given.frozen if atom >= frame.n_atoms]
+    if beyond:
+        raise ConfigurationError(
+            f"atom {beyond[0]} does not exist: {path.name} has {frame.n_atoms} atoms",
+            file=file,
+            key=f"systems.{index}.frozen",
+            allowed=f"0 … {frame.n_atoms - 1}",
+        )
+    return System(
+        name=given.name,
+        frame=frame,
+        charge=given.charge,
+        multiplicity=given.multiplicity,
+        frozen=given.frozen,
+    )

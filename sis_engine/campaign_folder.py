@@ -1,0 +1,113 @@
+"""A campaign's folder: made once, opened again, its configuration compared with what was accepted.
+
+campaign.yaml   as given; edit it here, or give another file to ``sis run``
+inputs/         copies of the structures, so that the folder stands on its own
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from sis_engine.assembly import Parts, assemble
+from sis_engine.campaign_file import read_campaign_text, read_text
+from sis_engine.config_changes import Change, When, changes_between
+from sis_engine.errors import ConfigurationError
+from sis_engine.storage.atomic import write_text
+from sis_engine.storage.ledger import LEDGER_FILE, Ledger
+from sis_engine.structures import atoms_of
+
+CONFIG_FILE = "campaign.yaml"
+INPUTS = "inputs"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What a run may go by.
+
+    parts: of the configuration that holds now;  next_parts: that which holds from the next
+        generation on (the same object where nothing waits)
+    changes: what an edit changed since the last run
+    """
+
+    parts: Parts
+    next_parts: Parts
+    changes: tuple[Change, ...] = ()
+
+
+def exists(folder: Path) -> bool:
+    """Is there a campaign in this folder?"""
+    return (folder / LEDGER_FILE).is_file()
+
+
+def create(folder: Path, parts: Parts, ledger: Ledger) -> None:
+    """Write the campaign's own copies and its identity; the state is set last."""
+    import io
+
+    import ase.io
+
+    (folder / INPUTS).mkdir(exist_ok=True)
+    for system in parts.systems:
+        text = io.StringIO()
+        ase.io.write(text, atoms_of(system.frame), format="extxyz", write_results=False)
+        write_text(folder / INPUTS / f"{system.name}.extxyz", text.getvalue())
+    write_text(folder / CONFIG_FILE, parts.text)
+    ledger.set_meta("config_file", str(parts.file.absolute()))
+    ledger.set_meta("campaign_id", uuid.uuid4().hex)
+    ledger.set_meta("name", parts.config.name)
+    ledger.set_meta("config_text", parts.text)
+
+
+def is_created(ledger: Ledger) -> bool:
+    """The configuration is the last thing :func:`create` writes."""
+    return ledger.meta("config_text") is not None
+
+
+def parts_of(folder: Path, ledger: Ledger) -> Parts:
+    """Parts of the configuration that was accepted last."""
+    text = ledger.meta("config_text")
+    if text is None:
+        raise ConfigurationError(f"{folder} holds no finished campaign set-up", hint="run it again")
+    return assemble(_base(folder, ledger), text, folder / INPUTS)
+
+
+def _base(folder: Path, ledger: Ledger) -> Path:
+    """The file that relative paths of the configuration start from."""
+    original = ledger.meta("config_file")
+    return folder / CONFIG_FILE if original is None else Path(original)
+
+
+def reopen(folder: Path, ledger: Ledger, config: Path | None, *, in_generation: bool) -> Accepted:
+    """The accepted configuration, and an edited one judged key by key.
+
+    config: a file given on the command line; ``None``: the folder's ``campaign.yaml``
+    in_generation: a generation is half done: what changes it waits for the next one
+    Raises ConfigurationError naming the keys that only a fork may change.
+    """
+    old = parts_of(folder, ledger)
+    source = folder / CONFIG_FILE if config is None else config
+    text = read_text(source)
+    changes = changes_between(old.config, read_campaign_text(text, source))
+    if not changes:
+        return Accepted(old, old)
+    refused = [change for change in changes if change.when is When.FORK]
+    if refused:
+        raise ConfigurationError(
+            "this campaign cannot change " + "; ".join(str(change) for change in refused),
+            file=source,
+            key=refused[0].key,
+            allowed="budgets, execution and approvals now; monitors, sampler, training, admission, "
+            "audit, triage and exploration from the next generation",
+            hint=f"`sis fork {folder} NEW --set key=value` shares all labels and generations",
+        )
+    base = _base(folder, ledger) if config is None else config
+    new = assemble(base, text, folder / INPUTS)
+    waits = in_generation and any(c.when is When.NEXT_GENERATION for c in changes)
+    return Accepted(old if waits else new, new, changes)
+
+
+def accept(folder: Path, ledger: Ledger, parts: Parts) -> None:
+    """From now on this configuration holds."""
+    write_text(folder / CONFIG_FILE, parts.text)
+    ledger.set_meta("config_text", parts.text)

@@ -1,0 +1,42 @@
+"""``sis``: thin commands. Each parses, calls the engine, prints, and returns an exit code.
+
+0 done · 1 failed · 2 bad configuration · 3 stopped and resumable · 4 exhausted
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import typer
+
+from sis_engine.cli import campaigns, data, inspect, prepare
+from sis_engine.errors import SisError
+
+app = typer.Typer(
+    name="sis",
+    help="Active learning of interatomic potentials by stability-indicated sampling.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for module in (prepare, campaigns, inspect, data):
+    module.register(app)
+
+
+def main() -> None:
+    """Entry point: the one place where an error becomes an exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        code = 3
+    except SisError as error:
+        typer.echo(f"sis: {error}", err=True)
+        code = error.exit_code
+    except BrokenPipeError:  # `sis status | head`
+        sys.stderr.close()
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,97 @@
+"""Before a campaign runs: doctor, init, validate, plan, schema."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+ConfigFile = Annotated[Path, typer.Argument(help="The campaign file.", show_default=False)]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(doctor)
+    app.command()(init)
+    app.command()(validate)
+    app.command()(plan)
+    app.command()(schema)
+
+
+def doctor(
+    config: Annotated[
+        Path | None, typer.Argument(help="Ask about this campaign's parts only.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Programs, versions, GPU, threads, MPI mix-ups and disk, each with its mend."""
+    from sis_engine.assembly import assemble
+    from sis_engine.cli.tables import show_reports
+    from sis_engine.doctor import examine, problems
+
+    parts = None if config is None else assemble(config)
+    reports = examine(Path.cwd(), parts)
+    if as_json:
+        typer.echo(json.dumps([asdict(report) for report in reports], indent=2))
+    else:
+        show_reports(reports)
+    return 1 if problems(reports) else 0
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to write campaign.yaml.")] = Path(),
+    structure: Annotated[
+        Path | None, typer.Option(help="Your structure; default: the quickstart's cluster.")
+    ] = None,
+    labeler: Annotated[str, typer.Option(help="Labeler: xtb, teacher, …")] = "xtb",
+    trainer: Annotated[str, typer.Option(help="Trainer: deepmd, …")] = "deepmd",
+) -> int:
+    """Write a commented campaign.yaml for a chosen system, labeler and trainer."""
+    from sis_engine.templates import write_template
+
+    written = write_template(folder, structure=structure, labeler=labeler, trainer=trainer)
+    typer.echo(f"wrote {written}\nnext: sis validate {written} && sis plan {written}")
+    return 0
+
+
+def validate(config: ConfigFile, as_json: AsJson = False) -> int:
+    """Check a campaign file and everything it names; starts nothing."""
+    from sis_engine.assembly import assemble
+    from sis_engine.validation import validate as check
+
+    notes = check(assemble(config))
+    if as_json:
+        typer.echo(json.dumps({"valid": True, "notes": list(notes)}))
+        return 0
+    for note in notes:
+        typer.echo(f"note: {note}")
+    typer.echo(f"{config}: valid")
+    return 0
+
+
+def plan(
+    campaign: Annotated[Path, typer.Argument(help="A campaign file or a campaign folder.")],
+    as_json: AsJson = False,
+) -> int:
+    """The next round's evaluations, cores, memory, disk and time, before anything starts."""
+    from sis_engine.cli.tables import show_quote
+    from sis_engine.quote import quote
+
+    found = quote(campaign)
+    if as_json:
+        typer.echo(json.dumps(asdict(found), indent=2))
+    else:
+        show_quote(found)
+    return 0
+
+
+def schema() -> int:
+    """JSON Schema of campaign.yaml, for editors: parts that plug in are included."""
+    from sis_engine.schema import campaign_schema
+
+    typer.echo(json.dumps(campaign_schema(), indent=2))
+    return 0

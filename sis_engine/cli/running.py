@@ -1,0 +1,67 @@
+"""``sis run``: signals, the console, and the campaign loop; the exit code says how it ended."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+
+import typer
+
+from sis_engine import campaign_folder
+from sis_engine.campaign_file import read_campaign
+from sis_engine.errors import ConfigurationError
+from sis_engine.runner import Ended, run_in_folder
+
+
+def run_campaign(campaign: Path, folder: Path | None, *, approve: bool, quiet: bool) -> int:
+    """Run until the campaign ends, pauses or is stopped; its exit code."""
+    config, place = where(campaign, folder)
+    stop = threading.Event()
+    _stop_on_signals(stop)
+    ended = run_in_folder(place, config, stop=stop.is_set, approve=approve, quiet=quiet)
+    _say(ended, place)
+    return ended.state.exit_code
+
+
+def where(campaign: Path, folder: Path | None) -> tuple[Path | None, Path]:
+    """The campaign file (``None``: the folder's own) and the folder."""
+    if campaign.is_dir():
+        if not campaign_folder.exists(campaign):
+            raise ConfigurationError(
+                f"{campaign} is a folder without a campaign in it",
+                allowed="a campaign file, or the folder of one that was begun",
+                hint="`sis init` writes a campaign file",
+            )
+        if folder is not None:
+            raise ConfigurationError(
+                f"{campaign} is a campaign folder already; a second folder is one too many"
+            )
+        return None, campaign
+    if folder is None:
+        folder = Path("runs") / read_campaign(campaign).name
+    return campaign, folder
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    """SIGTERM, SIGINT and SIGHUP ask for a stop; a second one ends the process at once."""
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        stop.set()
+        typer.echo(
+            "stopping: the step in hand is finished or dropped; again to end at once", err=True
+        )
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, ask)
+
+
+def _say(ended: Ended, folder: Path) -> None:
+    typer.echo(f"{ended.state.value}: {ended.reason}")
+    for line in ended.lines:
+        typer.echo(f"  {line}")
+    if ended.state.exit_code == 3:
+        typer.echo(f"  continue: sis run {folder}")
+    typer.echo(f"  report: {folder / 'report.html'}")

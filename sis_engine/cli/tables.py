@@ -1,0 +1,49 @@
+"""Tables on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from sis_engine.interfaces import ProgramReport
+from sis_engine.quote import Quote
+
+
+def show_reports(reports: Sequence[ProgramReport]) -> None:
+    """The doctor's findings; every problem with its mend."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("", "what", "version", "found"):
+        table.add_column(column, overflow="fold")
+    for report in reports:
+        sign = "✗" if report.problem else ("–" if report.found is None else "✓")
+        table.add_row(sign, report.name, report.version or "", report.found or "not found")
+        if report.problem:
+            table.add_row("", "", "", f"[red]{report.problem}[/red]")
+        if report.mend:
+            table.add_row("", "", "", f"[bold]→[/bold] {report.mend}")
+    Console().print(table)
+
+
+def show_quote(quote: Quote) -> None:
+    """What the next round will cost."""
+    console = Console()
+    console.print(f"generation {quote.generation}: {quote.reason}")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("plan", "purpose", "evaluations", "time"):
+        table.add_column(column)
+    for item in quote.plans:
+        cost = str(item.least) if item.least == item.most else f"{item.least} … {item.most}"
+        table.add_row(item.plan, item.purpose, cost, _time(item.seconds))
+    console.print(table)
+    for name, value in quote.lines():
+        console.print(f"{name:<22}{value}")
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

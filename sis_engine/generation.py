@@ -1,0 +1,215 @@
+"""One generation: LABEL → MERGE → TRAIN/ADMIT → EXPLORE → DECIDE, each stage done once."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sis_engine.budget import budget_left
+from sis_engine.errors import StopRequested
+from sis_engine.interfaces import Context
+from sis_engine.past import Past
+from sis_engine.records import (
+    Cause,
+    DecideResult,
+    Exhausted,
+    ExploreResult,
+    LabelPlan,
+    LabelResult,
+    MergeResult,
+    Model,
+    ModelResult,
+    PlanOutcome,
+    TestResult,
+)
+from sis_engine.stages.context import StageContext
+from sis_engine.stages.decide import decide
+from sis_engine.stages.explore import data_catastrophes, explore
+from sis_engine.stages.label import initial_plans, label, test_plans
+from sis_engine.stages.merge import merge
+from sis_engine.stages.model import make_model, training_data
+from sis_engine.stages.test import test_errors
+from sis_engine.storage.generation import GenerationRecord, images_of
+from sis_engine.versions import versions_of
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What one generation came to, stage by stage."""
+
+    plans: tuple[LabelPlan, ...]
+    labelled: LabelResult
+    tested: tuple[PlanOutcome, ...]
+    merged: MergeResult
+    made: ModelResult
+    model: Model
+    explored: ExploreResult
+    decided: DecideResult
+    test: TestResult | None
+
+
+def run_generation(stage: StageContext, past: Past) -> tuple[GenerationRecord, Model]:
+    """Walk the chain; the record to commit, and the model in use.
+
+    Raises ModelRefused when no challenger is admitted, StopRequested between and within stages.
+    """
+    plans = past.plans if past.history else initial_plans(stage)
+    labelled = _label(stage, "label", plans)
+    tested = () if past.test else _label(stage, "test", test_plans(stage)).outcomes
+    _stop_here(stage)
+    merged = stage.once(
+        "merge",
+        MergeResult,
+        lambda _: merge(stage, plans, labelled.outcomes, past.carried, past.parts),
+    )
+    _tell_rejected(stage, merged)
+    made = _model(stage, past, merged)
+    model = past.model if made.admitted is None else made.admitted.model
+    if model is None:
+        raise RuntimeError("no model after TRAIN and ADMIT")  # make_model would have refused
+    _stop_here(stage)
+    data = (*past.parts, *merged.parts)
+    explored = stage.once(
+        "explore", ExploreResult, lambda c: explore(stage, model, data, merged.support, c)
+    )
+    _tell_lives(stage, explored)
+    test = _test(stage, model, past.test or tested)
+    _stop_here(stage)
+    decided = stage.once("decide", DecideResult, lambda c: _decide(stage, past, explored, c))
+    _tell_decision(stage, decided)
+    work = Work(plans, labelled, tested, merged, made, model, explored, decided, test)
+    return record_of(stage, past, work), model
+
+
+def _stop_here(stage: StageContext) -> None:
+    if stage.stop():
+        raise StopRequested("stopped between two stages")
+
+
+def _label(stage: StageContext, name: str, plans: Sequence[LabelPlan]) -> LabelResult:
+    if not plans:
+        return LabelResult(())
+    _stop_here(stage)
+    return stage.once(name, LabelResult, lambda context: label(stage, plans, context))
+
+
+def _model(stage: StageContext, past: Past, merged: MergeResult) -> ModelResult:
+    """Challengers; without new data the model stays (a changed condition is explored anew)."""
+    if not merged.parts and past.model is not None:
+        stage.console.event("no new data: the model stays")
+        return ModelResult(())
+    _stop_here(stage)
+    new = frozenset(tuple(sorted(part.frames.species)) for part in merged.parts)
+    return make_model(
+        stage,
+        training_data(stage, past.parts, merged.parts),
+        past.model,
+        refit_bias=bool(past.parts) and not new <= past.compositions,
+    )
+
+
+def _test(stage: StageContext, model: Model, outcomes: Sequence[PlanOutcome]) -> TestResult | None:
+    if not outcomes:
+        return None
+    _stop_here(stage)
+    return stage.once(
+        "test-errors", TestResult, lambda context: test_errors(stage, model, outcomes, context)
+    )
+
+
+def _decide(
+    stage: StageContext, past: Past, explored: ExploreResult, context: Context
+) -> DecideResult:
+    """The sampler decides, unless no catastrophe is one that labels could cure."""
+    uncurable = [item for item in explored.triages if item.cause is not Cause.DATA]
+    if explored.verdicts and not data_catastrophes(explored):
+        told = "; ".join(
+            f"{item.replica}: {item.cause.value} ({'; '.join(item.evidence)})"
+            + (f" → {item.mend}" if item.mend else "")
+            for item in uncurable
+        )
+        return DecideResult(Exhausted(f"more data cannot cure this: {told}"))
+    spent = {item.purpose.value: item.paid for item in stage.ledger.counts()}
+    left = budget_left(stage.parts.config.budget, spent)
+    return decide(stage, explored, past.history, left, context)
+
+
+# --------------------------------------------------------------------------- telling
+
+
+def _tell_rejected(stage: StageContext, merged: MergeResult) -> None:
+    if merged.rejected:
+        reasons = sorted({item.reason for item in merged.rejected})
+        stage.console.event(
+            f"the gate rejected {len(merged.rejected)} labels: {'; '.join(reasons)}"
+        )
+
+
+def _tell_lives(stage: StageContext, explored: ExploreResult) -> None:
+    for life in explored.lives:
+        stage.console.lived(life.time_ps)
+    lives = ", ".join(
+        f"{life.time_ps:.3g}{'+' if life.censored else ''}" for life in explored.lives
+    )
+    stage.console.event(f"generation {stage.generation} lived {lives} ps (+: to the end)")
+    for verdict in {item.criterion: item for item in explored.verdicts}.values():
+        stage.console.event(
+            f"{verdict.replica}: {verdict.monitor}, {verdict.criterion} "
+            f"({verdict.value:.4g}, limit {verdict.limit:.4g})"
+        )
+
+
+def _tell_decision(stage: StageContext, decided: DecideResult) -> None:
+    for item in decided.audits:
+        result = item.result
+        sign = "passed" if result.passed else "failed"
+        stage.console.event(
+            f"audit {sign}: relative force RMSE {result.errors.relative_force_rmse or 0:.3f} "
+            f"(upper limit {result.relative_upper:.3f}), {result.errors.n_frames} frames"
+            + "".join(f"; {reason}" for reason in result.reasons)
+        )
+    stage.console.event(f"decision: {decided.decision.reason}")
+
+
+# --------------------------------------------------------------------------- the record
+
+
+def record_of(stage: StageContext, past: Past, work: Work) -> GenerationRecord:
+    """Everything about this generation, as it will be committed."""
+    config = stage.parts.config
+    return GenerationRecord(
+        number=stage.generation,
+        parent_sha256=past.sha256,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        config_text=stage.parts.text,
+        config_json=config.model_dump_json(),
+        versions=versions_of(stage.parts),
+        seed=config.seed,
+        plans=work.plans,
+        outcomes=work.labelled.outcomes,
+        test_outcomes=work.tested,
+        rejected=work.merged.rejected,
+        parts=work.merged.parts,
+        support=work.explored.support,
+        challengers=work.made.challengers,
+        model=work.model,
+        model_images=images_of(work.model),
+        explorations=work.explored.explorations,
+        verdicts=work.explored.verdicts,
+        suspects=work.explored.suspects,
+        triages=work.explored.triages,
+        lives=work.explored.lives,
+        audits=work.decided.audits,
+        test=work.test,
+        decision=work.decided.decision,
+        stage_seconds=stage_seconds(stage),
+    )
+
+
+def stage_seconds(stage: StageContext) -> tuple[tuple[str, float], ...]:
+    """Wall time by stage of this generation, all attempts together, in order of first use."""
+    seconds: dict[str, float] = {}
+    for row in stage.ledger.stages(stage.generation):
+        seconds[row.stage] = seconds.get(row.stage, 0.0) + (row.seconds or 0.0)
+    return tuple(seconds.items())

@@ -1,0 +1,141 @@
+"""What the committed generations of a campaign left behind: all that the next one needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sis_engine.records import (
+    AuditResult,
+    DatasetPart,
+    Decision,
+    GenerationSummary,
+    LabelFailure,
+    LabelPlan,
+    Model,
+    PlanOutcome,
+    Purpose,
+    Requests,
+    Rung,
+    SuspectOutcome,
+)
+from sis_engine.storage.generation import GenerationRecord, GenerationStore, extract_from
+
+NEEDED = frozenset(
+    {
+        "parts",
+        "lives",
+        "audits",
+        "suspects",
+        "test_outcomes",
+        "outcomes",
+        "decision",
+        "stage_seconds",
+        "model",
+    }
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """The committed generations, as far as the next one needs them.
+
+    carried: labels paid for after MERGE of the last generation; they become data in the next
+    sha256: of the last generation file
+    """
+
+    parts: tuple[DatasetPart, ...] = ()
+    history: tuple[GenerationSummary, ...] = ()
+    model: Model | None = None
+    decision: Decision | None = None
+    carried: tuple[PlanOutcome, ...] = ()
+    test: tuple[PlanOutcome, ...] = ()
+    sha256: str | None = None
+
+    @property
+    def next_generation(self) -> int:
+        return len(self.history)
+
+    @property
+    def plans(self) -> tuple[LabelPlan, ...]:
+        """What the last decision asks for."""
+        return self.decision.plans if isinstance(self.decision, Requests) else ()
+
+    @property
+    def compositions(self) -> frozenset[tuple[str, ...]]:
+        """Sorted symbols of every system seen so far."""
+        return frozenset(tuple(sorted(part.frames.species)) for part in self.parts)
+
+    def after(self, record: GenerationRecord, model: Model | None, sha256: str) -> Past:
+        """The past once ``record`` is part of it."""
+        return Past(
+            parts=(*self.parts, *record.parts),
+            history=(*self.history, summary_of(record)),
+            model=model or self.model,
+            decision=record.decision,
+            carried=carried_over(record),
+            test=self.test or record.test_outcomes,
+            sha256=sha256,
+        )
+
+
+def load_past(folder: Path, store: GenerationStore) -> Past:
+    """Read all committed generations; the last one's model is put into ``work/models``."""
+    past = Past()
+    rows = store.committed()
+    for row in rows:
+        last = row is rows[-1]
+        record = store.load(row, only=NEEDED | {"model_images"} if last else NEEDED)
+        model = None
+        if last and record.model is not None:
+            place = folder / "work" / "models" / record.model.id
+            model = extract_from(record.model, record.model_images, place)
+        past = past.after(record, model, row.sha256)
+    return past
+
+
+def summary_of(record: GenerationRecord) -> GenerationSummary:
+    """What a sampler may know of a committed generation."""
+    return GenerationSummary(
+        generation=record.number,
+        lives=record.lives,
+        model_id=record.model_id,
+        n_evaluations=sum(outcome.n_evaluations for outcome in record.outcomes),
+        audit=last_audit(record),
+        stage_seconds=record.stage_seconds,
+    )
+
+
+def last_audit(record: GenerationRecord) -> AuditResult | None:
+    """The result of the last audit of a generation, if there was one."""
+    return record.audits[-1].result if record.audits else None
+
+
+def carried_over(record: GenerationRecord) -> tuple[PlanOutcome, ...]:
+    """Suspects and audits as plan outcomes: single points that the next MERGE takes in."""
+    audits = tuple(outcome for audit in record.audits for outcome in audit.outcomes)
+    return (*suspect_outcomes(record.suspects), *audits)
+
+
+def suspect_outcomes(suspects: Sequence[SuspectOutcome]) -> tuple[PlanOutcome, ...]:
+    """One plan outcome per replica whose suspects were labelled."""
+    by_plan: dict[str, list[SuspectOutcome]] = {}
+    for item in suspects:
+        by_plan.setdefault(item.outcome.origin.plan, []).append(item)
+    outcomes = []
+    for plan, items in by_plan.items():
+        results = [item.outcome for item in items]
+        outcomes.append(
+            PlanOutcome(
+                plan_id=plan,
+                system=results[0].origin.system,
+                purpose=Purpose.SUSPECT,
+                rung=Rung.SINGLE_POINTS,
+                start_index=None,
+                labelled=tuple(r for r in results if not isinstance(r, LabelFailure)),
+                failures=tuple(r for r in results if isinstance(r, LabelFailure)),
+                n_evaluations=len(results),
+            )
+        )
+    return tuple(outcomes)

@@ -1,0 +1,157 @@
+"""One engine on one campaign folder: take it, continue it, leave it consistent, write the report."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sis_engine import campaign_folder
+from sis_engine.assembly import Parts, assemble
+from sis_engine.banked import BankedLabeler
+from sis_engine.campaign import Campaign, Outcome
+from sis_engine.campaign_folder import Accepted
+from sis_engine.console import CampaignConsole, Facts
+from sis_engine.errors import InfrastructureError, SisError, StopRequested
+from sis_engine.states import State
+from sis_engine.storage.bank import LabelBank
+from sis_engine.storage.ledger import Ledger
+from sis_engine.storage.ownership import acquire
+from sis_engine.validation import validate
+
+RETRY_AFTER_S = (5.0, 30.0, 120.0)
+"""Back-off after an infrastructure fault; then the campaign is paused with the reason."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended, with a few lines for the person who started it."""
+
+    state: State
+    reason: str
+    lines: tuple[str, ...] = ()
+
+
+def run_in_folder(
+    folder: Path,
+    config: Path | None,
+    *,
+    stop: Callable[[], bool],
+    approve: bool = False,
+    quiet: bool = False,
+) -> Ended:
+    """Start or continue the campaign in ``folder``.
+
+    Raises ConfigurationError, CampaignHeld … before anything starts; later troubles are states.
+    """
+    if config is not None and not campaign_folder.exists(folder):
+        validate(assemble(config))  # nothing is created for a campaign that cannot run
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as open_things:
+        open_things.enter_context(acquire(folder))
+        ledger = open_things.enter_context(Ledger(folder))
+        parts = _first_parts(folder, config, ledger)
+        bank = open_things.enter_context(_bank(folder, parts, ledger))
+        console = open_things.enter_context(_console(parts, ledger, quiet=quiet))
+        campaign = Campaign(folder, ledger, BankedLabeler(parts.labeler, bank), console, stop)
+        accepted = _accepted(folder, config, ledger, campaign, console)
+        validate(accepted.next_parts)
+        with _engine_time(ledger):
+            ended = _run(campaign, accepted, approve=approve)
+        ledger.set_meta("state", ended.state.value)
+        ledger.set_meta("reason", ended.reason)
+        return ended
+
+
+def _first_parts(folder: Path, config: Path | None, ledger: Ledger) -> Parts:
+    """Set the folder up if it is new; parts as last accepted (from the folder's own copies)."""
+    if not campaign_folder.is_created(ledger):
+        source = folder / campaign_folder.CONFIG_FILE if config is None else config
+        campaign_folder.create(folder, assemble(source), ledger)
+    return campaign_folder.parts_of(folder, ledger)
+
+
+def _bank(folder: Path, parts: Parts, ledger: Ledger) -> LabelBank:
+    shared = parts.config.label_bank
+    place = folder / "labels" if shared is None else parts.path(shared)
+    return LabelBank(place, campaign=ledger.meta("campaign_id") or parts.config.name)
+
+
+def _console(parts: Parts, ledger: Ledger, *, quiet: bool) -> CampaignConsole:
+    def keep(facts: Facts) -> None:
+        ledger.set_meta("now", facts.as_json())
+
+    console = CampaignConsole(parts.config.name, keep=keep, quiet=quiet)
+    console.facts.evaluations = sum(item.paid for item in ledger.counts())
+    return console
+
+
+def _accepted(
+    folder: Path,
+    config: Path | None,
+    ledger: Ledger,
+    campaign: Campaign,
+    console: CampaignConsole,
+) -> Accepted:
+    """The configuration to go by; an edit is told, key by key."""
+    accepted = campaign_folder.reopen(
+        folder, ledger, config, in_generation=campaign.in_generation()
+    )
+    for change in accepted.changes:
+        ledger.event("configuration", str(change))
+        console.event(f"configuration: {change}")
+    if accepted.changes and accepted.parts is accepted.next_parts:
+        campaign_folder.accept(folder, ledger, accepted.parts)
+    return accepted
+
+
+@contextmanager
+def _engine_time(ledger: Ledger) -> Iterator[None]:
+    """Wall time of the engine on this campaign, over all its runs."""
+    started = time.monotonic()
+    before = float(ledger.meta("wall_s") or 0.0)
+    try:
+        yield
+    finally:
+        ledger.set_meta("wall_s", repr(before + time.monotonic() - started))
+
+
+def _run(campaign: Campaign, accepted: Accepted, *, approve: bool) -> Ended:
+    """Run with back-off on infrastructure faults; every other trouble is a state with a reason."""
+    for wait_s in (*RETRY_AFTER_S, None):
+        try:
+            return _ended(campaign.run(accepted, approve=approve))
+        except InfrastructureError as error:
+            campaign.note("infrastructure", str(error), level="warning")
+            if wait_s is None or not _waited(wait_s, campaign.stop):
+                return Ended(State.PAUSED, str(error))
+        except StopRequested as error:
+            return Ended(State.PAUSED, str(error))
+        except SisError as error:
+            campaign.note(type(error).__name__, str(error), level="error")
+            return Ended(State.PAUSED, str(error))
+        except Exception as error:  # the border of the engine: a defect of ours or of a plugin's
+            campaign.note("defect", traceback.format_exc(), level="error")
+            return Ended(
+                State.FAILED,
+                f"{type(error).__name__}: {error}",
+                ("the traceback is in the event log: `sis status --events`",),
+            )
+    raise AssertionError("unreachable")
+
+
+def _ended(outcome: Outcome) -> Ended:
+    return Ended(outcome.state, outcome.reason, outcome.lines)
+
+
+def _waited(seconds: float, stop: Callable[[], bool]) -> bool:
+    """Sleep, unless a stop is asked for."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if stop():
+            return False
+        time.sleep(0.2)
+    return True

@@ -1,0 +1,119 @@
+"""What every stage is handed, and how a stage is done once and found again after a kill."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from sis_engine.assembly import Parts
+from sis_engine.banked import BankedLabeler
+from sis_engine.interfaces import Context, Progress
+from sis_engine.records import LabelFailure, Labelled
+from sis_engine.seeds import derive_seed
+from sis_engine.storage.codec import load_record, save_record
+from sis_engine.storage.ledger import EvaluationRow, Ledger, Outcome
+
+Record = TypeVar("Record")
+
+
+class Console(Protocol):
+    """Where a running campaign is watched: progress of the stage in hand, and events."""
+
+    def stage(self, generation: int, name: str) -> Progress: ...
+
+    def event(self, text: str) -> None: ...
+
+    def evaluated(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """One generation's bench: the parts, the ledger, folders, seeds, progress and the stop flag."""
+
+    parts: Parts
+    labeler: BankedLabeler
+    ledger: Ledger
+    folder: Path
+    generation: int
+    console: Console
+    stop: Callable[[], bool]
+
+    def seed(self, *purpose: str | int) -> int:
+        """A seed for this generation and purpose."""
+        return derive_seed(self.parts.config.seed, self.generation, *purpose)
+
+    def stage_folder(self, name: str) -> Path:
+        return self.folder / "work" / f"{self.generation:04d}" / name
+
+    def context(self, name: str, attempt: int) -> Context:
+        """Scratch folder, threads, progress and stop flag of one attempt at a stage."""
+        workdir = self.stage_folder(name) / str(attempt)
+        workdir.mkdir(parents=True, exist_ok=True)
+        return Context(
+            workdir=workdir,
+            threads=self.parts.cores,
+            progress=self.console.stage(self.generation, name),
+            stop=self.stop,
+        )
+
+    def once(self, name: str, kind: type[Record], compute: Callable[[Context], Record]) -> Record:
+        """The result of a stage: loaded if it was finished before, else computed and kept.
+
+        The result file is durable before the ledger says *done*; a kill in between computes the
+        stage again, from the same seeds and the same bank.
+        """
+        known = self.ledger.done_stage(self.generation, name)
+        if known is not None and known.result_path is not None:
+            return load_record(self.folder / known.result_path, kind)
+        attempt = self.ledger.start_stage(self.generation, name)
+        started = time.monotonic()
+        try:
+            result = compute(self.context(name, attempt))
+        except BaseException as error:
+            self.ledger.fail_stage(
+                self.generation,
+                name,
+                attempt,
+                seconds=time.monotonic() - started,
+                message=str(error) or type(error).__name__,
+            )
+            raise
+        path = self.stage_folder(name) / f"result-{attempt}.h5"
+        digest = save_record(path, result)
+        self.ledger.finish_stage(
+            self.generation,
+            name,
+            attempt,
+            result_path=path,
+            sha256=digest,
+            seconds=time.monotonic() - started,
+        )
+        return result
+
+    def count(self, item: Labelled | LabelFailure) -> None:
+        """Enter one evaluation into the ledger (counting it twice is impossible there)."""
+        origin = item.origin
+        if isinstance(item, LabelFailure):
+            outcome, reason = Outcome.FAILED, item.reason.value
+        else:
+            outcome, reason = (Outcome.CACHED if item.cached else Outcome.GOOD), None
+        self.ledger.count(
+            EvaluationRow(
+                key=item.key,
+                generation=self.generation,
+                purpose=origin.purpose,
+                outcome=outcome,
+                system=origin.system,
+                plan=origin.plan,
+                idx=origin.index,
+                seconds=item.seconds,
+                reason=reason,
+            )
+        )
+        self.console.evaluated()
+
+    def of_generation(self, generation: int) -> StageContext:
+        return replace(self, generation=generation)

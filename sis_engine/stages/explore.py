@@ -1,0 +1,374 @@
+"""EXPLORE: replicas of the model's MD, watched and judged; suspects decided by one evaluation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sis_engine.interfaces import Context, SinglePoints
+from sis_engine.records import (
+    Cause,
+    Condition,
+    DatasetPart,
+    Exit,
+    Exploration,
+    ExploreResult,
+    Frame,
+    Labelled,
+    Life,
+    MdFrame,
+    Model,
+    Origin,
+    Purpose,
+    Replica,
+    Split,
+    Support,
+    SuspectOutcome,
+    System,
+    Trace,
+    Verdict,
+)
+from sis_engine.stages.context import StageContext
+from sis_engine.stages.triage import triage_first_catastrophes
+from sis_engine.stages.watch import halt_rules, monitor_context
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A finished replica with its catastrophe (``None``: it survived) and decided suspects."""
+
+    exploration: Exploration
+    verdict: Verdict | None
+    suspects: tuple[SuspectOutcome, ...]
+    support: Support | None
+    continue_from: MdFrame | None = None
+
+
+def explore(
+    stage: StageContext,
+    model: Model,
+    data: Sequence[DatasetPart],
+    support: Sequence[Support],
+    context: Context,
+) -> ExploreResult:
+    """All replicas of this generation, judged."""
+    supports = {item.system: item for item in support}
+    judged: list[Judged] = []
+    for system in stage.parts.systems:
+        for condition in stage.parts.sampler.conditions(
+            stage.parts.base_condition, stage.generation
+        ):
+            replicas = plan_replicas(stage, system, condition, data)
+            for item in _group(stage, model, replicas, supports.get(system.name), context):
+                judged.append(item)
+                if item.support is not None:
+                    supports[system.name] = _wider(supports.get(system.name), item.support)
+    catastrophes = tuple(item.verdict for item in judged if item.verdict is not None)
+    triages = triage_first_catastrophes(stage, model, judged_pairs(judged), context)
+    return ExploreResult(
+        explorations=tuple(item.exploration for item in judged),
+        verdicts=catastrophes,
+        suspects=tuple(s for item in judged for s in item.suspects),
+        triages=triages,
+        lives=tuple(_life(stage.generation, item) for item in judged),
+        support=tuple(supports.values()),
+    )
+
+
+def judged_pairs(judged: Sequence[Judged]) -> tuple[tuple[Exploration, Verdict], ...]:
+    """Replicas that ended in a catastrophe, with it."""
+    return tuple((item.exploration, item.verdict) for item in judged if item.verdict is not None)
+
+
+def data_catastrophes(result: ExploreResult) -> tuple[Verdict, ...]:
+    """Catastrophes that labels can cure: all but those of systems triage calls otherwise."""
+    not_data = {item.replica for item in result.triages if item.cause is not Cause.DATA}
+    return tuple(item for item in result.verdicts if item.replica not in not_data)
+
+
+# --------------------------------------------------------------------------- replicas
+
+
+def plan_replicas(
+    stage: StageContext, system: System, condition: Condition, data: Sequence[DatasetPart]
+) -> tuple[Replica, ...]:
+    """Replicas with fresh seeds; all but the first start from labelled frames if so configured."""
+    config = stage.parts.config.explore
+    starts = _labelled_starts(system, data) if config.starts == "labelled" else []
+    replicas = []
+    for index in range(config.replicas):
+        seed = stage.seed("replica", system.name, condition.name, index)
+        start = system.frame
+        if index > 0 and starts:
+            start = starts[int(np.random.default_rng(seed).integers(len(starts)))]
+        replicas.append(
+            Replica(
+                id=f"g{stage.generation:04d}-{system.name}-{condition.name}-r{index:02d}",
+                system=system,
+                start=start,
+                condition=condition,
+                seed=seed,
+            )
+        )
+    return tuple(replicas)
+
+
+def _labelled_starts(system: System, data: Sequence[DatasetPart]) -> list[Frame]:
+    """Training frames of reference MD within 5 sigma of the thermal energy spread above the mean.
+
+    Frames far above it (bisected catastrophes) would start MD in the catastrophe itself.
+    """
+    sets = [part.frames for part in data if part.split is Split.TRAINING]
+    sets = [item for item in sets if item.system == system.name]
+    if not sets:
+        return []
+    energies = np.concatenate([item.energies for item in sets])
+    ceiling = np.median(energies) + 3.0 * 1.4826 * np.median(np.abs(energies - np.median(energies)))
+    return [
+        Frame(
+            item.species,
+            item.positions[k],
+            None if item.cells is None else item.cells[k],
+            item.pbc,
+        )
+        for item in sets
+        for k in range(item.n_frames)
+        if item.energies[k] <= ceiling
+    ]
+
+
+# --------------------------------------------------------------------------- running and judging
+
+
+def _group(
+    stage: StageContext,
+    model: Model,
+    replicas: Sequence[Replica],
+    support: Support | None,
+    context: Context,
+) -> Iterator[Judged]:
+    """Run one system's replicas under one condition, continuing those the labeler agrees with."""
+    pieces: dict[str, list[Judged]] = {item.id: [] for item in replicas}
+    pending = list(replicas)
+    while pending:
+        finished = _run(stage, model, pending, support, context)
+        pending = []
+        for exploration in finished:
+            before = pieces[exploration.replica.id]
+            judged = judge(stage, model, exploration, support, context, len(before))
+            support = _wider(support, judged.support)
+            before.append(judged)
+            if judged.continue_from is not None:
+                pending.append(_continuation(exploration.replica, judged.continue_from))
+    for replica in replicas:
+        yield join(replica, pieces[replica.id])
+
+
+def _run(
+    stage: StageContext,
+    model: Model,
+    replicas: Sequence[Replica],
+    support: Support | None,
+    context: Context,
+) -> list[Exploration]:
+    """Explorations in the order of ``replicas`` whatever order they ended in."""
+    watch = monitor_context(stage, model, replicas[0].system, replicas[0].condition, support)
+    done = {
+        item.replica.id: item
+        for item in stage.parts.explorer.explore(
+            model,
+            replicas,
+            halt_rules(stage, watch),
+            stage.parts.config.explore.sampling.sampling(),
+            context,
+            stage.parts.trainer.calculator,
+        )
+    }
+    return [done[replica.id] for replica in replicas]
+
+
+def first_verdict(
+    stage: StageContext, model: Model, exploration: Exploration, support: Support | None
+) -> Verdict | None:
+    """The earliest finding of any monitor, or of the explorer itself when it crashed."""
+    replica = exploration.replica
+    watch = monitor_context(stage, model, replica.system, replica.condition, support)
+    found = [
+        verdict
+        for monitor in stage.parts.monitors
+        for verdict in monitor.judge(exploration.trace, exploration.frames, watch)
+    ]
+    found.extend(_own_verdict(exploration))
+    # At the same instant a catastrophe outranks a suspect: no evaluation is needed.
+    return min(found, key=lambda item: (item.time_fs, item.suspect), default=None)
+
+
+def _own_verdict(exploration: Exploration) -> list[Verdict]:
+    """What the explorer itself saw at its last step: the rule that fired, or the crash."""
+    end_fs = exploration.md_ps * 1000.0
+    if exploration.exit is Exit.HALTED and exploration.halted_by is not None:
+        rule = exploration.halted_by
+        value = math.nan if exploration.value is None else exploration.value
+        criterion = f"{rule.quantity.value} {rule.relation.value} limit"
+        if rule.pair is not None:
+            criterion = f"{'-'.join(rule.pair)} {criterion}"
+        return [
+            Verdict(
+                exploration.replica.id,
+                rule.monitor,
+                criterion,
+                end_fs,
+                value,
+                rule.limit,
+                suspect=rule.suspect and math.isfinite(value),
+            )
+        ]
+    if exploration.exit is Exit.CRASHED:
+        return [
+            Verdict(
+                exploration.replica.id, "explorer", exploration.message, end_fs, math.nan, math.nan
+            )
+        ]
+    return []
+
+
+def judge(
+    stage: StageContext,
+    model: Model,
+    exploration: Exploration,
+    support: Support | None,
+    context: Context,
+    already: int,
+) -> Judged:
+    """Judge one run; each suspect costs one evaluation, and agreement widens the support."""
+    outcomes: list[SuspectOutcome] = []
+    while True:
+        verdict = first_verdict(stage, model, exploration, support)
+        if verdict is None or not verdict.suspect:
+            return Judged(exploration, verdict, tuple(outcomes), support)
+        if already + len(outcomes) >= stage.parts.config.explore.max_suspects:
+            return Judged(exploration, replace(verdict, suspect=False), tuple(outcomes), support)
+        frame = _nearest(exploration, verdict.time_fs)
+        outcome = decide_suspect(
+            stage, exploration, verdict, frame, context, already + len(outcomes)
+        )
+        outcomes.append(outcome)
+        if not outcome.agreed or not isinstance(outcome.outcome, Labelled):
+            return Judged(exploration, replace(verdict, suspect=False), tuple(outcomes), support)
+        widened = _include(support, (verdict.value, outcome.outcome.label.energy))
+        at_end = frame is exploration.frames[-1] and exploration.exit is Exit.HALTED
+        if at_end:
+            return Judged(exploration, None, tuple(outcomes), widened, continue_from=frame)
+        if widened == support:  # nothing learnt that would change the next look
+            return Judged(exploration, replace(verdict, suspect=False), tuple(outcomes), support)
+        support = widened
+
+
+def _nearest(exploration: Exploration, time_fs: float) -> MdFrame:
+    finite = [item for item in exploration.frames if np.isfinite(item.frame.positions).all()]
+    candidates = finite or list(exploration.frames)
+    return min(candidates, key=lambda item: abs(item.time_fs - time_fs))
+
+
+def decide_suspect(
+    stage: StageContext,
+    exploration: Exploration,
+    verdict: Verdict,
+    frame: MdFrame,
+    context: Context,
+    index: int,
+) -> SuspectOutcome:
+    """Label the frame of a suspect and compare it with what the model said there."""
+    config = stage.parts.config.explore
+    replica = exploration.replica
+    origin = Origin(
+        Purpose.SUSPECT, stage.generation, replica.system.name, replica.id, index, frame.time_fs
+    )
+    task = SinglePoints(replica.system, (frame.frame,), (origin,))
+    outcome = next(iter(stage.labeler.label(task, context)))
+    stage.count(outcome)
+    if not isinstance(outcome, Labelled) or frame.forces is None or frame.energy is None:
+        return SuspectOutcome(verdict, outcome, agreed=False)
+    reference = outcome.label.forces
+    error = float(np.sqrt(np.mean((frame.forces - reference) ** 2)))
+    relative = error / float(np.sqrt(np.mean(reference**2)))
+    energy = abs(frame.energy - outcome.label.energy) / frame.frame.n_atoms
+    agreed = relative <= config.suspect_relative_error and energy <= config.suspect_energy_per_atom
+    return SuspectOutcome(verdict, outcome, agreed, relative, energy)
+
+
+# --------------------------------------------------------------------------- joining pieces
+
+
+def _continuation(replica: Replica, frame: MdFrame) -> Replica:
+    """Go on from a frame: same id and system, new seed, its velocities, its time behind it."""
+    return replace(
+        replica,
+        start=frame.frame,
+        velocities=frame.velocities,
+        time_offset_fs=frame.time_fs,
+        seed=replica.seed % (2**31 - 2) + 1,
+    )
+
+
+def join(replica: Replica, pieces: Sequence[Judged]) -> Judged:
+    """The pieces of one replica as one run."""
+    last = pieces[-1]
+    if len(pieces) == 1:
+        return last
+    runs = [item.exploration for item in pieces]
+    common = tuple(
+        q for q in runs[0].trace.quantities if all(q in r.trace.quantities for r in runs)
+    )
+    values = np.concatenate(
+        [np.column_stack([r.trace.series(q) for q in common]) for r in runs]  # type: ignore[misc]
+    )
+    trace = Trace(replica.id, np.concatenate([r.trace.time_fs for r in runs]), common, values)
+    whole = replace(
+        runs[-1],
+        replica=replica,
+        trace=trace,
+        frames=tuple(frame for run in runs for frame in run.frames),
+        seconds=sum(run.seconds for run in runs),
+    )
+    return Judged(
+        whole, last.verdict, tuple(s for item in pieces for s in item.suspects), last.support
+    )
+
+
+def _life(generation: int, item: Judged) -> Life:
+    run, verdict = item.exploration, item.verdict
+    return Life(
+        generation=generation,
+        replica=run.replica.id,
+        system=run.replica.system.name,
+        condition=run.replica.condition.name,
+        seed=run.replica.seed,
+        time_ps=run.md_ps if verdict is None else verdict.time_fs / 1000.0,
+        censored=verdict is None,
+        verdict=verdict,
+    )
+
+
+# --------------------------------------------------------------------------- support
+
+
+def _include(support: Support | None, energies: Sequence[float]) -> Support | None:
+    """The support with these energies inside its range."""
+    if support is None:
+        return None
+    return replace(
+        support,
+        energy_min=min(support.energy_min, *energies),
+        energy_max=max(support.energy_max, *energies),
+    )
+
+
+def _wider(first: Support | None, second: Support | None) -> Support | None:
+    """The union of two energy ranges of one system."""
+    if first is None or second is None:
+        return first or second
+    return _include(first, (second.energy_min, second.energy_max))

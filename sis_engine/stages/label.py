@@ -1,0 +1,77 @@
+"""LABEL: walk down each plan of a generation; every result is durable and counted at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sis_engine.interfaces import Context
+from sis_engine.labelling import walk
+from sis_engine.records import (
+    AcceptBounds,
+    LabelPlan,
+    LabelResult,
+    OptimiseSpec,
+    PlanOutcome,
+    Purpose,
+    Start,
+)
+from sis_engine.stages.context import StageContext
+
+
+def initial_plans(stage: StageContext) -> tuple[LabelPlan, ...]:
+    """One reference segment per system, from its structure."""
+    config = stage.parts.config.initial
+    if config.segment is None:
+        return ()
+    segment, optimise = config.segment, config.optimise
+    return tuple(
+        LabelPlan(
+            id=f"g{stage.generation:04d}-initial-{system.name}",
+            system=system.name,
+            purpose=Purpose.INITIAL,
+            starts=(Start(system.frame),),
+            segment=segment.spec(stage.seed("initial", system.name)),
+            bounds=AcceptBounds(optimise.max_force_ev_per_angstrom) if optimise else None,
+            optimise=(
+                OptimiseSpec(optimise.max_force_ev_per_angstrom, optimise.max_steps)
+                if optimise
+                else None
+            ),
+            reason="generation 0 starts from one reference segment per system",
+        )
+        for system in stage.parts.systems
+    )
+
+
+def test_plans(stage: StageContext) -> tuple[LabelPlan, ...]:
+    """The independent reference trajectory of each system, if the campaign asks for one."""
+    config = stage.parts.config.test
+    if config is None:
+        return ()
+    return tuple(
+        LabelPlan(
+            id=f"g{stage.generation:04d}-test-{system.name}",
+            system=system.name,
+            purpose=Purpose.TEST,
+            starts=(Start(system.frame),),
+            segment=config.segment.spec(stage.seed("test", system.name)),
+            reason="independent reference trajectory, never trained on",
+        )
+        for system in stage.parts.systems
+    )
+
+
+def label(stage: StageContext, plans: Sequence[LabelPlan], context: Context) -> LabelResult:
+    """Walk down every plan; one that cannot be labelled does not stop the others."""
+    return LabelResult(tuple(label_plan(stage, plan, context) for plan in plans))
+
+
+def label_plan(stage: StageContext, plan: LabelPlan, context: Context) -> PlanOutcome:
+    return walk(
+        plan,
+        stage.parts.system(plan.system),
+        stage.labeler,
+        generation=stage.generation,
+        context=context,
+        on_result=stage.count,
+    )

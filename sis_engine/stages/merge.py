@@ -1,0 +1,64 @@
+"""MERGE: the quality gate, then splits; nothing that was labelled disappears in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sis_engine.records import (
+    Dataset,
+    DatasetPart,
+    LabelPlan,
+    MergeResult,
+    PlanOutcome,
+    RejectedFrame,
+)
+from sis_engine.stages.context import StageContext
+from sis_engine.storage.gate import pass_gate
+from sis_engine.storage.splits import split_outcome, support_of
+
+
+def merge(
+    stage: StageContext,
+    plans: Sequence[LabelPlan],
+    outcomes: Sequence[PlanOutcome],
+    carried: Sequence[PlanOutcome],
+    earlier: Sequence[DatasetPart],
+) -> MergeResult:
+    """New data parts from this generation's labels and those carried over from the last.
+
+    carried: single points labelled for suspects and failed audits of the last generation
+    earlier: all parts committed so far
+    """
+    strides = {plan.id: plan.segment.stride for plan in plans if plan.segment is not None}
+    parts: list[DatasetPart] = []
+    rejected: list[RejectedFrame] = []
+    for outcome in (*outcomes, *carried):
+        kept = thinned(outcome, strides.get(outcome.plan_id, 1))
+        passed = pass_gate(kept.labelled, stage.parts.config.gate, (*earlier, *parts))
+        rejected.extend(passed.rejected)
+        system = stage.parts.system(outcome.system)
+        parts.extend(
+            split_outcome(
+                replace(kept, labelled=passed.accepted),
+                system,
+                stage.generation,
+                stage.parts.config.splits,
+                seed=stage.seed("split", outcome.plan_id),
+            )
+        )
+    everything = Dataset((*earlier, *parts))
+    support = tuple(
+        found
+        for system in stage.parts.systems
+        if (found := support_of(everything, system.name)) is not None
+    )
+    return MergeResult(tuple(parts), tuple(rejected), support)
+
+
+def thinned(outcome: PlanOutcome, stride: int) -> PlanOutcome:
+    """Every ``stride``-th frame of a segment; single points are all kept."""
+    if stride == 1:
+        return outcome
+    kept = tuple(item for k, item in enumerate(outcome.labelled) if k % stride == 0)
+    return replace(outcome, labelled=kept)

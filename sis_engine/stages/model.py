@@ -1,0 +1,110 @@
+"""TRAIN and ADMIT: the challenger that continues, then the one from scratch, or a pause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sis_engine.admission import admit
+from sis_engine.errors import ModelRefused, TrainingDiverged
+from sis_engine.interfaces import Context
+from sis_engine.records import (
+    Admission,
+    Challenger,
+    Dataset,
+    DatasetPart,
+    Model,
+    ModelResult,
+    TrainingResult,
+    TrainingSchedule,
+)
+from sis_engine.stages.context import StageContext
+
+
+def training_data(
+    stage: StageContext, earlier: Sequence[DatasetPart], new: Sequence[DatasetPart]
+) -> Dataset:
+    """All data, with the frames of earlier generations drawn ``replay_weight`` times as often."""
+    weight = stage.parts.config.training.replay_weight
+    return Dataset((*(replace(part, weight=weight) for part in earlier), *new))
+
+
+def make_model(
+    stage: StageContext,
+    dataset: Dataset,
+    previous: Model | None,
+    *,
+    refit_bias: bool,
+) -> ModelResult:
+    """Challengers until one is admitted. Raises ModelRefused, with the figures, if none is."""
+    challengers: list[Challenger] = []
+    for number, start_from in enumerate((previous, None), start=1):
+        challenger = _challenge(stage, dataset, start_from, previous, number, refit_bias)
+        challengers.append(challenger)
+        if challenger.admission is not None and challenger.admission.passed:
+            return ModelResult(tuple(challengers))
+        stage.console.event(f"challenger {number} ({challenger.kind}) refused: {why(challenger)}")
+    raise ModelRefused(
+        "both challengers were refused:\n"
+        + "\n".join(f"  {item.kind}: {why(item)}" for item in challengers),
+        hint="`sis report` shows the figures; see admission in the campaign file",
+    )
+
+
+def why(challenger: Challenger) -> str:
+    """Why a challenger was refused, with figures."""
+    if challenger.problem is not None:
+        return challenger.problem
+    admission = challenger.admission
+    return "not tested" if admission is None else "; ".join(admission.reasons)
+
+
+def _challenge(
+    stage: StageContext,
+    dataset: Dataset,
+    start_from: Model | None,
+    previous: Model | None,
+    number: int,
+    refit_bias: bool,  # noqa: FBT001
+) -> Challenger:
+    kind = "from scratch" if start_from is None else "fine-tuned"
+    schedule = stage.parts.config.training.schedule(
+        stage.generation,
+        seed=stage.seed("train", number),
+        scratch=start_from is None,
+        refit_bias=refit_bias and start_from is not None,
+    )
+    try:
+        training = stage.once(
+            f"train-{number}",
+            TrainingResult,
+            lambda context: _train(stage, dataset, start_from, schedule, context),
+        )
+    except TrainingDiverged as error:
+        return Challenger(kind, schedule, None, None, problem=str(error))
+    admission = stage.once(
+        f"admit-{number}",
+        Admission,
+        lambda context: admit(
+            stage.parts.trainer,
+            stage.parts.explorer,
+            training,
+            previous,
+            dataset,
+            stage.parts.config.admission,
+            context,
+        ),
+    )
+    return Challenger(kind, schedule, training, admission)
+
+
+def _train(
+    stage: StageContext,
+    dataset: Dataset,
+    start_from: Model | None,
+    schedule: TrainingSchedule,
+    context: Context,
+) -> TrainingResult:
+    result = stage.parts.trainer.train(dataset, start_from, schedule, context)
+    model_id = f"g{stage.generation:04d}-{result.model.id}"
+    return replace(result, model=replace(result.model, id=model_id))

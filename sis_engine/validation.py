@@ -1,0 +1,91 @@
+"""All that can be wrong with a campaign, found before anything expensive starts."""
+
+from __future__ import annotations
+
+from sis_engine.assembly import Parts
+from sis_engine.errors import ConfigurationError
+from sis_engine.interfaces import Monitor, MonitorContext
+from sis_engine.plugins import Kind, available
+from sis_engine.records import Quantity
+
+
+def validate(parts: Parts) -> tuple[str, ...]:
+    """Notes worth knowing; raises ConfigurationError or ProgramError for the first fault."""
+    for system in parts.systems:
+        parts.labeler.check(system)
+    parts.trainer.check(parts.elements)
+    _check_references(parts)
+    conditions = parts.sampler.conditions(parts.base_condition, 0)
+    parts.explorer.check(model_in_lammps=True, conditions=conditions)
+    for context in _contexts(parts):
+        for index, monitor in enumerate(parts.monitors):
+            _check_monitor(index, context, monitor)
+    return (*_unwatched(parts), *_exactness(parts))
+
+
+def _contexts(parts: Parts) -> list[MonitorContext]:
+    conditions = parts.sampler.conditions(parts.base_condition, 0)
+    return [
+        MonitorContext(system, condition, None, 0, model_elements=parts.elements)
+        for system in parts.systems
+        for condition in conditions
+    ]
+
+
+def _check_monitor(index: int, context: MonitorContext, monitor: Monitor) -> None:
+    """The monitor's own check, its key turned into the place in the file."""
+    try:
+        monitor.check(context)
+    except ConfigurationError as error:
+        last = (error.key or "").rpartition(".")[2]
+        error.key = f"monitors.{index}.{last}" if last else f"monitors.{index}"
+        raise
+
+
+def _check_references(parts: Parts) -> None:
+    """Files and folders that the campaign names must exist."""
+    initial = parts.config.initial
+    named = [(f"initial.data.{k}", path) for k, path in enumerate(initial.data)]
+    if initial.model is not None:
+        named.append(("initial.model", initial.model))
+    for key, path in named:
+        if not parts.path(path).exists():
+            raise ConfigurationError(
+                f"{str(path)!r} does not exist",
+                file=parts.file,
+                key=key,
+                allowed="a path relative to the campaign file",
+            )
+
+
+def _unwatched(parts: Parts) -> tuple[str, ...]:
+    """Rules that the explorer cannot evaluate while MD runs."""
+    wanted: dict[Quantity, str] = {}
+    for context in _contexts(parts):
+        for monitor in parts.monitors:
+            for rule in monitor.halt_rules(context):
+                wanted.setdefault(rule.quantity, monitor.name)
+    return tuple(
+        f"{parts.config.explorer['type']} does not evaluate {quantity.value} while it runs: the "
+        f"{name} monitor judges it at the end of each run"
+        for quantity, name in wanted.items()
+        if quantity not in parts.explorer.watches
+    )
+
+
+def _exactness(parts: Parts) -> tuple[str, ...]:
+    config = parts.config
+    notes = []
+    if config.exact and config.labeler.get("warm_start"):
+        raise ConfigurationError(
+            "warm_start: true makes labels depend on what came before, which `exact` forbids",
+            file=parts.file,
+            key="labeler.warm_start",
+            allowed="false, or `exact: false`",
+        )
+    if len(parts.monitors) == 1 and not config.sampler.get("published"):
+        notes.append(
+            f"only one monitor watches ({parts.monitors[0].name}): a temperature window alone is "
+            f"fooled by a cold wrong model; there are {', '.join(sorted(available(Kind.MONITOR)))}"
+        )
+    return tuple(notes)
