@@ -95,7 +95,7 @@ def segment_plan(
 def point_plan(
     given: SamplerInput, config: SisConfig, run: Exploration, verdict: Verdict, index: int
 ) -> LabelPlan | None:
-    """Single points on the last frames before t_cp, if asked for."""
+    """Single points on the last frames up to t_cp, if asked for: the last good, the first bad."""
     frames = _usable(run.frames, verdict.time_fs)[-config.single_points or len(run.frames) :]
     if config.single_points == 0 or config.published or not frames:
         return None
@@ -105,7 +105,7 @@ def point_plan(
         system=system,
         purpose=Purpose.SINGLE,
         starts=tuple(as_start(item) for item in reversed(frames)),
-        reason=f"{run.replica.id}: the last {len(frames)} frames before t_cp",
+        reason=f"{run.replica.id}: the last {len(frames)} frames up to t_cp",
     )
 
 
@@ -164,11 +164,13 @@ def accept_bounds(run: Exploration, support: Support | None, config: SisConfig) 
     """Bounds on a start's label; on energy only where labels of the system give a reference."""
     if support is None:
         return AcceptBounds(max_force=config.accept.max_force)
-    above = config.accept.energy_above + config.accept.energy_sigma * thermal_width(run)
+    widths = config.accept.energy_sigma * thermal_width(run)
+    # Labels of near-catastrophes raise the labelled maximum: the mean keeps it from ratcheting up.
+    reference = min(support.energy_max, support.energy_mean + widths)
     return AcceptBounds(
         max_force=config.accept.max_force,
-        max_energy_above=above,
-        reference_energy=support.energy_max,
+        max_energy_above=config.accept.energy_above + widths,
+        reference_energy=reference,
     )
 
 

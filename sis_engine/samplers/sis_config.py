@@ -148,8 +148,8 @@ class SisConfig(PluginConfig):
     min_backoff_fs: the newest start lies at least this before t_cp: one check interval
     max_starts: frames offered to the search; the ring and some of the sparse ones
     bisect, optimise: ``None`` switches the rung off
-    single_points: extra labels around t_cp: the last frames before it, within bounds by the gate.
-        0: the bisection labels such frames already
+    single_points: extra labels of the last frames up to t_cp. 0: the bisection labels such frames
+        already
     duration_schedule_ps: MD length of generations 0, 1, …; afterwards the full target. ``None``:
         always the full one (a replica that fails early costs little anyway)
     min_survivors: replicas per system that must all live to the end; ``None``: as many as

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -30,6 +31,7 @@ def check_sampler(sampler: Sampler) -> None:
         check_decision(sampler, given)
 
 
+@cache
 def failed_input(evaluations_left: int | None = None) -> SamplerInput:
     """Four replicas; two of them failed, at 3.21 and at 0.7 ps."""
     context = example_context()
@@ -47,6 +49,7 @@ def failed_input(evaluations_left: int | None = None) -> SamplerInput:
     return replace(given, explorations=runs, verdicts=verdicts, evaluations_left=evaluations_left)
 
 
+@cache
 def surviving_input(n_replicas: int = 14) -> SamplerInput:
     """Replicas that all lived to the end."""
     context = example_context()

@@ -34,9 +34,8 @@ def test_the_kinetic_limit_stays_below_a_hydrogen_at_20000_k(n_atoms, duration_p
 
 def test_healthy_runs_and_hot_starts_are_no_finding():
     context = example_context(32)
-    assert [
-        s for s in range(40) if MONITOR.judge(healthy_trace(context, seed=s), (), context)
-    ] == []
+    for seed in range(20):
+        assert MONITOR.judge(healthy_trace(context, seed=seed), (), context) == ()
     hot = example_context(32, temperature_k=600.0)
     for seed in range(20):
         assert MONITOR.judge(healthy_trace(hot, seed=seed), (), context) == ()
@@ -62,7 +61,6 @@ def test_the_guilty_atom_is_named_for_force_and_for_kinetic_energy():
     frame = MdFrame(context.system.frame, 4000.0, velocities, forces=forces)
     trace = planted(healthy_trace(context), Quantity.MAX_FORCE, 4000.0, 90.0)
     trace = planted(trace, Quantity.MAX_KINETIC, 4000.0, 4.7)
-    by_criterion = {
-        v.criterion.split()[0]: v.atoms for v in MONITOR.judge(trace, (frame,), context)
-    }
+    verdicts = MONITOR.judge(trace, (frame,), context)
+    by_criterion = {verdict.criterion.split()[0]: verdict.atoms for verdict in verdicts}
     assert by_criterion == {"max_force": (5,), "max_kinetic": (3,)}

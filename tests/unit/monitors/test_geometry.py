@@ -98,11 +98,11 @@ def test_atoms_near_through_the_periodic_boundary_are_seen():
 
 
 def test_more_neighbours_than_sel_are_found_with_their_atoms():
-    context = replace(CONTEXT, model_sel=(20,), model_cutoff_angstrom=6.5)
+    context = replace(CONTEXT, model_sel=(10,), model_cutoff_angstrom=6.5)
     without = replace(TRACE, quantities=(Quantity.TEMPERATURE,), values=TRACE.values[:, :1])
     verdict = MONITOR.judge(without, (MdFrame(CONTEXT.system.frame, 0.0),), context)[0]
-    assert verdict.limit == 20.0
-    assert verdict.value > 20.0
+    assert verdict.limit == 10.0
+    assert verdict.value > 10.0
     assert verdict.atoms
 
 

@@ -19,7 +19,7 @@ def judge(trace, context=CONTEXT, **settings):
 
 
 def stable_but_wrong():
-    """facts.md: 32 atoms, 10 ps at a mean of 305 K, the energy falls by 20 eV into the heat bath."""
+    """facts.md: 32 atoms, 10 ps at 305 K on average, 20 eV flow into the heat bath."""
     healthy = healthy_trace(CONTEXT, seed=3)
     values = np.array(healthy.values)
     fall = 20.0 * healthy.time_fs / healthy.time_fs[-1]

@@ -17,6 +17,10 @@ CELLS = {
 }
 
 
+def sorted_pair(frame, i, j):
+    return tuple(sorted((frame.species[i], frame.species[j])))
+
+
 def brute_force(frame, cutoff):
     """Every ordered pair and image, by enumeration."""
     shifts = [range(-4, 5) if periodic else range(1) for periodic in frame.pbc]
@@ -50,8 +54,7 @@ def test_close_pairs_are_those_of_enumeration_nearest_first(frame):
     wanted = sorted(
         distance
         for i, j, distance in brute_force(frame, 4.9)
-        if i <= j
-        and distance < limits.get(tuple(sorted((frame.species[i], frame.species[j]))), 0.0)
+        if i <= j and distance < limits.get(sorted_pair(frame, i, j), 0.0)
     )
     assert [pair.distance_angstrom for pair in found] == pytest.approx(wanted)
 
