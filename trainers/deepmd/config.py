@@ -10,6 +10,7 @@ from pydantic import (
     ConfigDict,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     model_validator,
@@ -77,6 +78,39 @@ class Fitting(_Part):
     resnet_dt: bool = True
 
 
+class Adam(_Part):
+    """Gradient descent by DeePMD's default optimiser, with the schedule's learning rates."""
+
+    type: Literal["adam"] = "adam"
+
+
+class Kalman(_Part):
+    """DeePMD's layerwise Kalman filter: several times fewer seconds to the same error on small nets.
+
+    One step is one energy and four force updates, five times an Adam step; learning rates and
+    prefactors of the schedule are not used. It ends on a noise floor, so Adam polishes after it
+    with the schedule's prefactors. Its cost grows with ``block_size`` squared; keep the nets small.
+
+    steps_ratio: Kalman steps per step of the schedule
+    covariance: of the weights at the start; less than 1 is gentler (a too bold start kills the
+        net: all forces are zero then, and training is said to have diverged)
+    """
+
+    type: Literal["lkf"]
+    block_size: PositiveInt = 1024
+    steps_ratio: PositiveFloat = 0.2
+    covariance: PositiveFloat = 1.0
+    covariance_continued: PositiveFloat = 0.05
+    energy_prefactor: PositiveFloat = 1.0
+    force_prefactor: PositiveFloat = 1.0
+    polish_steps: NonNegativeInt = 500
+    polish_start_lr: PositiveFloat = 1e-3
+    polish_stop_lr: PositiveFloat = 1e-5
+
+
+Optimizer = Annotated[Adam | Kalman, Field(discriminator="type")]
+
+
 class Zbl(_Part):
     """Short-range repulsion of Ziegler, Biersack and Littmark under the model.
 
@@ -101,6 +135,8 @@ class DeepmdConfig(PluginConfig):
     elements: type map; ``None``: those of the data, in alphabetical order
     sel: largest number of neighbours within the cutoff: ``auto`` (counted in the first data,
         times ``sel_margin``), one number in all, or one per element in the order of ``elements``
+    descriptor_gain: the environment matrix is divided by its standard deviation over this number;
+        about 3 lets se_e2_a learn several times faster on molecules (much more saturates the net)
     compress: tabulate the embedding net; ``auto`` does so wherever the descriptor allows it
         (it costs about a second inside the worker and doubles the MD speed)
     python: interpreter of DeePMD's own environment; ``None``: this one
@@ -122,7 +158,9 @@ class DeepmdConfig(PluginConfig):
     cutoff_smooth_angstrom: NonNegativeFloat = 0.5
     sel: Literal["auto"] | PositiveInt | tuple[PositiveInt, ...] = "auto"
     sel_margin: Annotated[float, Field(ge=1.0, le=5.0)] = 1.3
+    descriptor_gain: PositiveFloat = 1.0
     fitting: Fitting = Fitting()
+    optimizer: Optimizer = Adam()
     activation: Literal["tanh", "gelu", "softplus", "sigmoid", "relu", "relu6", "silu"] = "tanh"
     precision: Literal["float64", "float32"] = "float64"
     backend: Literal["pt"] = "pt"

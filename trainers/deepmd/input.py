@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sis_engine.errors import ConfigurationError
 from sis_engine.records import TrainingSchedule
-from trainers.deepmd.config import DeepmdConfig, Dpa1, SeE2A
+from trainers.deepmd.config import Adam, DeepmdConfig, Dpa1, Kalman, SeE2A
 from trainers.deepmd.data import System, neighbour_counts
 
 CURVE_POINTS = 100
@@ -138,11 +138,9 @@ def training_input(schedule: TrainingSchedule, folders: DataFolders, seed: int) 
         },
         "numb_steps": schedule.steps,
         "seed": seed,
-        "disp_file": "lcurve.out",
         "disp_freq": max(1, schedule.steps // CURVE_POINTS),
         "disp_avg": True,
         "save_freq": schedule.steps,
-        "save_ckpt": "model.ckpt",
     }
     if folders.validation:
         training["validation_data"] = {
@@ -153,16 +151,74 @@ def training_input(schedule: TrainingSchedule, folders: DataFolders, seed: int) 
     return training
 
 
-def dp_input(
+@dataclass(frozen=True)
+class Phase:
+    """One run of DeePMD's training: its input, and what it is to write."""
+
+    name: str
+    steps: int
+    input: dict[str, Any]
+
+    @property
+    def input_file(self) -> str:
+        return f"{self.name}.json"
+
+    @property
+    def curve_file(self) -> str:
+        return f"{self.name}.lcurve.out"
+
+    @property
+    def checkpoint(self) -> str:
+        return f"{self.name}.ckpt.pt"
+
+
+def phases(
     config: DeepmdConfig,
     elements: Sequence[str],
     sel: tuple[int, ...],
     schedule: TrainingSchedule,
     folders: DataFolders,
-) -> dict[str, Any]:
-    """The whole input; every seed fixed; ``extra`` merged last."""
-    seed = schedule.seed % 2**31
-    whole = {
+) -> tuple[Phase, ...]:
+    """Adam alone; or the Kalman filter and then Adam, which takes out its noise."""
+    chosen = config.optimizer
+    if isinstance(chosen, Adam):
+        return (_phase("adam", config, elements, sel, schedule, folders),)
+    kalman = replace(schedule, steps=max(1, round(schedule.steps * chosen.steps_ratio)))
+    first = _phase("kalman", config, elements, sel, kalman, folders, _kalman_input(chosen))
+    if chosen.polish_steps == 0:
+        return (first,)
+    polish = replace(
+        schedule,
+        steps=chosen.polish_steps,
+        start_lr=chosen.polish_start_lr,
+        stop_lr=chosen.polish_stop_lr,
+    )
+    return first, _phase("polish", config, elements, sel, polish, folders)
+
+
+def _kalman_input(chosen: Kalman) -> dict[str, Any]:
+    return {
+        "type": "LKF",
+        "kf_blocksize": chosen.block_size,
+        "kf_start_pref_e": chosen.energy_prefactor,
+        "kf_limit_pref_e": chosen.energy_prefactor,
+        "kf_start_pref_f": chosen.force_prefactor,
+        "kf_limit_pref_f": chosen.force_prefactor,
+    }
+
+
+def _phase(
+    name: str,
+    config: DeepmdConfig,
+    elements: Sequence[str],
+    sel: tuple[int, ...],
+    schedule: TrainingSchedule,
+    folders: DataFolders,
+    optimizer: dict[str, Any] | None = None,
+) -> Phase:
+    """The whole input of one phase; every seed fixed; ``extra`` merged last."""
+    seed = dp_seed(schedule)
+    whole: dict[str, Any] = {
         "model": model_input(config, elements, sel, seed),
         "learning_rate": {
             "type": "exp",
@@ -173,7 +229,16 @@ def dp_input(
         "loss": loss_input(schedule, masked=folders.masked),
         "training": training_input(schedule, folders, seed),
     }
-    return merged(whole, config.extra)
+    if optimizer is not None:
+        whole["optimizer"] = optimizer
+    whole["training"]["disp_file"] = f"{name}.lcurve.out"
+    whole["training"]["save_ckpt"] = f"{name}.ckpt"
+    return Phase(name, schedule.steps, merged(whole, config.extra))
+
+
+def dp_seed(schedule: TrainingSchedule) -> int:
+    """The seed as DeePMD takes it."""
+    return schedule.seed % 2**31
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from sis_engine.records import FloatArray, LearningCurve
+
+
+def read_curves(paths: Sequence[Path], steps: Sequence[int]) -> LearningCurve:
+    """The curves of phases that followed each other, as one; ``steps``: of each phase."""
+    curves = [read_curve(path) for path in paths]
+    offsets = itertools.accumulate(steps, initial=0)
+    return LearningCurve(
+        step=np.concatenate([c.step + o for c, o in zip(curves, offsets, strict=False)]),
+        learning_rate=np.concatenate([c.learning_rate for c in curves]),
+        force_rmse_training=np.concatenate([c.force_rmse_training for c in curves]),
+        energy_rmse_training=np.concatenate([c.energy_rmse_training for c in curves]),
+        force_rmse_validation=np.concatenate([c.force_rmse_validation for c in curves]),
+        energy_rmse_validation=np.concatenate([c.energy_rmse_validation for c in curves]),
+    )
 
 
 def read_curve(path: Path) -> LearningCurve:

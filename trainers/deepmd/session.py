@@ -226,7 +226,9 @@ def _within(seconds: float, limit: float, key: str, folder: Path) -> None:
 
 
 def _size_of_files(folder: Path) -> int:
-    files = (folder / name for name in ("dp.log", "lcurve.out"))
+    files = (
+        folder / name for name in ("dp.log", *(path.name for path in folder.glob("*.lcurve.out")))
+    )
     return sum(path.stat().st_size for path in files if path.is_file())
 
 

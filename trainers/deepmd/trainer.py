@@ -17,6 +17,7 @@ from sis_engine.records import (
     Dataset,
     FrameSet,
     LammpsPair,
+    LearningCurve,
     Model,
     ModelForm,
     Prediction,
@@ -25,9 +26,9 @@ from sis_engine.records import (
     TrainingSchedule,
 )
 from trainers.deepmd import data, doctor, files
-from trainers.deepmd.config import DeepmdConfig
-from trainers.deepmd.input import DataFolders, choose_sel, dp_input
-from trainers.deepmd.output import diverged, read_curve
+from trainers.deepmd.config import DeepmdConfig, Kalman
+from trainers.deepmd.input import DataFolders, Phase, choose_sel, dp_seed, phases
+from trainers.deepmd.output import diverged, read_curves
 from trainers.deepmd.session import Answer, Settings, WorkerSession, interpreter
 from trainers.deepmd.zbl import write_table
 
@@ -84,18 +85,18 @@ class DeepmdTrainer:
             raise ConfigurationError("there are no training frames", key="dataset")
         folder = files.fresh_folder(context.workdir, "training")
         sel = self._sel(systems, elements, start_from)
-        request = self._prepare(folder, dataset, systems, elements, sel, start_from, schedule)
-        watch = _CurveWatch(
-            folder, schedule.steps, self.config.divergence_ratio * data.rms_force(systems), context
-        )
+        folders = self._write_data(folder, dataset, systems, elements, schedule.batch_size)
+        planned = phases(self.config, elements, sel, schedule, folders)
+        request = self._request(folder, planned, systems, elements, start_from, schedule)
+        largest = self.config.divergence_ratio * data.rms_force(systems)
+        watch = _CurveWatch(folder, planned, largest, context)
         answer = self._ask(folder, request, context, watch)
         watch.finish()
         self.timings = tuple(answer.seconds.items())
-        model = self._model(folder, answer, elements, sel)
         force, energy = _claimed(answer, request["claim"], systems)
         return TrainingResult(
-            model=model,
-            curve=read_curve(folder / "lcurve.out"),
+            model=self._model(folder, answer, elements, sel),
+            curve=watch.curve(),
             claimed_force_rmse=force,
             claimed_energy_rmse_per_atom=energy,
             seconds=time.perf_counter() - begun,
@@ -126,31 +127,39 @@ class DeepmdTrainer:
             return before
         return tuple(max(pair) for pair in zip(before, wanted, strict=True))
 
-    def _prepare(
+    def _write_data(
         self,
         folder: Path,
         dataset: Dataset,
         systems: Sequence[data.System],
         elements: tuple[str, ...],
-        sel: tuple[int, ...],
-        start_from: Model | None,
-        schedule: TrainingSchedule,
-    ) -> dict[str, Any]:
-        """Write data and input into ``folder``; the request for the worker."""
+        batch_size: int,
+    ) -> DataFolders:
         validation = data.systems_of(
             dataset.of(Split.VALIDATION), elements, self.config.cutoff_angstrom
         )
         masked = any(system.force_weights is not None for system in (*systems, *validation))
-        folders = DataFolders(
+        return DataFolders(
             training=files.write_systems(systems, folder / "data", elements, masked=masked),
             validation=files.write_systems(
                 validation, folder / "validation", elements, masked=masked
             ),
-            probabilities=tuple(data.probabilities(systems, schedule.batch_size)),
+            probabilities=tuple(data.probabilities(systems, batch_size)),
             masked=masked,
         )
-        whole = dp_input(self.config, elements, sel, schedule, folders)
-        (folder / "input.json").write_text(json.dumps(whole, indent=1))
+
+    def _request(
+        self,
+        folder: Path,
+        planned: Sequence[Phase],
+        systems: Sequence[data.System],
+        elements: tuple[str, ...],
+        start_from: Model | None,
+        schedule: TrainingSchedule,
+    ) -> dict[str, Any]:
+        """Write the inputs into ``folder``; the request for the worker."""
+        for phase in planned:
+            (folder / phase.input_file).write_text(json.dumps(phase.input, indent=1))
         if self.config.zbl is not None:
             write_table(folder / "zbl.table", elements, self.config.cutoff_angstrom)
         start, mode = self._start(start_from, elements, schedule)
@@ -158,10 +167,26 @@ class DeepmdTrainer:
             "operation": "train",
             "start": None if start is None else str(start),
             "start_mode": mode,
-            "sel": list(sel),
+            "phases": [self._phase_request(phase, schedule) for phase in planned],
             "compress": self.config.wants_compression,
             "compress_step": self.config.compress_step,
             "claim": files.claim_blocks(systems, folder / "claim", self.config.claim_frames),
+        }
+
+    def _phase_request(self, phase: Phase, schedule: TrainingSchedule) -> dict[str, Any]:
+        kalman = (
+            self.config.optimizer
+            if isinstance(self.config.optimizer, Kalman)
+            else Kalman(type="lkf")
+        )
+        return {
+            "name": phase.name,
+            "input": phase.input_file,
+            "checkpoint": phase.checkpoint,
+            "seed": dp_seed(schedule),
+            "gain": self.config.descriptor_gain,
+            "covariance": kalman.covariance,
+            "covariance_continued": kalman.covariance_continued,
         }
 
     def _start(
@@ -293,38 +318,47 @@ class DeepmdTrainer:
 
 
 class _CurveWatch:
-    """Reads the learning curve while it grows: progress, and an early end when it diverges."""
+    """Reads the learning curves while they grow: progress, and an early end when one diverges."""
 
-    def __init__(self, folder: Path, steps: int, largest: float, context: Context) -> None:
-        self._path = folder / "lcurve.out"
-        self._steps = steps
+    def __init__(
+        self, folder: Path, planned: Sequence[Phase], largest: float, context: Context
+    ) -> None:
+        self._folder = folder
+        self._planned = planned
+        self._total = sum(phase.steps for phase in planned)
         self._largest = largest
         self._context = context
         self._begun = time.monotonic()
         self._next = 0.0
         self._said = 0
 
+    def curve(self) -> LearningCurve:
+        return read_curves(
+            [self._folder / phase.curve_file for phase in self._planned],
+            [phase.steps for phase in self._planned],
+        )
+
     def __call__(self) -> None:
         now = time.monotonic()
         if now < self._next:
             return
         self._next = now + WATCH_EVERY_S
-        curve = read_curve(self._path)
+        curve = self.curve()
         if not len(curve.step):
             return
         reason = diverged(curve, self._largest)
         if reason is not None:
             raise TrainingDiverged(
-                f"training diverged: {reason}\n  files: {self._path.parent}",
+                f"training diverged: {reason}\n  files: {self._folder}",
                 hint="lower start_lr, or look for bad labels among the newest frames",
             )
         done = int(curve.step[-1])
         if done > self._said:
             self._said = done
-            left = (now - self._begun) * (self._steps - done) / done
+            left = (now - self._begun) * (self._total - done) / done
             force = float(curve.force_rmse_training[-1])
-            message = f"training step {done} of {self._steps}"
-            self._context.progress(done, self._steps, message, force_rmse=force, eta_s=left)
+            message = f"training step {done} of {self._total}"
+            self._context.progress(done, self._total, message, force_rmse=force, eta_s=left)
 
     def finish(self) -> None:
         """The last look, at the whole curve."""

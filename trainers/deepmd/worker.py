@@ -7,6 +7,7 @@ another name and renamed. Standard output and error of a request go to ``dp.log`
 standard input ends, the engine is gone and so is this process.
 """
 
+import importlib.util
 import json
 import os
 import signal
@@ -41,22 +42,15 @@ class Stopwatch:
 
 
 def train(request: Answer, watch: Stopwatch) -> Answer:
-    """Train by DeePMD's own entry point; then freeze, compress and state the errors."""
+    """Train by DeePMD's own entry point, phase after phase; freeze, compress, state the errors."""
     from deepmd.pt.entrypoints import main as dp
 
-    continued = request["start"]
-    dp.train(
-        "input.json",
-        init_model=continued if request["start_mode"] == "init" else None,
-        restart=None,
-        finetune=continued if request["start_mode"] == "finetune" else None,
-        init_frz_model=None,
-        model_branch="",
-        skip_neighbor_stat=True,
-        use_pretrain_script=False,
-    )
-    watch.lap("train")
-    checkpoint = Path("model.ckpt.pt").resolve()
+    start, mode = request["start"], request["start_mode"]
+    checkpoint = Path()
+    for phase in request["phases"]:
+        checkpoint = _train_phase(phase, start, mode).resolve()
+        start, mode = str(checkpoint), "init"
+        watch.lap(f"train {phase['name']}")
     _assert_finite(checkpoint)
     files = {"eager": checkpoint.name}
     dp.freeze(model=str(checkpoint), output="frozen.pth")
@@ -67,13 +61,68 @@ def train(request: Answer, watch: Stopwatch) -> Answer:
             input_file="frozen.pth",
             output="compressed.pth",
             stride=request["compress_step"],
-            training_script="input.json",
+            training_script=request["phases"][0]["input"],
         )
         files["compressed"] = "compressed.pth"
         watch.lap("compress")
     claimed = _predict_all(_eager(str(checkpoint)), request["claim"])
     watch.lap("claim")
     return {"files": files, "claimed": claimed}
+
+
+def _train_phase(phase: Answer, start: str | None, mode: str) -> Path:
+    """One run of DeePMD's entry point, on a trainer that we have prepared."""
+    from deepmd.pt.entrypoints import main as dp
+
+    make, undo = dp.get_trainer, list[Any]()
+
+    def prepared(*given: Any, **named: Any) -> Any:
+        trainer = make(*given, **named)
+        undo.extend(_prepare(trainer, phase, fresh=start is None))
+        return trainer
+
+    dp.get_trainer = prepared
+    try:
+        dp.train(
+            phase["input"],
+            init_model=start if mode == "init" else None,
+            restart=None,
+            finetune=start if mode == "finetune" else None,
+            init_frz_model=None,
+            model_branch="",
+            skip_neighbor_stat=True,
+        )
+    finally:
+        dp.get_trainer = make
+        for step in undo:
+            step()
+    return Path(phase["checkpoint"])
+
+
+def _prepare(trainer: Any, phase: Answer, *, fresh: bool) -> list[Any]:
+    """Batches from memory, the scale of the descriptor, the Kalman filter; what undoes them."""
+    from deepmd.pt.utils.env import DEVICE
+
+    if fresh and phase["gain"] != 1.0:
+        for name, buffer in trainer.model.named_buffers():
+            if name.endswith("stddev"):
+                buffer /= phase["gain"]
+    batches = _sibling("worker_batches").install(trainer, DEVICE, phase["seed"])
+    if trainer.opt_type != "LKF":
+        return []
+    covariance = phase["covariance"] if fresh else phase["covariance_continued"]
+    kalman = _sibling("worker_kalman")
+    return [kalman.install(trainer.optimizer, phase["seed"], lambda: batches.movable, covariance)]
+
+
+def _sibling(name: str) -> Any:
+    """A script beside this one, by its path: nothing here is on the module path."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    if spec is None or spec.loader is None:
+        raise ImportError(name)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def predict(request: Answer, watch: Stopwatch) -> Answer:
@@ -229,6 +278,7 @@ def _listen(source: int, requests: "SimpleQueue[str]") -> None:
 
 def main() -> None:
     """Import DeePMD once, then serve requests until the engine goes away."""
+    sys.path[:] = [entry for entry in sys.path if Path(entry) != Path(__file__).parent]
     # forked data loaders close sys.stdin: the pipe is kept apart from it
     source = os.dup(0)
     null = os.open(os.devnull, os.O_RDONLY)
