@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sis_engine.records import Admission, ElementError, Errors
 from sis_engine.report.blocks import NOTHING, Figure, Table, columns
 from sis_engine.report.lives import generation_axis
-from sis_engine.report.scale import spanning
+from sis_engine.report.scale import Axis, spanning
 from sis_engine.report.svg import SHAPES, Panel, colour
 from sis_engine.report.wording import count, figure, milli, percent
 
@@ -125,10 +125,12 @@ def _panel(
     *,
     limit: float | None = None,
     upper: Callable[[SetErrors], float | None] | None = None,
+    y: Axis | None = None,
 ) -> str:
     values = [v for v in map(value, found) if v is not None]
     uppers = [] if upper is None else [v for v in map(upper, found) if v is not None]
-    y = spanning(unit, [*values, *uppers, *([] if limit is None else [limit])], log=True)
+    bounds = [] if limit is None else [limit]
+    y = y or spanning(unit, [*values, *uppers, *bounds], log=True)
     panel = Panel(title, generation_axis([r.generation for r in records]), y, width=320)
     if limit is not None:
         panel.level(limit, "warn", f"limit {figure(limit)}")
@@ -158,6 +160,7 @@ def element_figure(records: Sequence[GenerationRecord]) -> Figure:
     if not elements:
         return Figure("elements", "Errors by element", "", note="No errors by element yet.")
     limit, _ = limits_of(records)
+    shared = _shared_axis(found, limit)
     panels = tuple(
         _panel(
             records,
@@ -167,14 +170,23 @@ def element_figure(records: Sequence[GenerationRecord]) -> Figure:
             lambda item, element=element: _relative(item, element),  # type: ignore[misc]
             limit=limit,
             upper=lambda item, element=element: dict(item.element_upper).get(element),  # type: ignore[misc]
+            y=shared,
         )
         for element in elements
     )
     caption = (
         f"Force RMSE over RMS reference force of each of {len(elements)} elements, by generation "
-        f"and set, as above. The audit’s limit (dashed) holds for every element."
+        f"and set, as above, on one scale. The audit’s limit (dashed) holds for every element."
     )
     return Figure("elements", "Errors by element", caption, panels)
+
+
+def _shared_axis(found: Sequence[SetErrors], limit: float | None) -> Axis:
+    """One axis for all elements, so that panels can be compared."""
+    values = [e.relative for item in found for e in item.errors.elements if e.relative is not None]
+    uppers = [value for item in found for _, value in item.element_upper]
+    bounds = [] if limit is None else [limit]
+    return spanning("RMSE / RMS force", [*values, *uppers, *bounds], log=True)
 
 
 def _element(item: SetErrors, element: str) -> ElementError | None:
@@ -210,7 +222,7 @@ def error_table(records: Sequence[GenerationRecord]) -> Table:
         "RMSE over force components; the 99th percentile is of atomic force error norms; “upper” "
         "is the one-sided 95 % limit; by element: RMSE over RMS reference force.",
         columns(
-            "#generation",
+            "generation",
             "set",
             "#frames",
             "#force / eV/Å",

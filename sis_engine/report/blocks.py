@@ -13,7 +13,7 @@ class Figure:
     """Panels (inline SVG) under one caption.
 
     caption: what is seen, and the n;  note: shown in place of panels when there are none
-    wide: panels take the whole width, otherwise they flow in a grid
+    layout: "grid" (panels flow), "pairs" (two beside each other) or "wide" (one)
     """
 
     id: str
@@ -21,7 +21,7 @@ class Figure:
     caption: str
     panels: tuple[str, ...] = ()
     note: str = ""
-    wide: bool = False
+    layout: str = "grid"
 
 
 @dataclass(frozen=True)

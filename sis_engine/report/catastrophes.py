@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sis_engine.records import LabelFailure, Verdict
 from sis_engine.report.blocks import NOTHING, Table, columns
 from sis_engine.report.traces import next_starts
-from sis_engine.report.wording import figure, percent, picoseconds, plural, yes_no
+from sis_engine.report.wording import beside, figure, percent, picoseconds, plural, yes_no
 
 if TYPE_CHECKING:
     from sis_engine.storage.generation import GenerationRecord
@@ -31,8 +31,7 @@ def verdict_table(records: Sequence[GenerationRecord]) -> Table:
                     picoseconds(life.time_ps),
                     "lived to the end" if life.verdict is None else life.verdict.monitor,
                     NOTHING if life.verdict is None else life.verdict.criterion,
-                    NOTHING if life.verdict is None else figure(life.verdict.value),
-                    NOTHING if life.verdict is None else figure(life.verdict.limit),
+                    *_value_and_limit(life.verdict),
                     _atoms(life.verdict, species.get(life.replica, ())),
                     NOTHING if start is None else picoseconds(start.time_fs / 1000.0),
                     NOTHING
@@ -46,7 +45,7 @@ def verdict_table(records: Sequence[GenerationRecord]) -> Table:
         "t_cp is the life of a replica that died. t_next is the frame from which the next labels "
         "start; the rung says which step of the request held.",
         columns(
-            "#generation",
+            "generation",
             "replica",
             "#life",
             "ended by",
@@ -60,6 +59,10 @@ def verdict_table(records: Sequence[GenerationRecord]) -> Table:
         tuple(rows),
         note="No MD has been judged yet.",
     )
+
+
+def _value_and_limit(verdict: Verdict | None) -> tuple[str, str]:
+    return (NOTHING, NOTHING) if verdict is None else beside(verdict.value, verdict.limit)
 
 
 def _atoms(verdict: Verdict | None, species: Sequence[str]) -> str:
@@ -91,7 +94,7 @@ def triage_table(records: Sequence[GenerationRecord]) -> Table:
         "Triage",
         "Before labels are bought: did the catastrophe come from the data, the settings, the "
         "numerics or the start? Only “data” buys labels.",
-        columns("#generation", "replica", "cause", "evidence", "mend"),
+        columns("generation", "replica", "cause", "evidence", "mend"),
         tuple(rows),
         note="No catastrophe has been triaged.",
     )
@@ -109,8 +112,7 @@ def suspect_table(records: Sequence[GenerationRecord]) -> Table:
                     item.verdict.replica,
                     item.verdict.criterion,
                     picoseconds(item.verdict.time_fs / 1000.0),
-                    figure(item.verdict.value),
-                    figure(item.verdict.limit),
+                    *beside(item.verdict.value, item.verdict.limit),
                     percent(item.relative_error),
                     figure(item.energy_error_per_atom),
                     "evaluation failed" if failed else yes_no(item.agreed),
@@ -123,7 +125,7 @@ def suspect_table(records: Sequence[GenerationRecord]) -> Table:
         "reference calculation each. Where the reference agrees, the range is extended and MD goes "
         "on; where it does not, this is the verdict.",
         columns(
-            "#generation",
+            "generation",
             "replica",
             "criterion",
             "#time",

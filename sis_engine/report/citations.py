@@ -66,7 +66,7 @@ CITATIONS = (
         ("ase",),
         _article(
             "ase2017",
-            author="Larsen, Ask Hjorth and Mortensen, Jens J{\\o}rgen and Blomqvist, Jakob and others",
+            author="Larsen, Ask Hjorth and Mortensen, Jens J{\\o}rgen and others",
             title="The atomic simulation environment -- a {Python} library for working with atoms",
             journal="J. Phys.: Condens. Matter",
             volume="29",
@@ -81,8 +81,8 @@ CITATIONS = (
         _article(
             "gfn2",
             author="Bannwarth, Christoph and Ehlert, Sebastian and Grimme, Stefan",
-            title="{GFN2-xTB} -- an accurate and broadly parametrized self-consistent tight-binding "
-            "quantum chemical method with multipole electrostatics and density-dependent "
+            title="{GFN2-xTB} -- an accurate and broadly parametrized self-consistent "
+            "tight-binding quantum chemical method with multipole electrostatics and density-dependent "
             "dispersion contributions",
             journal="J. Chem. Theory Comput.",
             volume="15",

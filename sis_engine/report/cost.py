@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sis_engine.records import Labelled, LabelFailure, Purpose
+from sis_engine.records import LabelFailure, Labelled, Purpose
 from sis_engine.report.blocks import NOTHING, Figure, Table, columns
 from sis_engine.report.facts import CampaignFacts
 from sis_engine.report.lives import generation_axis
@@ -55,7 +55,7 @@ def cost_figure(records: Sequence[GenerationRecord]) -> Figure:
         f"Left: reference calculations of each committed generation by purpose, kept or not "
         f"(n = {count(total)}). Right: wall time of its stages ({duration(time)} in all)."
     )
-    return Figure("cost", "Cost by generation", caption, panels)
+    return Figure("cost", "Cost by generation", caption, panels, layout="pairs")
 
 
 def stages_of(records: Sequence[GenerationRecord]) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ def stacked(
     """Bars stacked by ``names``, one for each generation."""
     tops = [sum(item.values()) for item in parts.values()]
     panel = Panel(
-        title, generation_axis(list(parts)), spanning(unit, [*tops, 0.0], floor=0.0), width=400
+        title, generation_axis(list(parts)), spanning(unit, [*tops, 0.0], floor=0.0), width=460
     )
     for generation, amounts in parts.items():
         base = 0.0

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sis_engine.records import (
     AuditRequest,
-    Challenger,
     Cause,
+    Challenger,
     LabelPlan,
     Requests,
     Split,

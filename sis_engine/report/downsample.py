@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from sis_engine.records import FloatArray
@@ -18,7 +20,7 @@ def min_max(x: FloatArray, y: FloatArray, buckets: int) -> tuple[FloatArray, Flo
         return x, np.where(np.isfinite(y), y, np.nan)
     edges = np.linspace(0, n, buckets + 1).astype(np.int64)
     kept: list[int] = [0]
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in itertools.pairwise(edges):
         kept.extend(_extremes(y, int(start), int(stop)))
     kept.append(n - 1)
     chosen = np.array(sorted(set(kept)), dtype=np.int64)

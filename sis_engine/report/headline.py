@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sis_engine.analysis.survival import survival_bound
 from sis_engine.report.paper import Records, conditions_of, final_model
 from sis_engine.report.summary import AuditSummary, CampaignSummary
 from sis_engine.report.wording import count, duration, figure, milli, percent, picoseconds, plural
@@ -66,7 +67,7 @@ def _audit_words(audit: AuditSummary | None, generation: int) -> str:
     return (
         f"Its audit {verdict}: on {plural(audit.n_frames, 'frame')} of its MD the forces are wrong "
         f"by {percent(audit.relative_force_rmse)} of the RMS force (upper 95 % limit "
-        f"{percent(audit.relative_upper)}, bound {percent(audit.relative_limit)}) and the energies by "
+        f"{percent(audit.relative_upper)}, bound {percent(audit.relative_limit)}), the energies by "
         f"{milli(audit.energy_rmse_per_atom)} meV/atom (bound {milli(audit.energy_limit)})."
     )
 
@@ -74,8 +75,7 @@ def _audit_words(audit: AuditSummary | None, generation: int) -> str:
 def _bound(n: int, died: int) -> str:
     if died:
         return "Nothing is claimed for other systems, temperatures or longer times."
-    # No failure in n independent runs: the exact one-sided binomial bound, 0.05 ** (1 / n).
-    lower = 0.05 ** (1.0 / n)
+    lower = survival_bound(n, n)
     return (
         f"That none of {n} died gives a survival probability over that time of at least "
         f"{figure(lower, 2)} with 95 % confidence. Nothing is claimed for other systems, "
@@ -109,8 +109,8 @@ def tiles(summary: CampaignSummary) -> tuple[Tile, ...]:
             percent(None if audit is None else audit.relative_force_rmse),
             "RMSE over RMS reference force, last audit"
             if audit is None
-            else f"RMSE over RMS reference force; upper limit {percent(audit.relative_upper)}, bound "
-            f"{percent(audit.relative_limit)}: {'passed' if audit.passed else 'failed'}",
+            else f"RMSE over RMS reference force; upper limit {percent(audit.relative_upper)}; "
+            f"bound {percent(audit.relative_limit)}: {'passed' if audit.passed else 'failed'}",
         ),
         Tile("Wall time", duration(summary.cost_total_s), "all stages together"),
     )

@@ -6,37 +6,35 @@ import dataclasses
 import enum
 import json
 import math
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 
 def jsonable(value: Any) -> Any:
     """``value`` as dicts, lists and JSON scalars; NaN and infinities are ``None``."""
     if isinstance(value, enum.Enum):
         return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+        return {field.name: jsonable(getattr(value, field.name)) for field in fields}
+    if isinstance(value, Mapping):
+        return {str(jsonable(key)): jsonable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(item) for item in value]
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
-    if isinstance(value, float | np.floating):
+    if isinstance(value, float):  # NumPy's float64 is one
         return float(value) if math.isfinite(value) else None
-    if isinstance(value, np.integer):
-        return int(value)
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, datetime):
         return value.isoformat()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {
-            field.name: jsonable(getattr(value, field.name)) for field in dataclasses.fields(value)
-        }
-    if isinstance(value, dict):
-        return {str(jsonable(key)): jsonable(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return jsonable(value.tolist())
-    if isinstance(value, list | tuple):
-        return [jsonable(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sis_engine.records import PlanOutcome
 from sis_engine.report.blocks import NOTHING, Table, columns
 from sis_engine.report.outcomes import all_outcomes
-from sis_engine.report.wording import count, figure, plural
+from sis_engine.report.wording import beside, count, plural
 
 if TYPE_CHECKING:
     from sis_engine.storage.generation import GenerationRecord
@@ -38,10 +38,10 @@ def plan_table(records: Sequence[GenerationRecord]) -> Table:
     return Table(
         "plan-table",
         "Label requests",
-        "A request is a plan: starts in order of preference, bounds, optimisation, segment. The rung "
-        "says which step held; start 0 is the preferred one.",
+        "A request is a plan: starts in order of preference, bounds, optimisation, segment. The "
+        "rung says which step held; start 0 is the preferred one.",
         columns(
-            "#generation",
+            "generation",
             "request",
             "system",
             "purpose",
@@ -79,7 +79,7 @@ def failure_table(records: Sequence[GenerationRecord]) -> Table:
         "Failed reference calculations",
         f"{plural(sum(found.values()), 'evaluation')} gave no usable label; never trained on. "
         "Audit and test frames that fail count against the model.",
-        columns("#generation", "purpose", "reason", "message", "files", "#evaluations"),
+        columns("generation", "purpose", "reason", "message", "files", "#evaluations"),
         tuple(rows[:MOST_ROWS]),
         note="Every reference calculation gave a label.",
     )
@@ -95,8 +95,7 @@ def rejected_table(records: Sequence[GenerationRecord]) -> Table:
             item.item.origin.plan,
             str(item.item.origin.index),
             item.reason,
-            figure(item.value),
-            figure(item.limit),
+            *beside(item.value, item.limit),
         )
         for record in records
         for item in record.rejected
@@ -108,7 +107,7 @@ def rejected_table(records: Sequence[GenerationRecord]) -> Table:
         f"{plural(len(rows), 'label')} kept out of the data by the quality gate, with the value "
         f"seen and its limit.{shown}",
         columns(
-            "#generation", "system", "purpose", "request", "#index", "reason", "#value", "#limit"
+            "generation", "system", "purpose", "request", "#index", "reason", "#value", "#limit"
         ),
         tuple(rows[:MOST_ROWS]),
         note="The quality gate rejected no label.",

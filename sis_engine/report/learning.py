@@ -44,7 +44,7 @@ def learning_figure(records: Sequence[GenerationRecord]) -> Figure:
         f"from scratch on all data after the first was refused). These are the trainer’s own "
         f"figures on batches; the errors of the deployed model are in the section on errors."
     )
-    return Figure("learning", "Learning curves", caption, tuple(panels))
+    return Figure("learning", "Learning curves", caption, tuple(panels), layout="pairs")
 
 
 def _panel(title: str, unit: str, trained: Sequence[Challenger], column: int, factor: float) -> str:
@@ -57,7 +57,10 @@ def _panel(title: str, unit: str, trained: Sequence[Challenger], column: int, fa
     ys = [float(v) for *_, y in lines for v in y if math.isfinite(v) and v > 0]
     last = max((float(x[-1]) for *_, x, _ in lines if len(x)), default=1.0)
     panel = Panel(
-        title, Axis("step", 0.0, last * 1.02 or 1.0, ticks=4), spanning(unit, ys, log=True)
+        title,
+        Axis("step", 0.0, last * 1.02 or 1.0, ticks=4),
+        spanning(unit, ys, log=True),
+        width=460,
     )
     for index, name, css, x, y in lines:
         if not np.isfinite(y).any():

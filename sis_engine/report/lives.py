@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sis_engine.analysis.survival import KaplanMeier, kaplan_meier
+from sis_engine.analysis.survival import KaplanMeier, hazard_of, kaplan_meier, survival_bound
 from sis_engine.records import Life
-from sis_engine.report.blocks import Figure
+from sis_engine.report.blocks import Figure, Table, columns
 from sis_engine.report.scale import Axis, spanning
 from sis_engine.report.svg import Panel, colour
-from sis_engine.report.wording import figure, picoseconds, plural
+from sis_engine.report.wording import beside, count, figure, picoseconds, plural
 
 if TYPE_CHECKING:
     from sis_engine.storage.generation import GenerationRecord
@@ -31,12 +31,12 @@ def lives_figure(records: Sequence[GenerationRecord]) -> Figure:
     caption = (
         f"Lives of {plural(len(lives), 'replica')}: MD time until the first verdict (filled), or "
         f"to the end of the run without one (hollow, censored: the life is at least this long). "
-        f"The bar is the generation’s median where more than half of its replicas died."
+        f"The bar is the generation’s median where at least half of its replicas died."
     )
     if not lives:
         return Figure("lives", "Lives by generation", "", note="No MD has been judged yet.")
     panel = _lives_panel(records, lives, systems)
-    return Figure("lives", "Lives by generation", caption, (panel.svg(),), wide=True)
+    return Figure("lives", "Lives by generation", caption, (panel.svg(),), layout="wide")
 
 
 def _lives_panel(
@@ -75,10 +75,10 @@ def _tick(panel: Panel, generation: int, value: float) -> None:
 def _life_tip(life: Life) -> str:
     if life.verdict is None:
         return f"{life.replica}: lived to the end, {picoseconds(life.time_ps)}"
+    value, limit = beside(life.verdict.value, life.verdict.limit)
     return (
         f"{life.replica}: {picoseconds(life.time_ps)}; {life.verdict.monitor}: "
-        f"{life.verdict.criterion} (value {figure(life.verdict.value)}, limit "
-        f"{figure(life.verdict.limit)})"
+        f"{life.verdict.criterion} (value {value}, limit {limit})"
     )
 
 
@@ -94,15 +94,15 @@ def survival_figure(records: Sequence[GenerationRecord]) -> Figure:
     """One Kaplan-Meier curve a generation, with its 95 % interval."""
     panels = []
     n = 0
-    for index, record in enumerate(records):
+    for record in records:
         curve = survival_curve(record.lives)
         if curve is not None:
-            panels.append(_survival_panel(record, curve, colour(index)))
+            panels.append(_survival_panel(record, curve, "c1"))
             n += len(record.lives)
     caption = (
         f"Kaplan–Meier estimate of the share of replicas still physical after a time, with its "
-        f"pointwise 95 % interval (n = {n} lives in {plural(len(panels), 'generation')}). Ticks on "
-        f"the curve are censored lives. With few replicas the interval is wide, and where none "
+        f"pointwise 95 % interval (n = {n} lives in {plural(len(panels), 'generation')}). Circles "
+        f"are censored lives. With few replicas the interval is wide, and where none "
         f"died there is no curve to estimate: the band is then the exact binomial bound."
     )
     if not panels:
@@ -113,7 +113,7 @@ def survival_figure(records: Sequence[GenerationRecord]) -> Figure:
 def _survival_panel(record: GenerationRecord, curve: KaplanMeier, css: str) -> str:
     lives = record.lives
     died = sum(not life.censored for life in lives)
-    longest = max(max(life.time_ps for life in lives), 1e-6)
+    longest = max(1e-6, *(life.time_ps for life in lives))
     x = Axis("time / ps", 0.0, longest * 1.05)
     y = Axis(
         "share alive", 0.0, 1.06, marks=((0, "0"), (0.25, ""), (0.5, "0.5"), (0.75, ""), (1, "1"))
@@ -128,7 +128,7 @@ def _survival_panel(record: GenerationRecord, curve: KaplanMeier, css: str) -> s
     low.append(low[-1])
     high.append(high[-1])
     if died == 0:
-        low = [0.05 ** (1.0 / len(lives))] * len(times)
+        low = [survival_bound(len(lives), len(lives))] * len(times)
     panel.band(*_steps(times, low, high), css)
     panel.stairs(times, share, css)
     for life in lives:
@@ -157,4 +157,38 @@ def _steps(
 def _at(times: Sequence[float], share: Sequence[float], t: float) -> float:
     return next(
         (s for when, s in zip(reversed(times), reversed(share), strict=True) if when <= t), 1.0
+    )
+
+
+def survival_table(records: Sequence[GenerationRecord]) -> Table:
+    """What the lives of each generation bound."""
+    rows = [_survival_row(record) for record in records if record.lives]
+    return Table(
+        "survival-table",
+        "Survival in numbers",
+        "P(survive): lower 95 % limit of the probability that a replica lives to the end of its "
+        "run (one-sided, exact binomial). Hazard: catastrophes per ps of MD with its exact Poisson "
+        "95 % interval, as if it were constant in time.",
+        columns(
+            "generation", "#replicas", "#died", "#median life", "#P(survive) at least",
+            "#hazard / (1/ps)", "#from", "#to",
+        ),
+        tuple(rows),
+        note="No MD has been judged yet.",
+    )  # fmt: skip
+
+
+def _survival_row(record: GenerationRecord) -> tuple[str, ...]:
+    lives = record.lives
+    lived = sum(life.censored for life in lives)
+    curve, hazard = survival_curve(lives), hazard_of(lives)
+    return (
+        str(record.generation),
+        count(len(lives)),
+        count(len(lives) - lived),
+        picoseconds(None if curve is None else curve.median_ps),
+        figure(survival_bound(lived, len(lives)), 2),
+        figure(None if hazard is None else hazard.per_ps),
+        figure(None if hazard is None else hazard.lower_per_ps),
+        figure(None if hazard is None else hazard.upper_per_ps),
     )

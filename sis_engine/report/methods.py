@@ -19,6 +19,7 @@ from sis_engine.report.paper import (
     systems_of,
 )
 from sis_engine.report.summary import CampaignSummary
+from sis_engine.report.traces import window_text
 from sis_engine.report.wording import count, figure, milli, percent, picoseconds, plural
 
 
@@ -46,10 +47,10 @@ def _opening(records: Records) -> str:
         for system in systems
     )
     return (
-        "A machine-learning interatomic potential was trained by stability-indicated sampling [1] "
-        f"for {named}: molecular dynamics with the current potential was run until a monitor found "
-        "it unphysical, reference data were added from shortly before that point, and the potential "
-        f"was fine-tuned, over {plural(len(records), 'generation')}."
+        "A machine-learning interatomic potential was trained by stability-indicated sampling "
+        f"(Xu et al. 2023) for {named}: molecular dynamics with the current potential was run until "
+        "a monitor found it unphysical, reference data were added from shortly before that point, "
+        f"and the potential was fine-tuned, over {plural(len(records), 'generation')}."
     )
 
 
@@ -93,10 +94,7 @@ def _md(records: Records, facts: CampaignFacts) -> str:
         return ""
     text = "; ".join(map(_condition, conditions))
     window = facts.windows[-1] if facts.windows else None
-    limits = ""
-    if window is not None and window.high_k is not None:
-        low = "" if window.low_k is None else f"{figure(window.low_k)} to "
-        limits = f" The last temperature window was {low}{figure(window.high_k)} K."
+    limits = "" if window is None else f" The last temperature window was {window_text(window)}."
     return f"MD with the potential was {text}.{limits}"
 
 

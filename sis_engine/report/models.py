@@ -24,7 +24,7 @@ def challenger_table(records: Sequence[GenerationRecord]) -> Table:
         "Every attempt at a model. “Claimed” is the trainer’s figure for its own checkpoint; the "
         "admission compares it with what the deployed file gives.",
         columns(
-            "#generation",
+            "generation",
             "challenger",
             "#steps",
             "#learning rate",
@@ -83,7 +83,7 @@ def comparison_table(records: Sequence[GenerationRecord]) -> Table:
         "Trained against deployed",
         "Largest difference between two forms of one model on the same frames, beside its limit.",
         columns(
-            "#generation",
+            "generation",
             "challenger",
             "forms",
             "#frames",
@@ -113,7 +113,7 @@ def forgetting_table(records: Sequence[GenerationRecord]) -> Table:
         "Force RMSE (eV/Å) and energy RMSE (meV/atom) on every validation block with the model "
         "before this training and after it. A block that is new has no “before”.",
         columns(
-            "#generation",
+            "generation",
             "challenger",
             "block",
             "#block’s gen.",

@@ -23,13 +23,13 @@ from sis_engine.report.headline import STATE_WORDS, tiles, validity
 from sis_engine.report.jsonable import json_text, jsonable
 from sis_engine.report.labels import failure_table, plan_table, rejected_table
 from sis_engine.report.learning import learning_figure
-from sis_engine.report.lives import lives_figure, survival_figure
+from sis_engine.report.lives import lives_figure, survival_figure, survival_table
 from sis_engine.report.methods import citations, methods_text
 from sis_engine.report.models import challenger_table, comparison_table, forgetting_table
 from sis_engine.report.paper import Records, paper_table
 from sis_engine.report.scenes import scenes
-from sis_engine.report.summary import CampaignSummary
 from sis_engine.report.structure import structure_figure
+from sis_engine.report.summary import CampaignSummary
 from sis_engine.report.traces import trace_figures
 from sis_engine.report.why import chapters
 from sis_engine.report.wording import duration
@@ -174,6 +174,7 @@ def _results(records: Records, facts: CampaignFacts, numbers: ReportNumbers) -> 
             "How long does MD live?",
             "A potential is stable when its MD stays physical. Each replica has its own seed.",
             figures=(lives_figure(records), survival_figure(records)),
+            tables=(survival_table(records),),
         ),
         Section(
             "errors-section",

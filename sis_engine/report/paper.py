@@ -22,6 +22,7 @@ from sis_engine.report.blocks import NOTHING, Table, columns
 from sis_engine.report.facts import CampaignFacts
 from sis_engine.report.outcomes import all_outcomes
 from sis_engine.report.summary import CampaignSummary
+from sis_engine.report.traces import window_text
 from sis_engine.report.wording import count, figure, milli, percent, picoseconds, plural
 
 if TYPE_CHECKING:
@@ -183,8 +184,8 @@ def _training_rows(records: Records) -> list[tuple[str, str]]:
         ),
         (
             "Training of the final model",
-            f"{count(plan.steps)} steps, batch {plan.batch_size}, learning rate {plan.start_lr:.3g} "
-            f"to {plan.stop_lr:.3g}, force prefactor {plan.force_prefactor[0]:g} to "
+            f"{count(plan.steps)} steps, batch {plan.batch_size}, learning rate {plan.start_lr:.3g} to "
+            f"{plan.stop_lr:.3g}, force prefactor {plan.force_prefactor[0]:g} to "
             f"{plan.force_prefactor[1]:g}, energy prefactor {plan.energy_prefactor[0]:g} to "
             f"{plan.energy_prefactor[1]:g}",
         ),
@@ -206,10 +207,7 @@ def _md_rows(
     records: Records, facts: CampaignFacts, summary: CampaignSummary
 ) -> list[tuple[str, str]]:
     rows = [(f"MD, condition {item.name}", condition_text(item)) for item in conditions_of(records)]
-    windows = "; ".join(
-        f"generation {w.generation}: {figure(w.low_k)} to {figure(w.high_k)} K"
-        for w in facts.windows
-    )
+    windows = "; ".join(f"generation {w.generation}: {window_text(w)}" for w in facts.windows)
     return [
         *(rows or [("MD", NOTHING)]),
         ("Temperature window", windows or NOTHING),
@@ -227,8 +225,8 @@ def _error_rows(records: Records, summary: CampaignSummary) -> list[tuple[str, s
             rows.append(
                 (
                     f"Error, {item.name} (generation {item.generation})",
-                    f"force RMSE {figure(e.force_rmse)} eV/Å ({percent(e.relative_force_rmse)} of the "
-                    f"RMS force), energy RMSE {milli(e.energy_rmse_per_atom)} meV/atom, n = "
+                    f"force RMSE {figure(e.force_rmse)} eV/Å ({percent(e.relative_force_rmse)} "
+                    f"of the RMS force), energy RMSE {milli(e.energy_rmse_per_atom)} meV/atom, n = "
                     f"{count(e.n_frames)} frames",
                 )
             )
@@ -237,9 +235,9 @@ def _error_rows(records: Records, summary: CampaignSummary) -> list[tuple[str, s
         rows.append(
             (
                 "Audit",
-                f"{'passed' if audit.passed else 'failed'} in generation {audit.generation}: upper "
-                f"95 % limit {percent(audit.relative_upper)} (bound {percent(audit.relative_limit)}), "
-                f"{count(audit.n_frames)} frames, {count(audit.n_failed)} without a label",
+                f"{'passed' if audit.passed else 'failed'} in generation {audit.generation}: "
+                f"upper 95 % limit {percent(audit.relative_upper)} (bound "
+                f"{percent(audit.relative_limit)}), {count(audit.n_frames)} frames, {count(audit.n_failed)} without a label",
             )
         )
     return rows or [("Errors", NOTHING)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sis_engine.records import Exploration, FloatArray, Life, MdFrame, Quantity, Verdict
-from sis_engine.report.wording import figure, picoseconds
+from sis_engine.report.wording import beside, picoseconds
 
 if TYPE_CHECKING:
     from sis_engine.storage.generation import GenerationRecord
@@ -46,8 +46,10 @@ class Scene:
 
 
 def scenes(records: Sequence[GenerationRecord]) -> tuple[Scene, ...]:
-    """One scene for each catastrophe with frames, at most :data:`MOST_SCENES`: the first of every
-    generation come first."""
+    """One scene for each catastrophe with frames, at most :data:`MOST_SCENES`.
+
+    The first of every generation come first.
+    """
     ranked: list[tuple[int, int, Scene]] = []
     for record in records:
         lives = {life.replica: life for life in record.lives}
@@ -71,10 +73,8 @@ def _scene(generation: int, run: Exploration, life: Life, verdict: Verdict) -> S
     last = _around(usable, verdict.time_fs)
     centre = np.median(last[0].frame.positions, axis=0)
     cell = last[-1].frame.cell
-    what = (
-        f"{verdict.monitor}: {verdict.criterion}, value {figure(verdict.value)}, limit "
-        f"{figure(verdict.limit)}"
-    )
+    value, limit = beside(verdict.value, verdict.limit)
+    what = f"{verdict.monitor}: {verdict.criterion}, value {value}, limit {limit}"
     return Scene(
         title=f"generation {generation}, {run.replica.id}, {picoseconds(life.time_ps)}",
         verdict=what,

@@ -32,7 +32,7 @@ BINS = 120
 class PairComparison:
     """One element pair, model beside reference, on the same r (Å).
 
-    kind: "g(r)" or "density of distances / (1/Å)"
+    kind: "g(r)" or "density / (1/Å)", of distances
     """
 
     system: str
@@ -128,13 +128,13 @@ def _compare_system(
     periodic = all(model[0].pbc)
     compared = []
     for pair in chosen_pairs(model[0].species):
-        a = _distribution(model, pair, periodic)
-        b = _distribution(reference, pair, periodic)
+        a = _distribution(model, pair, periodic=periodic)
+        b = _distribution(reference, pair, periodic=periodic)
         compared.append(
             PairComparison(
                 system=system,
                 pair=pair,
-                kind="g(r)" if periodic else "density of distances / (1/Å)",
+                kind="g(r)" if periodic else "density / (1/Å)",
                 r_angstrom=tuple(a.r_angstrom.tolist()),
                 model=tuple(a.values.tolist()),
                 reference=tuple(b.values.tolist()),
@@ -146,7 +146,9 @@ def _compare_system(
     return compared
 
 
-def _distribution(frames: list[Frame], pair: tuple[str, str], periodic: bool) -> PairDistribution:
+def _distribution(
+    frames: list[Frame], pair: tuple[str, str], *, periodic: bool
+) -> PairDistribution:
     if periodic:
         return rdf(frames, pair, r_max_angstrom=R_MAX_ANGSTROM, n_bins=BINS)
     return pair_distances(frames, pair, r_max_angstrom=R_MAX_ANGSTROM, n_bins=BINS)

@@ -164,7 +164,7 @@ def summary_json(summary: CampaignSummary) -> dict[str, Any]:
     return converted
 
 
-def error_summary(generation: int, errors: Errors, passed: bool | None = None) -> ErrorSummary:
+def error_summary(generation: int, errors: Errors, *, passed: bool | None = None) -> ErrorSummary:
     """Errors of one set as the summary writes them."""
     return ErrorSummary(generation=generation, passed=passed, **_figures(errors))
 

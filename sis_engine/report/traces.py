@@ -22,13 +22,14 @@ from sis_engine.report.downsample import min_max
 from sis_engine.report.facts import TemperatureWindow
 from sis_engine.report.scale import Axis, spanning
 from sis_engine.report.svg import Panel, colour
-from sis_engine.report.wording import figure, picoseconds, plural
+from sis_engine.report.wording import kelvin, picoseconds, plural
 
 if TYPE_CHECKING:
     from sis_engine.storage.generation import GenerationRecord
 
+WIDTH = 460.0
 POINTS = 1200
-"""Points drawn in one panel, shared by its replicas: a panel is about 300 pixels wide."""
+"""Points drawn in one panel, shared by its replicas: a panel is about 400 pixels wide."""
 
 
 @dataclass(frozen=True)
@@ -103,26 +104,27 @@ def _generation_figure(
         f"Generation {record.generation}: temperature and potential energy along "
         f"{plural(len(record.explorations), 'replica')} of the model’s MD, of which {died} ended "
         f"in a catastrophe. Crosses mark t_cp, triangles t_next (where the next labels start). "
-        f"{_window_words(windows)} Energies are relative to the mean of the labels; the shaded band "
+        f"{_window_words(windows)} Energies are relative to the mean of the labels; the band "
         f"is the range that labels cover. Values beyond a panel are drawn at its edge. "
         f"Peaks and dips survive the thinning of the curves."
     )
     title = f"MD of generation {record.generation}"
-    return Figure(f"traces-{record.generation}", title, caption, tuple(panels))
+    return Figure(f"traces-{record.generation}", title, caption, tuple(panels), layout="pairs")
 
 
 def _window_words(windows: Sequence[TemperatureWindow]) -> str:
     if not windows:
         return "The temperature window is not recorded."
-    parts = [
-        f"{figure(w.low_k)} to {figure(w.high_k)} K"
-        if w.low_k is not None and w.high_k is not None
-        else f"above {figure(w.low_k)} K"
-        if w.low_k is not None
-        else f"below {figure(w.high_k)} K"
-        for w in windows
-    ]
-    return f"Temperature window: {'; '.join(parts)} (unshaded)."
+    return f"Temperature window: {'; '.join(map(window_text, windows))} (unshaded)."
+
+
+def window_text(window: TemperatureWindow) -> str:
+    """5 to 1000 K, below 1000 K, …"""
+    if window.low_k is not None and window.high_k is not None:
+        return f"{window.low_k:g} to {kelvin(window.high_k)}"
+    if window.high_k is not None:
+        return f"below {kelvin(window.high_k)}"
+    return "none" if window.low_k is None else f"above {kelvin(window.low_k)}"
 
 
 @dataclass(frozen=True)
@@ -138,14 +140,14 @@ class _Drawing:
     def temperature(self, system: str) -> str:
         series = [self._series(run, Quantity.TEMPERATURE, 0.0) for run in self.runs]
         axis = self._temperature_axis(series)
-        panel = Panel(f"{system}: temperature", self._time_axis(), axis)
+        panel = Panel(f"{system}: temperature", self._time_axis(), axis, width=WIDTH)
         for window in self.windows:
             if window.high_k is not None:
                 panel.strip(window.high_k, 2.0 * axis.high, "outside")
-                panel.level(window.high_k, "warn", f"T_H {figure(window.high_k, 4)} K")
+                panel.level(window.high_k, "warn", f"limit {kelvin(window.high_k)}")
             if window.low_k is not None:
                 panel.strip(axis.low - axis.high, window.low_k, "outside")
-                panel.level(window.low_k, "warn", f"T_L {figure(window.low_k, 4)} K", below=False)
+                panel.level(window.low_k, "warn", f"limit {kelvin(window.low_k)}")
         self._draw(panel, series)
         return panel.svg()
 
@@ -153,7 +155,7 @@ class _Drawing:
         zero = 0.0 if self.support is None else self.support.energy_mean
         series = [self._series(run, Quantity.POTENTIAL_ENERGY, zero) for run in self.runs]
         axis = self._energy_axis(series)
-        panel = Panel(f"{system}: potential energy", self._time_axis(), axis)
+        panel = Panel(f"{system}: potential energy", self._time_axis(), axis, width=WIDTH)
         if self.support is not None:
             panel.strip(
                 self.support.energy_min - zero,

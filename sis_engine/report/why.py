@@ -15,7 +15,7 @@ from sis_engine.records import (
     Stable,
 )
 from sis_engine.report.cost import evaluations_of
-from sis_engine.report.wording import count, figure, milli, percent, picoseconds, plural
+from sis_engine.report.wording import beside, count, figure, milli, percent, picoseconds, plural
 
 if TYPE_CHECKING:
     from sis_engine.storage.generation import GenerationRecord
@@ -106,7 +106,7 @@ def _md(record: GenerationRecord) -> list[str]:
                 lines.append(
                     f"First catastrophe at {picoseconds(first.time_ps)} ({first.replica}): "
                     f"{first.verdict.monitor}, {first.verdict.criterion}, value "
-                    f"{figure(first.verdict.value)}, limit {figure(first.verdict.limit)}."
+                    f"{', limit '.join(beside(first.verdict.value, first.verdict.limit))}."
                 )
     agreed = sum(item.agreed for item in record.suspects)
     if record.suspects:
@@ -128,8 +128,8 @@ def _audits(record: GenerationRecord) -> list[str]:
         lines.append(
             f"Audit {head} on {plural(result.errors.n_frames, 'frame')}: relative force RMSE "
             f"{percent(result.errors.relative_force_rmse)}, upper limit "
-            f"{percent(result.relative_upper)} (bound {percent(result.relative_limit)}); energy RMSE "
-            f"{milli(result.errors.energy_rmse_per_atom)} meV/atom (bound "
+            f"{percent(result.relative_upper)} (bound {percent(result.relative_limit)}); "
+            f"energy RMSE {milli(result.errors.energy_rmse_per_atom)} meV/atom (bound "
             f"{milli(result.energy_limit)})."
         )
         lines += [f"Audit: {reason}" for reason in result.reasons]

