@@ -30,6 +30,14 @@ FAST_FROM_BYTES = 8 << 20
 """Larger ones are deflated at level 1: positions and forces of MD are noise in their low bytes,
 so level 4 takes twice the time of level 1 for the same size."""
 
+JOIN_FROM_BYTES = 64 << 20
+FILTERS: dict[str, Any] = {
+    "compression": "gzip",
+    "compression_opts": 1,
+    "shuffle": True,
+    "fletcher32": True,
+}
+
 CHUNK_BYTES = 512 << 10
 SHARE_FROM = 16
 """Columns at least this long are tried for repeated values."""
@@ -69,13 +77,39 @@ def write_array(group: h5py.Group, name: str, array: npt.NDArray[Any]) -> h5py.D
         name,
         data=array,
         chunks=chunk_shape(array.shape, array.itemsize),
-        compression="gzip",
-        compression_opts=1 if array.nbytes > FAST_FROM_BYTES else 4,
-        shuffle=True,
-        fletcher32=True,
+        **{**FILTERS, "compression_opts": 1 if array.nbytes > FAST_FROM_BYTES else 4},
     )
-    dataset.attrs["sha256"] = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+    dataset.attrs["sha256"] = sha256_of_array(array)
     return dataset
+
+
+def sha256_of_array(array: npt.NDArray[Any]) -> str:
+    """SHA-256 of an array's bytes in C order."""
+    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
+
+
+def write_joined(group: h5py.Group, name: str, arrays: Sequence[npt.NDArray[Any]]) -> None:
+    """One-dimensional arrays end to end, as :func:`write_array` would, without joining them first.
+
+    A data set of many parts must not be copied whole in memory.
+    """
+    total = sum(len(array) for array in arrays)
+    if total * arrays[0].itemsize < JOIN_FROM_BYTES:
+        write_array(group, name, np.concatenate(arrays))
+        return
+    dataset = group.create_dataset(
+        name,
+        shape=(total,),
+        dtype=arrays[0].dtype,
+        chunks=chunk_shape((total,), arrays[0].itemsize),
+        **FILTERS,
+    )
+    digest, begin = hashlib.sha256(), 0
+    for array in arrays:
+        dataset[begin : begin + len(array)] = array
+        digest.update(np.ascontiguousarray(array).data)
+        begin += len(array)
+    dataset.attrs["sha256"] = digest.hexdigest()
 
 
 def verify_datasets(group: h5py.Group) -> str | None:
@@ -224,7 +258,8 @@ class ArrayColumn:
 
     def write(self, group: h5py.Group, name: str, values: Sequence[npt.NDArray[Any]]) -> None:
         arrays = [np.asarray(value, dtype=self._dtype) for value in values]
-        if len({array.shape for array in arrays}) == 1:
+        large = len(arrays) > 1 and sum(array.nbytes for array in arrays) > JOIN_FROM_BYTES
+        if len({array.shape for array in arrays}) == 1 and not large:
             stacked = arrays[0] if len(arrays) == 1 else np.stack(arrays)
             dataset = write_array(group, name, stacked)
             dataset.attrs["layout"] = "single" if len(arrays) == 1 else "stacked"
@@ -233,7 +268,7 @@ class ArrayColumn:
         shapes = [list(array.shape) for array in arrays]
         write_array(inner, "ndim", np.array([array.ndim for array in arrays], dtype=np.int64))
         write_array(inner, "shape", np.array([k for s in shapes for k in s], dtype=np.int64))
-        write_array(inner, "value", np.concatenate([array.reshape(-1) for array in arrays]))
+        write_joined(inner, "value", [array.reshape(-1) for array in arrays])
 
     def read(self, group: h5py.Group, name: str, n: int) -> list[npt.NDArray[Any]]:
         item = group[name]
@@ -362,7 +397,7 @@ class RecordColumn:
     def write(self, group: h5py.Group, name: str, values: Sequence[Any]) -> None:
         inner = group.create_group(name)
         inner.attrs["record"] = self._kind.__name__
-        if not all(type(value) is self._kind for value in values):
+        if not all(isinstance(value, self._kind) for value in values):
             raise TypeError(f"{inner.name} takes {self._kind.__name__}")
         for field, column in self._columns.items():
             column.write(inner, field, [getattr(value, field) for value in values])

@@ -62,7 +62,9 @@ def _feed(found: Any, value: Any) -> None:
         found.update(f"A{value.dtype.str}{value.shape}".encode())
         found.update(np.ascontiguousarray(value).data)
     elif dataclasses.is_dataclass(value):
-        found.update(f"R{type(value).__name__}".encode())
+        # the dataclass itself: stored frames are a subclass that reads later
+        kind = next(k for k in type(value).__mro__ if "__dataclass_fields__" in vars(k))
+        found.update(f"R{kind.__name__}".encode())
         for field in dataclasses.fields(value):
             if field.name not in _LEFT_OUT:
                 _feed(found, field.name)

@@ -116,14 +116,27 @@ class GenerationStore:
     def path(self, row: GenerationRow) -> Path:
         return self.folder / row.file
 
-    def load(self, row: GenerationRow, *, only: Collection[str] | None = None) -> GenerationRecord:
-        """The record of a committed generation; TornFile when its file is not as committed."""
-        return load_generation(self.path(row), expected_sha256=row.sha256, only=only)
+    def load(
+        self,
+        row: GenerationRow,
+        *,
+        only: Collection[str] | None = None,
+        lazy_parts: bool = False,
+    ) -> GenerationRecord:
+        """The record of a committed generation; TornFile when its file is not as committed.
 
-    def load_all(self, *, only: Collection[str] | None = None) -> Iterator[GenerationRecord]:
+        only, lazy_parts: see :func:`load_generation`; a resume wants ``lazy_parts``
+        """
+        return load_generation(
+            self.path(row), expected_sha256=row.sha256, only=only, lazy_parts=lazy_parts
+        )
+
+    def load_all(
+        self, *, only: Collection[str] | None = None, lazy_parts: bool = False
+    ) -> Iterator[GenerationRecord]:
         """Committed generations, oldest first, one at a time."""
         for row in self.committed():
-            yield self.load(row, only=only)
+            yield self.load(row, only=only, lazy_parts=lazy_parts)
 
     def check(self, *, thorough: bool = False) -> StoreCheck:
         """Look at every committed file; change nothing.

@@ -45,6 +45,7 @@ from sis_engine.storage.codec import (
     write_value,
 )
 from sis_engine.storage.seal import check_seal, check_seal_size, write_sealed
+from sis_engine.storage.stored_frames import stored_part
 
 FORMAT_VERSION = 1
 
@@ -183,15 +184,21 @@ def save_generation(path: Path, record: GenerationRecord, *, disk: Disk = DISK) 
 
 
 def load_generation(
-    path: Path, *, expected_sha256: str | None = None, only: Collection[str] | None = None
+    path: Path,
+    *,
+    expected_sha256: str | None = None,
+    only: Collection[str] | None = None,
+    lazy_parts: bool = False,
 ) -> GenerationRecord:
     """The record of a generation file; TornFile if a byte is not as written.
 
     expected_sha256: from the ledger
     only: fields to read; the others keep their defaults, and the hash of the body is not taken
         (size, seal and the checksums of what is read are): cheap, for status
+    lazy_parts: frames of ``parts`` are read, and proved by their own hash, when first used; the
+        hash of the body is not taken
     """
-    if only is None:
+    if only is None and not lazy_parts:
         found = check_seal(path)
         if expected_sha256 not in {None, found}:
             raise TornFile(
@@ -203,7 +210,7 @@ def load_generation(
         check_seal_size(path)
     try:
         with open_store(path) as store:
-            return _read(store, path, only)
+            return _read(store, path, only, lazy_parts=lazy_parts)
     except READ_ERRORS as error:
         raise unreadable(path, error) from error
 
@@ -226,7 +233,9 @@ def _write(store: h5py.File, record: GenerationRecord) -> None:
         h5md.link_exploration(store, run, body[f"explorations/{number:04d}"])
 
 
-def _read(store: h5py.File, path: Path, only: Collection[str] | None) -> GenerationRecord:
+def _read(
+    store: h5py.File, path: Path, only: Collection[str] | None, *, lazy_parts: bool
+) -> GenerationRecord:
     version = int(store.attrs["sis_format"])
     if version > FORMAT_VERSION:
         raise NewerFormat(
@@ -240,7 +249,11 @@ def _read(store: h5py.File, path: Path, only: Collection[str] | None) -> Generat
     for name in hints if only is None else {"number", *only}:
         if name not in body:
             continue  # written by an older engine: the default holds
-        if name in _ITEMISED:
+        if name == "parts" and lazy_parts:
+            groups = body["parts"]
+            numbers = range(int(groups.attrs["n_items"]))
+            found[name] = tuple(stored_part(path, groups[f"{k:04d}"]) for k in numbers)
+        elif name in _ITEMISED:
             found[name] = read_items(body, name, _ITEMISED[name])
         else:
             found[name] = read_value(body, name, hints[name])

@@ -1,0 +1,336 @@
+"""Labelled data in the formats others use: deepmd/npy (standard and mixed), extxyz, H5MD.
+
+Readers are streams of :class:`FrameSet`, at most BLOCK_FRAMES frames each; writers take such
+streams, so that memory stays bounded however large the data are.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import h5py
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from sis_engine import __version__
+from sis_engine.errors import ConfigurationError
+from sis_engine.records import FloatArray, FrameSet
+from sis_engine.storage.atomic import DurableFile, write_file, write_text
+from sis_engine.storage.h5md import Elements, write_particles, write_root
+
+BLOCK_FRAMES = 2000
+FORMATS = "a deepmd/npy folder, an extxyz file (.xyz, .extxyz) or an H5MD file (.h5, .h5md)"
+
+Pbc = tuple[bool, bool, bool]
+
+
+def read_frames(path: Path, system: str | None = None) -> Iterator[FrameSet]:
+    """Labelled frames of a folder or file in any format of FORMATS, in the order they lie there.
+
+    system: name they get; ``None``: the folder's or file's own. ConfigurationError names the file
+    and what is missing.
+    """
+    if path.is_dir():
+        return read_deepmd(path, system)
+    if path.suffix in {".xyz", ".extxyz"}:
+        return read_extxyz(path, system)
+    if path.suffix in {".h5", ".h5md"}:
+        return read_h5md(path, system)
+    seen = "there is nothing" if not path.exists() else f"{path.suffix or 'no suffix'}"
+    raise ConfigurationError(f"cannot import this: {seen}", file=path, allowed=FORMATS)
+
+
+# --------------------------------------------------------------------------- deepmd/npy
+
+
+def read_deepmd(path: Path, system: str | None = None) -> Iterator[FrameSet]:
+    """deepmd/npy, standard or mixed: every folder below ``path`` that has a ``type.raw``.
+
+    Virials have our sign: dpdata's ``virials`` are -volume * stress, too.
+    """
+    folders = sorted(found.parent for found in path.rglob("type.raw"))
+    if not folders:
+        raise ConfigurationError("no type.raw in or below this folder", file=path, allowed=FORMATS)
+    for folder in folders:
+        name = system or folder.name
+        for block in sorted(folder.glob("set.*")):
+            yield from _read_set(block, _type_map(folder), name)
+
+
+def _type_map(folder: Path) -> tuple[str, ...]:
+    file = folder / "type_map.raw"
+    if not file.is_file():
+        raise ConfigurationError(
+            "type_map.raw is missing, so types have no elements",
+            file=folder,
+            hint="write it: one element symbol a line, in the order of the types",
+        )
+    return tuple(file.read_text().split())
+
+
+def _read_set(folder: Path, type_map: tuple[str, ...], name: str) -> Iterator[FrameSet]:
+    loaded = {key: _npy(folder, key) for key in ("coord", "energy", "force", "box", "virial")}
+    for key in ("coord", "energy", "force"):
+        if loaded[key] is None:
+            raise ConfigurationError(f"{key}.npy is missing", file=folder)
+    mixed = _npy(folder, "real_atom_types")
+    types = np.loadtxt(folder.parent / "type.raw", dtype=np.int64, ndmin=1)
+    per_frame = np.broadcast_to(types, (len(loaded["energy"]), len(types)))
+    per_frame = per_frame if mixed is None else np.asarray(mixed, dtype=np.int64)
+    pbc = not (folder.parent / "nopbc").exists() and loaded["box"] is not None
+    for block in _runs(per_frame):
+        species = tuple(type_map[k] for k in per_frame[block.start])
+        yield _deepmd_block(loaded, block, species, name, (pbc, pbc, pbc))
+
+
+def _deepmd_block(
+    loaded: dict[str, Any], block: slice, species: tuple[str, ...], name: str, pbc: Pbc
+) -> FrameSet:
+    n, virial = len(species), loaded["virial"]
+    return FrameSet(
+        system=name,
+        species=species,
+        pbc=pbc,
+        positions=_doubles(loaded["coord"][block], (-1, n, 3)),
+        cells=_doubles(loaded["box"][block], (-1, 3, 3)) if pbc[0] else None,
+        energies=_doubles(loaded["energy"][block], (-1,)),
+        forces=_doubles(loaded["force"][block], (-1, n, 3)),
+        virials=None if virial is None else _doubles(virial[block], (-1, 3, 3)),
+    )
+
+
+def write_deepmd(frames: Iterable[FrameSet], folder: Path, elements: tuple[str, ...]) -> int:
+    """deepmd/npy, one folder a frame set in the order given; how many frames were written."""
+    n_frames = 0
+    for number, block in enumerate(frames):
+        target = folder / f"{number:04d}.{block.system}"
+        types = "\n".join(str(elements.index(symbol)) for symbol in block.species)
+        write_text(target / "type.raw", types + "\n")
+        write_text(target / "type_map.raw", "\n".join(elements) + "\n")
+        if not any(block.pbc):
+            write_text(target / "nopbc", "")
+        n, n_all = block.n_frames, block.n_atoms
+        arrays = {
+            "coord": block.positions.reshape(n, 3 * n_all),
+            "force": block.forces.reshape(n, 3 * n_all),
+            "energy": block.energies,
+            "box": _cells_or_large_box(block).reshape(n, 9),
+        }
+        if block.virials is not None:
+            arrays["virial"] = block.virials.reshape(n, 9)
+        for key, array in arrays.items():
+            _write_npy(target / "set.000" / f"{key}.npy", array)
+        n_frames += n
+    return n_frames
+
+
+def _cells_or_large_box(frames: FrameSet) -> FloatArray:
+    """DeePMD wants a box even with ``nopbc``; 100 Å is what dpdata writes there."""
+    if frames.cells is not None:
+        return frames.cells
+    return np.broadcast_to(100.0 * np.eye(3), (frames.n_frames, 3, 3))
+
+
+def _write_npy(path: Path, array: FloatArray) -> None:
+    def fill(file: DurableFile) -> None:
+        np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+
+    write_file(path, fill)
+
+
+def _npy(folder: Path, key: str) -> Any:
+    """A memory-mapped array, or ``None``; never unpickles."""
+    file = folder / f"{key}.npy"
+    if not file.is_file():
+        return None
+    try:
+        return np.load(file, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError) as error:
+        raise ConfigurationError(f"cannot be read: {error}", file=file) from error
+
+
+def _runs(types: Any) -> Iterator[slice]:
+    """Slices of frames with the same atoms, at most BLOCK_FRAMES long."""
+    changes = np.flatnonzero((types[1:] != types[:-1]).any(axis=1)) + 1
+    edges = [0, *(int(k) for k in changes), len(types)]
+    for begin, end in itertools.pairwise(edges):
+        for start in range(begin, end, BLOCK_FRAMES):
+            yield slice(start, min(start + BLOCK_FRAMES, end))
+
+
+def _doubles(values: Any, shape: tuple[int, ...]) -> FloatArray:
+    return np.array(values, dtype=np.float64).reshape(shape)
+
+
+# --------------------------------------------------------------------------- extxyz
+
+
+def read_extxyz(path: Path, system: str | None = None) -> Iterator[FrameSet]:
+    """Extxyz with energy and forces; stress (eV/Å³) or virial (eV) where there is one.
+
+    Periodicity and atoms may change from frame to frame: a new set starts there.
+    """
+    batch: list[Atoms] = []
+    name = system or path.stem
+    for number, atoms in enumerate(ase.io.iread(path, index=":", format="extxyz")):
+        results = {} if atoms.calc is None else atoms.calc.results
+        missing = [key for key in ("energy", "forces") if key not in results]
+        if missing:
+            raise ConfigurationError(
+                f"frame {number} has no {' and no '.join(missing)}",
+                file=path,
+                allowed="energy=… in the comment line, forces:R:3 in Properties",
+            )
+        if batch and (len(batch) == BLOCK_FRAMES or _kind(batch[0]) != _kind(atoms)):
+            yield _from_atoms(batch, name)
+            batch = []
+        batch.append(atoms)
+    if batch:
+        yield _from_atoms(batch, name)
+
+
+def _kind(atoms: Atoms) -> tuple[Any, ...]:
+    return atoms.symbols.get_chemical_formula("reduce"), tuple(atoms.pbc), _virial(atoms) is None
+
+
+def _from_atoms(batch: list[Atoms], name: str) -> FrameSet:
+    first = batch[0]
+    virials = [virial for atoms in batch if (virial := _virial(atoms)) is not None]
+    pbc = first.pbc.tolist()
+    return FrameSet(
+        system=name,
+        species=tuple(first.get_chemical_symbols()),
+        pbc=(pbc[0], pbc[1], pbc[2]),
+        positions=np.stack([atoms.positions for atoms in batch]),
+        cells=np.stack([atoms.cell.array for atoms in batch]) if any(pbc) else None,
+        energies=np.array([atoms.calc.results["energy"] for atoms in batch]),
+        forces=np.stack([atoms.calc.results["forces"] for atoms in batch]),
+        virials=np.stack(virials) if virials else None,
+    )
+
+
+def _virial(atoms: Atoms) -> FloatArray | None:
+    """(3, 3), eV: as given, or -volume * stress (stress = dE/d(strain) / volume)."""
+    if "virial" in atoms.info:
+        return np.asarray(atoms.info["virial"], dtype=float).reshape(3, 3)
+    if "stress" not in atoms.calc.results:
+        return None
+    stress: FloatArray = atoms.get_stress(voigt=False, apply_constraint=False)
+    return -float(atoms.get_volume()) * stress
+
+
+def write_extxyz(frames: Iterable[FrameSet], path: Path) -> int:
+    """Extxyz with 17 significant digits, so that it reads back as it was; frames written."""
+    n_frames = 0
+
+    def fill(file: DurableFile) -> None:
+        nonlocal n_frames
+        for block in frames:
+            for number in range(block.n_frames):
+                file.write(_extxyz(block, number).encode())
+            n_frames += block.n_frames
+
+    write_file(path, fill)
+    return n_frames
+
+
+def _extxyz(frames: FrameSet, number: int) -> str:
+    facts = [f"energy={frames.energies[number]:.17g}"]
+    if frames.cells is not None:
+        cell = frames.cells[number]
+        facts.insert(0, f'Lattice="{_numbers(cell)}"')
+        if frames.virials is not None:
+            stress = -frames.virials[number] / abs(np.linalg.det(cell))
+            facts.append(f'stress="{_numbers(stress)}"')
+    facts.append("Properties=species:S:1:pos:R:3:forces:R:3")
+    facts.append(f'pbc="{" ".join("FT"[flag] for flag in frames.pbc)}"')
+    rows = np.hstack([frames.positions[number], frames.forces[number]])
+    lines = [f"{s} {_numbers(row)}" for s, row in zip(frames.species, rows, strict=True)]
+    return "\n".join([str(frames.n_atoms), " ".join(facts), *lines]) + "\n"
+
+
+def _numbers(values: FloatArray) -> str:
+    return " ".join(f"{value:.17g}" for value in values.ravel())
+
+
+# --------------------------------------------------------------------------- H5MD
+
+
+def read_h5md(path: Path, system: str | None = None) -> Iterator[FrameSet]:
+    """Particle groups of an H5MD file that carry forces and energies (eV, Å), in name order."""
+    found = False
+    with h5py.File(path, "r", locking=False) as store:
+        for name, group in sorted(store.get("particles", {}).items()):
+            energies = store.get(f"observables/{name}/energy/value")
+            if "force" in group and energies is not None:
+                found = True
+                yield from _h5md_blocks(group, energies, system or name)
+    if not found:
+        raise ConfigurationError(
+            "no particle group here has both force and observables/<group>/energy", file=path
+        )
+
+
+def _h5md_blocks(group: h5py.Group, energies: h5py.Dataset, name: str) -> Iterator[FrameSet]:
+    numbers = group["species"][()]
+    species = tuple(chemical_symbols[k] for k in np.atleast_2d(numbers)[0])
+    boundary = [bytes(b) == b"periodic" for b in np.asarray(group["box"].attrs["boundary"], "S")]
+    edges = group.get("box/edges/value", group.get("box/edges"))
+    for start in range(0, len(energies), BLOCK_FRAMES):
+        block = slice(start, min(start + BLOCK_FRAMES, len(energies)))
+        yield FrameSet(
+            system=name,
+            species=species,
+            pbc=(boundary[0], boundary[1], boundary[2]),
+            positions=group["position/value"][block].astype(np.float64),
+            cells=None if not any(boundary) else _edges(edges, block),
+            energies=energies[block].astype(np.float64),
+            forces=group["force/value"][block].astype(np.float64),
+        )
+
+
+def _edges(edges: h5py.Dataset, block: slice) -> FloatArray:
+    """(n_frames, 3, 3): H5MD edges may be fixed, and a vector in a cuboid box."""
+    fixed = edges.ndim == 1 or edges.shape == (3, 3)
+    found = edges[()] if fixed else edges[block]
+    if found.shape[-1:] == (3,) and found.shape[-2:] != (3, 3):
+        found = found[..., None] * np.eye(3)
+    shape = (block.stop - block.start, 3, 3)
+    return np.array(np.broadcast_to(found, shape), dtype=np.float64)
+
+
+def write_h5md(frames: Iterable[FrameSet], path: Path) -> int:
+    """One particle group a frame set, with forces and energies; frames written."""
+    n_frames = 0
+
+    def fill(file: DurableFile) -> None:
+        nonlocal n_frames
+        with h5py.File(file, "w") as store:
+            write_root(store, version=__version__)
+            for number, block in enumerate(frames):
+                _write_block(store, f"{number:04d}.{block.system}", block)
+                n_frames += block.n_frames
+
+    write_file(path, fill)
+    return n_frames
+
+
+def _write_block(store: h5py.File, name: str, block: FrameSet) -> None:
+    arrays = store.create_group(f"parameters/{name}")
+    kept = {
+        key: arrays.create_dataset(key, data=value)
+        for key, value in (
+            ("positions", block.positions),
+            ("cells", block.cells),
+            ("forces", block.forces),
+            ("energies", block.energies),
+        )
+        if value is not None
+    }
+    elements = Elements(block.species, block.pbc, block.n_frames, **kept)
+    write_particles(store, name, elements)
