@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from datetime import datetime
 
+from sis_engine.states import State as State
 from sis_engine.storage.ledger import EventRow, PurposeCount
-
-
-class State(enum.Enum):
-    """Where a campaign stands."""
-
-    RUNNING = "running"
-    PAUSED = "paused"
-    """stopped and resumable: by a person, a budget or a fault; the reason says which"""
-    STABLE = "stable"
-    EXHAUSTED = "exhausted"
-    """no more can be done within the rules"""
-    FAILED = "failed"
 
 
 @dataclass(frozen=True)

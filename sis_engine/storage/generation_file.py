@@ -72,6 +72,8 @@ class GenerationRecord:
     rejected: labels that the gate kept out;  parts: data that is new in this generation
     challengers: attempts at a model;  model: the one in use, its bytes in ``model_images``
     stage_seconds: (stage, wall time)
+    window_k: temperature window of this generation, (lower, upper), either may be missing
+    reference_ps: reference MD labelled in this generation;  md_ps: MD of all its replicas
     """
 
     number: int
@@ -100,6 +102,9 @@ class GenerationRecord:
     test: TestResult | None = None
     decision: Decision | None = None
     stage_seconds: tuple[tuple[str, float], ...] = ()
+    window_k: tuple[float | None, float | None] | None = None
+    reference_ps: float | None = None
+    md_ps: float | None = None
 
     @property
     def generation(self) -> int:
@@ -120,7 +125,19 @@ _ITEMISED: dict[str, type[Any]] = {
 """One group an item: each has shapes of its own, and H5MD links to it."""
 
 CHEAP_FIELDS = frozenset(
-    {"number", "created", "lives", "audits", "test", "decision", "support", "stage_seconds"}
+    {
+        "number",
+        "created",
+        "lives",
+        "audits",
+        "test",
+        "decision",
+        "support",
+        "stage_seconds",
+        "window_k",
+        "reference_ps",
+        "md_ps",
+    }
 )
 """What `status` needs; no trajectories, frames of labels only inside audits."""
 
