@@ -205,6 +205,7 @@ class ExplorerContract:
             assert kept.frame.species == case.solid.species
             assert np.abs(kept.frame.positions - frame.positions).max() < 2.0
             assert kept.frame.cell is not None
+            assert frame.cell is not None
             assert np.allclose(kept.frame.cell, frame.cell)
 
     def test_frozen_atoms_do_not_move(self, tmp_path: Path) -> None:

@@ -46,9 +46,9 @@ def assemble(
     box = box_of(replica.start)
     frames = [
         lammps_output.md_frame(
-            replica.start, box, table, replica.time_offset_fs + step * timestep_fs
+            replica.start, box, snapshot, replica.time_offset_fs + step * timestep_fs
         )
-        for step, table in lammps_output.read_frames(directory).items()
+        for step, snapshot in lammps_output.read_frames(directory).items()
     ]
     kept = tuple(frame for frame in frames if frame is not None)
     exit_, rule, value, message = _ending(compiled, log, kept)
@@ -72,9 +72,8 @@ def _ending(
     compiled: CompiledRules, log: lammps_output.RunLog, frames: Sequence[MdFrame]
 ) -> tuple[Exit, HaltRule | None, float | None, str]:
     rules = dict(compiled.rules)
-    fired = [(name, value) for name, _, value in log.halts if name in rules]
-    if log.refused:
-        fired = lammps_output.refused_by(log, compiled.start_checks)
+    names = compiled.start_checks if log.refused else tuple(rules)
+    fired = lammps_output.fired_rules(log, names)
     if fired:
         # A NaN first: it is the plainest; then the order in which monitors gave their rules.
         name, value = min(fired, key=lambda item: not np.isnan(item[1]))
@@ -84,8 +83,8 @@ def _ending(
         return Exit.HALTED, rule, value, halt_message(rule, value)
     if log.refused:
         return Exit.CRASHED, None, None, "energy is not finite after the minimisation, at step 0"
-    if log.halts:
-        return Exit.CRASHED, None, None, f"energy is not finite at step {log.halts[0][1]}"
+    if log.halted_at is not None:
+        return Exit.CRASHED, None, None, f"energy is not finite at step {log.halted_at}"
     if log.end_step is None:
         return Exit.CRASHED, None, None, f"LAMMPS stopped: {log.error}"
     return Exit.COMPLETED, None, None, ""

@@ -32,6 +32,7 @@ from sis_engine.explorers.lammps.config import LammpsConfig
 from sis_engine.explorers.lammps.ending import assemble, raise_if_not_the_physics
 from sis_engine.explorers.lammps.prediction import predict
 from sis_engine.explorers.lammps.rules import WATCHED, CompiledRules
+from sis_engine.explorers.lammps.snapshots import Ring
 from sis_engine.explorers.model_file import verify_model
 from sis_engine.explorers.progress import ReplicaProgress
 from sis_engine.interfaces import Context, ProgramReport
@@ -94,6 +95,7 @@ class LammpsExplorer:
                     replica,
                     text,
                     compiled,
+                    sampling,
                     model,
                     program,
                     context,
@@ -174,6 +176,7 @@ class LammpsExplorer:
         replica: Replica,
         text: str,
         compiled: CompiledRules,
+        sampling: Sampling,
         model: Model,
         program: Path,
         context: Context,
@@ -208,11 +211,12 @@ class LammpsExplorer:
             watch=("log.lammps",),
             check=False,
         )
-        outcome = run_program(
-            run,
-            stop=lambda: abandoned() or context.stop(),
-            on_poll=partial(_follow, progress, replica, directory / "log.lammps", n_columns),
-        )
+        with Ring(directory / lammps_input.PIPE, directory / lammps_input.RING, sampling.ring_size):
+            outcome = run_program(
+                run,
+                stop=lambda: abandoned() or context.stop(),
+                on_poll=partial(_follow, progress, replica, directory / "log.lammps", n_columns),
+            )
         log = lammps_output.read_log(
             (directory / "log.lammps").read_text(errors="replace")
             if (directory / "log.lammps").exists()

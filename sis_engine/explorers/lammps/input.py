@@ -30,6 +30,7 @@ FS_PER_PS = 1000.0
 BAR_PER_GPA = 1.0e4
 NSQ_UP_TO_ATOMS = 1000
 STARTED, DYNAMICS, REFUSED, ENDED = "SIS start", "SIS dynamics", "SIS refused", "SIS end"
+PIPE, RING, SPARSE, FINAL = "ring.pipe.bin", "ring.bin", "sparse.bin", "final.bin"
 
 _LARGEST_SEED = 899_999_999  # LAMMPS's Marsaglia generator takes no larger one
 _IDS_PER_LINE = 20
@@ -99,6 +100,7 @@ def script(
         *_output_lines(replica, sampling, compiled),
         f'print "{DYNAMICS}"',
         f"run {n_steps_of(replica)}",
+        *(compiled.report if n_steps_of(replica) else ()),
         *_end_lines(replica.condition, ENDED),
     ]
     return "\n".join(lines) + "\n", compiled
@@ -331,10 +333,10 @@ def _output_lines(replica: Replica, sampling: Sampling, compiled: CompiledRules)
     columns = " ".join(name for name, _ in columns_of(replica, compiled))
     frame = frame_columns(replica.condition)
     return [
-        f"dump sis_ring all custom {sampling.ring_every_steps} ring.*.dump {frame}",
-        f"dump_modify sis_ring sort id format float %.17g maxfiles {sampling.ring_size}",
-        f"dump sis_sparse all custom {sparse} sparse.dump {frame}",
-        "dump_modify sis_sparse sort id format float %.17g",
+        f"dump sis_ring all custom {sampling.ring_every_steps} {PIPE} {frame}",
+        "dump_modify sis_ring sort id",
+        f"dump sis_sparse all custom {sparse} {SPARSE} {frame}",
+        "dump_modify sis_sparse sort id",
         f"thermo {sampling.trace_every_steps}",
         f"thermo_style custom step {columns}",
         "thermo_modify temp sis_temp format float %.15g flush yes line one lost error",
@@ -345,5 +347,5 @@ def _end_lines(condition: Condition, mark: str) -> tuple[str, ...]:
     columns = frame_columns(condition)
     return (
         f"print '{mark} $(step)'",
-        f"write_dump all custom final.dump {columns} modify sort id format float %.17g",
+        f"write_dump all custom {FINAL} {columns} modify sort id",
     )

@@ -12,7 +12,8 @@ from sis_engine.explorers.directory import fresh_directory
 from sis_engine.explorers.lammps.cell import Box, box_bounds, box_of
 from sis_engine.explorers.lammps.config import LammpsConfig
 from sis_engine.explorers.lammps.input import BAR_PER_GPA, data_text, setup_lines
-from sis_engine.explorers.lammps.output import last_row, read_rows, snapshots
+from sis_engine.explorers.lammps.output import last_row, read_rows
+from sis_engine.explorers.lammps.snapshots import snapshots
 from sis_engine.interfaces import Context
 from sis_engine.records import FloatArray, Frame, FrameSet, Model, Prediction
 from sis_engine.units import EV_PER_ANGSTROM3_GPA
@@ -80,8 +81,8 @@ def _write_input(
     lines = [
         *setup_lines(first, model, config, "start.data"),
         "compute sis_w all pressure NULL virial",
-        "dump sis_f all custom 1 forces.dump id fx fy fz",
-        "dump_modify sis_f sort id format float %.17g",
+        "dump sis_f all custom 1 forces.bin id fx fy fz",
+        "dump_modify sis_f sort id",
         "thermo 1",
         f"thermo_style custom {_COLUMNS}",
         "thermo_modify format float %.17g flush yes line one lost error",
@@ -119,8 +120,8 @@ def _snapshot(frame: Frame, box: Box, step: int, *, skewed: bool) -> str:
 def _read(directory: Path, frames: FrameSet, boxes: list[Box], exit_code: int) -> Prediction:
     text = (directory / "log.lammps").read_text(errors="replace")
     rows = [row for row in read_rows(text) if len(row) == _N_COLUMNS]
-    dump = directory / "forces.dump"
-    tables = dict(snapshots(dump.read_text())) if dump.exists() else {}
+    dump = directory / "forces.bin"
+    tables = [item.table for item, _ in snapshots(dump.read_bytes())] if dump.exists() else []
     if exit_code != 0 or len(rows) != frames.n_frames or len(tables) != frames.n_frames:
         errors = [line for line in text.splitlines() if line.startswith("ERROR")]
         raise ProgramFailed(
@@ -129,7 +130,7 @@ def _read(directory: Path, frames: FrameSet, boxes: list[Box], exit_code: int) -
             directory=directory,
             hint="read log.lammps there",
         )
-    forces = np.stack([boxes[k].from_lammps(tables[k][3:, 1:4]) for k in range(frames.n_frames)])
+    forces = np.stack([boxes[k].from_lammps(tables[k][:, 1:4]) for k in range(frames.n_frames)])
     virials = None
     if all(frames.pbc):
         virials = np.stack([_virial(np.array(row), box) for row, box in zip(rows, boxes)])  # noqa: B905
