@@ -85,7 +85,7 @@ class Adam(_Part):
 
 
 class Kalman(_Part):
-    """DeePMD's layerwise Kalman filter: several times fewer seconds to the same error on small nets.
+    """DeePMD's layerwise Kalman filter: on small nets a fraction of the seconds to the same error.
 
     One step is one energy and four force updates, five times an Adam step; learning rates and
     prefactors of the schedule are not used. It ends on a noise floor, so Adam polishes after it
@@ -137,6 +137,7 @@ class DeepmdConfig(PluginConfig):
         times ``sel_margin``), one number in all, or one per element in the order of ``elements``
     descriptor_gain: the environment matrix is divided by its standard deviation over this number;
         about 3 lets se_e2_a learn several times faster on molecules (much more saturates the net)
+    backend: ``pt``, or ``pt-expt``, whose checkpoint is converted for LAMMPS (not for lkf, zbl)
     compress: tabulate the embedding net; ``auto`` does so wherever the descriptor allows it
         (it costs about a second inside the worker and doubles the MD speed)
     python: interpreter of DeePMD's own environment; ``None``: this one
@@ -163,7 +164,7 @@ class DeepmdConfig(PluginConfig):
     optimizer: Optimizer = Adam()
     activation: Literal["tanh", "gelu", "softplus", "sigmoid", "relu", "relu6", "silu"] = "tanh"
     precision: Literal["float64", "float32"] = "float64"
-    backend: Literal["pt"] = "pt"
+    backend: Literal["pt", "pt-expt"] = "pt"
     compress: bool | Literal["auto"] = "auto"
     compress_step: PositiveFloat = 0.01
     zbl: Zbl | None = None
@@ -190,6 +191,8 @@ class DeepmdConfig(PluginConfig):
             raise ValueError(
                 "compress: true needs se_e2_a, se_e3, or dpa1 with attn_layer 0, strip"
             )
+        if self.backend == "pt-expt" and (self.zbl is not None or self.optimizer.type == "lkf"):
+            raise ValueError("backend pt-expt has neither zbl nor the optimizer lkf")
         together = isinstance(self.descriptor, Dpa1)
         if self.sel != "auto" and isinstance(self.sel, int) != together:
             wanted = "one sel for all neighbours together" if together else "one sel per element"

@@ -28,6 +28,7 @@ from sis_engine.interfaces import Context
 SCRIPT = Path(__file__).with_name("worker.py")
 POLL_S = 0.02
 LOG_TAIL_CHARACTERS = 1500
+ERROR_CHARACTERS = 800
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,7 @@ def _read_answer(folder: Path) -> Answer:
     if given["kind"] == "diverged":
         raise TrainingDiverged(f"{given['error']}\n  files: {folder}", hint="lower start_lr")
     raise ProgramFailed(
-        f"DeePMD-kit raised {given['kind']}: {given['error']}{_tail(folder)}", directory=folder
+        f"DeePMD-kit raised {given['kind']}: {given['error'][:ERROR_CHARACTERS]}", directory=folder
     )
 
 

@@ -165,6 +165,7 @@ class DeepmdTrainer:
         start, mode = self._start(start_from, elements, schedule)
         return {
             "operation": "train",
+            "backend": self.config.backend,
             "start": None if start is None else str(start),
             "start_mode": mode,
             "phases": [self._phase_request(phase, schedule) for phase in planned],

@@ -48,12 +48,12 @@ def train(request: Answer, watch: Stopwatch) -> Answer:
     start, mode = request["start"], request["start_mode"]
     checkpoint = Path()
     for phase in request["phases"]:
-        checkpoint = _train_phase(phase, start, mode).resolve()
+        checkpoint = _train_phase(request["backend"], phase, start, mode).resolve()
         start, mode = str(checkpoint), "init"
         watch.lap(f"train {phase['name']}")
     _assert_finite(checkpoint)
     files = {"eager": checkpoint.name}
-    dp.freeze(model=str(checkpoint), output="frozen.pth")
+    _freeze(checkpoint)
     files["frozen"] = "frozen.pth"
     watch.lap("freeze")
     if request["compress"]:
@@ -70,9 +70,13 @@ def train(request: Answer, watch: Stopwatch) -> Answer:
     return {"files": files, "claimed": claimed}
 
 
-def _train_phase(phase: Answer, start: str | None, mode: str) -> Path:
+def _train_phase(backend: str, phase: Answer, start: str | None, mode: str) -> Path:
     """One run of DeePMD's entry point, on a trainer that we have prepared."""
     from deepmd.pt.entrypoints import main as dp
+
+    if backend == "pt-expt":
+        _sibling("worker_expt").train(phase, start, mode)
+        return Path(phase["checkpoint"])
 
     make, undo = dp.get_trainer, list[Any]()
 
@@ -106,7 +110,7 @@ def _prepare(trainer: Any, phase: Answer, *, fresh: bool) -> list[Any]:
     if fresh and phase["gain"] != 1.0:
         for name, buffer in trainer.model.named_buffers():
             if name.endswith("stddev"):
-                buffer /= phase["gain"]
+                buffer.div_(phase["gain"])
     batches = _sibling("worker_batches").install(trainer, DEVICE, phase["seed"])
     if trainer.opt_type != "LKF":
         return []
@@ -137,12 +141,11 @@ def predict(request: Answer, watch: Stopwatch) -> Answer:
 def adopt(request: Answer, watch: Stopwatch) -> Answer:
     """Freeze somebody else's checkpoint, or take the frozen file; its type map and limits."""
     from deepmd.infer import DeepPot
-    from deepmd.pt.entrypoints import main as dp
 
     source = Path(request["model"])
     files = {"frozen": str(source)}
     if source.suffix == ".pt":
-        dp.freeze(model=str(source), output="frozen.pth")
+        _freeze(source)
         files = {"eager": str(source), "frozen": "frozen.pth"}
         watch.lap("freeze")
     potential = DeepPot(files["frozen"])
@@ -158,37 +161,57 @@ def adopt(request: Answer, watch: Stopwatch) -> Answer:
 def _assert_finite(checkpoint: Path) -> None:
     import torch
 
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    for name, value in state.get("model", state).items():
+    for name, value in _state(checkpoint).items():
         if torch.is_tensor(value) and not bool(torch.isfinite(value).all()):
             raise DivergedError(f"weights {name} are not finite")
 
 
+def _state(checkpoint: Path) -> Answer:
+    import torch
+
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    weights: Answer = state.get("model", state)
+    return weights
+
+
+def _freeze(checkpoint: Path) -> None:
+    """Export as ``frozen.pth``, whichever backend trained it."""
+    from deepmd.pt.entrypoints import main as dp
+
+    expt = _sibling("worker_expt")
+    if expt.is_ours(_state(checkpoint)):
+        expt.freeze(str(checkpoint), "frozen.pth")
+    else:
+        dp.freeze(model=str(checkpoint), output="frozen.pth")
+
+
 def _eager(model_file: str) -> Any:
     """The checkpoint as training evaluates it: the Python module in training mode, its own
-    dense neighbour list; not the scripted module and other neighbour lists of inference.
+    neighbour list; not the scripted module and other neighbour lists of inference.
     """
     import torch
     from deepmd.pt.train.training import get_model_for_wrapper
     from deepmd.pt.train.wrapper import ModelWrapper
     from deepmd.pt.utils.env import DEVICE, GLOBAL_PT_FLOAT_PRECISION
 
-    state = torch.load(model_file, map_location=DEVICE, weights_only=True)
-    state = state.get("model", state)
-    model = get_model_for_wrapper(state["_extra_state"]["model_params"], resuming=True).to(DEVICE)
-    wrapper = ModelWrapper(model)
-    wrapper.load_state_dict(state)
+    state, expt = _state(Path(model_file)), _sibling("worker_expt")
+    if expt.is_ours(state):
+        wrapper = expt.load(model_file)[0]
+    else:
+        parameters = state["_extra_state"]["model_params"]
+        parameters.pop("use_srtab", None)
+        wrapper = ModelWrapper(get_model_for_wrapper(parameters, resuming=True).to(DEVICE))
+        wrapper.load_state_dict(state)
     wrapper.train()
 
     def evaluate(coord: Any, box: Any, types: Any) -> tuple[Any, Any, Any]:
         n_frames, n_atoms = coord.shape[:2]
-        result, _, _ = wrapper(
-            torch.tensor(coord, dtype=GLOBAL_PT_FLOAT_PRECISION, device=DEVICE),
-            torch.tensor(np.tile(types, (n_frames, 1)), dtype=torch.long, device=DEVICE),
-            box=None
-            if box is None
-            else torch.tensor(box, dtype=GLOBAL_PT_FLOAT_PRECISION, device=DEVICE),
-        )
+        given = torch.tensor(coord, dtype=GLOBAL_PT_FLOAT_PRECISION, device=DEVICE)
+        cell = None
+        if box is not None:
+            cell = torch.tensor(box, dtype=GLOBAL_PT_FLOAT_PRECISION, device=DEVICE)
+        kinds = torch.tensor(np.tile(types, (n_frames, 1)), dtype=torch.long, device=DEVICE)
+        result = wrapper(given.requires_grad_(True), kinds, box=cell)[0]
         return (
             result["energy"].detach().cpu().numpy().reshape(n_frames),
             result["force"].detach().cpu().numpy().reshape(n_frames, n_atoms, 3),

@@ -89,7 +89,7 @@ class Batches:
         data = loader.dataset
         return [SystemBatches(data, i, [seed, stream, i]) for i in range(len(data.systems))]
 
-    def get_data(self, is_train: bool = True, task_key: str = "Default") -> Any:  # noqa: FBT001, FBT002
+    def get_data(self, is_train: bool = True, task_key: str = "Default") -> Any:  # noqa: FBT001
         """(inputs, labels, log) as DeePMD's own; empty without validation data."""
         del task_key
         systems = self._sets[is_train]

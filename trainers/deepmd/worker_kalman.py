@@ -25,9 +25,12 @@ def install(
     state = optimizer._state  # noqa: SLF001  DeePMD has no public way to the filter
     for block in state["P"]:
         block.mul_(covariance)
-    optimizer._LKFOptimizer__update = lambda gradient, error, weights: update(
-        optimizer, gradient, error, weights
-    )
+
+    def step(gradient: Any, error: Any, weights: Any) -> None:
+        update(optimizer, gradient, error, weights)
+
+    name_of_update = "_LKFOptimizer__update"
+    setattr(optimizer, name_of_update, step)
     random = np.random.default_rng([seed, 3])
     name = "_KFOptimizerWrapper__sample"
     original = getattr(KFOptimizerWrapper, name)
