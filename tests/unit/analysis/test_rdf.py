@@ -39,9 +39,8 @@ def test_an_oblique_cell_gives_what_its_supercell_gives():
     positions = np.random.default_rng(0).uniform(0, 4, (6, 3))
     species = ("Li", "O", "O", "Li", "O", "O")
     one = Frame(species, positions, cell, PERIODIC)
-    two = Frame(
-        species * 2, np.vstack([positions, positions + cell[0]]), cell * [[2], [1], [1]], PERIODIC
-    )
+    doubled = np.vstack([positions, positions + cell[0]])
+    two = Frame(species * 2, doubled, cell * [[2], [1], [1]], PERIODIC)
     small = rdf([one], ("Li", "O"), n_bins=30)
     large = rdf([two], ("Li", "O"), n_bins=30)
     assert small.values == pytest.approx(large.values)
@@ -60,9 +59,8 @@ def test_a_cluster_has_no_density_and_is_refused():
 
 def test_distances_of_a_cluster_are_a_probability_density():
     triangle = np.array([[0.0, 0.0, 0.0], [1.05, 0.0, 0.0], [0.0, 2.05, 0.0]])
-    d = pair_distances(
-        [Frame(("O", "H", "H"), triangle)], ("O", "H"), r_max_angstrom=3.0, n_bins=30
-    )
+    frame = Frame(("O", "H", "H"), triangle)
+    d = pair_distances([frame], ("O", "H"), r_max_angstrom=3.0, n_bins=30)
     assert d.values.sum() * 0.1 == pytest.approx(1.0)
     assert d.r_angstrom[d.values > 0] == pytest.approx([1.05, 2.05])
 

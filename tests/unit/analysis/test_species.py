@@ -15,7 +15,7 @@ def frame_of(*parts):
     for index, name in enumerate(parts):
         atoms = molecule(name)
         species += atoms.get_chemical_symbols()
-        positions.append(atoms.positions + (8.0 * index, 0.0, 0.0))
+        positions.append(atoms.positions + np.array([8.0 * index, 0.0, 0.0]))
     return Frame(tuple(species), np.vstack(positions))
 
 
