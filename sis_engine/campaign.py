@@ -58,7 +58,7 @@ class Campaign:
         """Is a generation half done?"""
         return bool(self.ledger.stages(len(self.ledger.generations())))
 
-    def run(self, accepted: Accepted, *, approve: bool) -> Outcome:
+    def run(self, accepted: Accepted) -> Outcome:
         """Generations until the campaign ends, pauses, or a stop is asked for."""
         self._mend()
         past = load_past(self.folder, self._store)
@@ -69,7 +69,7 @@ class Campaign:
                 return ended
             self.ledger.set_meta("state", State.RUNNING.value)
             past = self._generation(past, parts)
-            approve = changed = False
+            changed = False
             if parts is not accepted.next_parts:
                 parts, changed = accepted.next_parts, True
                 campaign_folder.accept(self.folder, self.ledger, parts)

@@ -274,7 +274,7 @@ class CampaignConfig(Strict):
     pause_before: stages that wait for a person's approval
     """
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     seed: Annotated[int, Field(ge=0)] = 1
     exact: bool = True

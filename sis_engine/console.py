@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Self
 
 from rich.console import Console as RichConsole
 from rich.console import Group, RenderableType
@@ -98,7 +99,7 @@ class CampaignConsole:
         self._events: list[str] = []
         self._live: Live | None = None
 
-    def __enter__(self) -> CampaignConsole:
+    def __enter__(self) -> Self:
         if self.rich.is_terminal and not self._quiet:
             self._live = Live(self, console=self.rich, refresh_per_second=4, transient=False)
             self._live.start()

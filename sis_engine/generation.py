@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sis_engine.approval import require_approval
 from sis_engine.budget import budget_left
 from sis_engine.errors import StopRequested
 from sis_engine.interfaces import Context
@@ -21,6 +22,9 @@ from sis_engine.records import (
     Model,
     ModelResult,
     PlanOutcome,
+    Purpose,
+    Quantity,
+    Relation,
     TestResult,
 )
 from sis_engine.stages.context import StageContext
@@ -30,6 +34,7 @@ from sis_engine.stages.label import initial_plans, label, test_plans
 from sis_engine.stages.merge import merge
 from sis_engine.stages.model import make_model, training_data
 from sis_engine.stages.test import test_errors
+from sis_engine.stages.watch import halt_rules, monitor_context
 from sis_engine.storage.generation import GenerationRecord, images_of
 from sis_engine.versions import versions_of
 
@@ -54,9 +59,9 @@ def run_generation(stage: StageContext, past: Past) -> tuple[GenerationRecord, M
 
     Raises ModelRefused when no challenger is admitted, StopRequested between and within stages.
     """
-    plans = past.plans if past.history else initial_plans(stage)
+    plans = past.plans if past.history else initial_plans(stage.parts)
     labelled = _label(stage, "label", plans)
-    tested = () if past.test else _label(stage, "test", test_plans(stage)).outcomes
+    tested = () if past.test else _label(stage, "test", test_plans(stage.parts)).outcomes
     _stop_here(stage)
     merged = stage.once(
         "merge",
@@ -69,6 +74,7 @@ def run_generation(stage: StageContext, past: Past) -> tuple[GenerationRecord, M
     if model is None:
         raise RuntimeError("no model after TRAIN and ADMIT")  # make_model would have refused
     _stop_here(stage)
+    require_approval(stage, "explore")
     data = (*past.parts, *merged.parts)
     explored = stage.once(
         "explore", ExploreResult, lambda c: explore(stage, model, data, merged.support, c)
@@ -91,6 +97,7 @@ def _label(stage: StageContext, name: str, plans: Sequence[LabelPlan]) -> LabelR
     if not plans:
         return LabelResult(())
     _stop_here(stage)
+    require_approval(stage, "label")
     return stage.once(name, LabelResult, lambda context: label(stage, plans, context))
 
 
@@ -100,6 +107,7 @@ def _model(stage: StageContext, past: Past, merged: MergeResult) -> ModelResult:
         stage.console.event("no new data: the model stays")
         return ModelResult(())
     _stop_here(stage)
+    require_approval(stage, "train")
     new = frozenset(tuple(sorted(part.frames.species)) for part in merged.parts)
     return make_model(
         stage,
@@ -181,7 +189,7 @@ def record_of(stage: StageContext, past: Past, work: Work) -> GenerationRecord:
     return GenerationRecord(
         number=stage.generation,
         parent_sha256=past.sha256,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         config_text=stage.parts.text,
         config_json=config.model_dump_json(),
         versions=versions_of(stage.parts),
@@ -204,7 +212,34 @@ def record_of(stage: StageContext, past: Past, work: Work) -> GenerationRecord:
         test=work.test,
         decision=work.decided.decision,
         stage_seconds=stage_seconds(stage),
+        window_k=temperature_window(stage, work.model),
+        reference_ps=reference_ps(work.plans, work.labelled.outcomes),
+        md_ps=sum(run.md_ps for run in work.explored.explorations),
     )
+
+
+def reference_ps(plans: Sequence[LabelPlan], outcomes: Sequence[PlanOutcome]) -> float:
+    """Reference MD that was labelled: frames of segments times their timestep."""
+    timestep_fs = {p.id: p.segment.timestep_fs for p in plans if p.segment is not None}
+    segment = {Purpose.INITIAL, Purpose.SEGMENT}
+    return sum(
+        timestep_fs.get(outcome.plan_id, 0.0) / 1000.0
+        for outcome in outcomes
+        for item in outcome.labelled
+        if item.origin.purpose in segment
+    )
+
+
+def temperature_window(
+    stage: StageContext, model: Model
+) -> tuple[float | None, float | None] | None:
+    """The narrowest temperature limits any rule had, for the record; ``None`` without rules."""
+    system = stage.parts.systems[0]
+    watch = monitor_context(stage, model, system, stage.parts.base_condition, None)
+    rules = [r for r in halt_rules(stage, watch) if r.quantity is Quantity.TEMPERATURE]
+    lower = [rule.limit for rule in rules if rule.relation is Relation.BELOW]
+    upper = [rule.limit for rule in rules if rule.relation is Relation.ABOVE]
+    return (max(lower, default=None), min(upper, default=None)) if rules else None
 
 
 def stage_seconds(stage: StageContext) -> tuple[tuple[str, float], ...]:

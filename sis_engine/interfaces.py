@@ -268,7 +268,7 @@ class Explorer(Protocol):
         """Energies and forces of frames through the very engine that will run MD."""
         ...
 
-    def check(self, model_in_lammps: bool, conditions: Sequence[Condition]) -> None:
+    def check(self, model_in_lammps: bool, conditions: Sequence[Condition]) -> None:  # noqa: FBT001
         """Raise ConfigurationError or ProgramError if it cannot run these."""
         ...
 

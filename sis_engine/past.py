@@ -80,12 +80,12 @@ class Past:
         )
 
 
-def load_past(folder: Path, store: GenerationStore) -> Past:
+def load_past(folder: Path, store: GenerationStore, *, with_model: bool = True) -> Past:
     """Read all committed generations; the last one's model is put into ``work/models``."""
     past = Past()
     rows = store.committed()
     for row in rows:
-        last = row is rows[-1]
+        last = with_model and row is rows[-1]
         record = store.load(row, only=NEEDED | {"model_images"} if last else NEEDED)
         model = None
         if last and record.model is not None:

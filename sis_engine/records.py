@@ -645,6 +645,8 @@ class Admission:
 
 
 class Ensemble(enum.Enum):
+    """What is held constant beside the number of atoms and the temperature."""
+
     NVT = "nvt"
     NPT = "npt"
 

@@ -1,4 +1,4 @@
-"""One engine on one campaign folder: take it, continue it, leave it consistent, write the report."""
+"""One engine on one campaign folder: take it, continue it, leave it consistent."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sis_engine.banked import BankedLabeler
 from sis_engine.campaign import Campaign, Outcome
 from sis_engine.campaign_folder import Accepted
 from sis_engine.console import CampaignConsole, Facts
+from sis_engine.approval import approve_waiting
 from sis_engine.errors import InfrastructureError, SisError, StopRequested
 from sis_engine.states import State
 from sis_engine.storage.bank import LabelBank
@@ -59,8 +60,10 @@ def run_in_folder(
         campaign = Campaign(folder, ledger, BankedLabeler(parts.labeler, bank), console, stop)
         accepted = _accepted(folder, config, ledger, campaign, console)
         validate(accepted.next_parts)
+        if approve:
+            approve_waiting(ledger)
         with _engine_time(ledger):
-            ended = _run(campaign, accepted, approve=approve)
+            ended = _run(campaign, accepted)
         ledger.set_meta("state", ended.state.value)
         ledger.set_meta("reason", ended.reason)
         return ended
@@ -119,11 +122,11 @@ def _engine_time(ledger: Ledger) -> Iterator[None]:
         ledger.set_meta("wall_s", repr(before + time.monotonic() - started))
 
 
-def _run(campaign: Campaign, accepted: Accepted, *, approve: bool) -> Ended:
+def _run(campaign: Campaign, accepted: Accepted) -> Ended:
     """Run with back-off on infrastructure faults; every other trouble is a state with a reason."""
     for wait_s in (*RETRY_AFTER_S, None):
         try:
-            return _ended(campaign.run(accepted, approve=approve))
+            return _ended(campaign.run(accepted))
         except InfrastructureError as error:
             campaign.note("infrastructure", str(error), level="warning")
             if wait_s is None or not _waited(wait_s, campaign.stop):
@@ -133,7 +136,7 @@ def _run(campaign: Campaign, accepted: Accepted, *, approve: bool) -> Ended:
         except SisError as error:
             campaign.note(type(error).__name__, str(error), level="error")
             return Ended(State.PAUSED, str(error))
-        except Exception as error:  # the border of the engine: a defect of ours or of a plugin's
+        except Exception as error:  # noqa: BLE001 - the border: a defect of ours or a plugin's
             campaign.note("defect", traceback.format_exc(), level="error")
             return Ended(
                 State.FAILED,

@@ -28,6 +28,8 @@ class Console(Protocol):
 
     def evaluated(self) -> None: ...
 
+    def lived(self, time_ps: float) -> None: ...
+
 
 @dataclass(frozen=True)
 class StageContext:

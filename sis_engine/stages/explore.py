@@ -64,8 +64,9 @@ def explore(
             replicas = plan_replicas(stage, system, condition, data)
             for item in _group(stage, model, replicas, supports.get(system.name), context):
                 judged.append(item)
-                if item.support is not None:
-                    supports[system.name] = _wider(supports.get(system.name), item.support)
+                wider = _wider(supports.get(system.name), item.support)
+                if wider is not None:
+                    supports[system.name] = wider
     catastrophes = tuple(item.verdict for item in judged if item.verdict is not None)
     triages = triage_first_catastrophes(stage, model, judged_pairs(judged), context)
     return ExploreResult(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sis_engine.assembly import Parts
 from sis_engine.interfaces import Context
 from sis_engine.labelling import walk
 from sis_engine.records import (
@@ -15,22 +16,28 @@ from sis_engine.records import (
     Purpose,
     Start,
 )
+from sis_engine.seeds import derive_seed
 from sis_engine.stages.context import StageContext
 
 
-def initial_plans(stage: StageContext) -> tuple[LabelPlan, ...]:
+def plans_at_start(parts: Parts) -> tuple[LabelPlan, ...]:
+    """What generation 0 labels: one segment per system, and the test trajectories."""
+    return (*initial_plans(parts), *test_plans(parts))
+
+
+def initial_plans(parts: Parts) -> tuple[LabelPlan, ...]:
     """One reference segment per system, from its structure."""
-    config = stage.parts.config.initial
+    config = parts.config.initial
     if config.segment is None:
         return ()
     segment, optimise = config.segment, config.optimise
     return tuple(
         LabelPlan(
-            id=f"g{stage.generation:04d}-initial-{system.name}",
+            id=f"g0000-initial-{system.name}",
             system=system.name,
             purpose=Purpose.INITIAL,
             starts=(Start(system.frame),),
-            segment=segment.spec(stage.seed("initial", system.name)),
+            segment=segment.spec(derive_seed(parts.config.seed, 0, "initial", system.name)),
             bounds=AcceptBounds(optimise.max_force_ev_per_angstrom) if optimise else None,
             optimise=(
                 OptimiseSpec(optimise.max_force_ev_per_angstrom, optimise.max_steps)
@@ -39,25 +46,25 @@ def initial_plans(stage: StageContext) -> tuple[LabelPlan, ...]:
             ),
             reason="generation 0 starts from one reference segment per system",
         )
-        for system in stage.parts.systems
+        for system in parts.systems
     )
 
 
-def test_plans(stage: StageContext) -> tuple[LabelPlan, ...]:
+def test_plans(parts: Parts) -> tuple[LabelPlan, ...]:
     """The independent reference trajectory of each system, if the campaign asks for one."""
-    config = stage.parts.config.test
+    config = parts.config.test
     if config is None:
         return ()
     return tuple(
         LabelPlan(
-            id=f"g{stage.generation:04d}-test-{system.name}",
+            id=f"g0000-test-{system.name}",
             system=system.name,
             purpose=Purpose.TEST,
             starts=(Start(system.frame),),
-            segment=config.segment.spec(stage.seed("test", system.name)),
+            segment=config.segment.spec(derive_seed(parts.config.seed, 0, "test", system.name)),
             reason="independent reference trajectory, never trained on",
         )
-        for system in stage.parts.systems
+        for system in parts.systems
     )
 
 

@@ -1,0 +1,94 @@
+"""A campaign's status on the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sis_engine.report.summary import AuditSummary, CampaignSummary, Survival
+
+
+def show_status(summary: CampaignSummary, now: dict[str, Any] | None) -> None:
+    """State, the stage in hand, cost, lives by generation, the last audit."""
+    console = Console(highlight=False)
+    console.print(f"[bold]{summary.name}[/bold]  {summary.state}  generation {summary.generation}")
+    if summary.reason:
+        console.print(f"  {summary.reason}", soft_wrap=True, markup=False)
+    if now is not None:
+        console.print(f"  now: {_now(now)}", markup=False)
+    console.print(_figures(summary))
+    if summary.survival:
+        console.print(_lives(summary.survival))
+    if summary.audit is not None:
+        console.print(_audit(summary.audit), markup=False)
+    for warning in summary.warnings[-3:]:
+        console.print(f"! {warning.splitlines()[0]}", markup=False)
+
+
+def _now(now: dict[str, Any]) -> str:
+    parts = [f"generation {now['generation']} {now['stage']}"]
+    if now.get("fraction") is not None:
+        parts.append(f"{now['fraction']:.0%}")
+    if now.get("eta_s") is not None:
+        parts.append(f"{now['eta_s']:.0f} s left")
+    if now.get("temperature_k") is not None:
+        parts.append(f"T {now['temperature_k']:.0f} K")
+    if now.get("message"):
+        parts.append(str(now["message"]))
+    return " · ".join(parts)
+
+
+def _figures(summary: CampaignSummary) -> Table:
+    table = Table.grid(padding=(0, 2))
+    purposes = ", ".join(f"{name} {count}" for name, count in summary.evaluations.items())
+    table.add_row("evaluations", f"{_number(summary.evaluations_total)}  ({purposes or 'none'})")
+    table.add_row(
+        "failed, from the bank",
+        f"{_number(summary.evaluations_failed)}, {_number(summary.evaluations_cached)}",
+    )
+    table.add_row(
+        "reference MD, model MD", f"{_number(summary.reference_ps)} ps, {_number(summary.md_ps)} ps"
+    )
+    table.add_row(
+        "acceleration ratio",
+        f"{_number(summary.acceleration_ratio)} "
+        f"(paper's form {_number(summary.acceleration_ratio_paper)})",
+    )
+    table.add_row("longest life", f"{_number(summary.longest_life_ps)} ps")
+    cost = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in summary.cost.items())
+    table.add_row("time", cost or "–")
+    return table
+
+
+def _lives(lives: tuple[Survival, ...]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("generation", "lives, ps (+: to the end)", "ended by"):
+        table.add_column(column)
+    for generation in sorted({life.generation for life in lives}):
+        own = [life for life in lives if life.generation == generation]
+        times = "  ".join(f"{life.time_ps:.3g}{'+' if life.censored else ''}" for life in own)
+        causes = sorted({life.verdict for life in own if life.verdict is not None})
+        table.add_row(str(generation), times, "; ".join(causes)[:80])
+    return table
+
+
+def _audit(audit: AuditSummary) -> str:
+    sign = "passed" if audit.passed else "failed"
+    elements = ", ".join(
+        f"{name} {_number(item.relative_force_rmse)}" for name, item in audit.per_element.items()
+    )
+    return (
+        f"audit {sign} (generation {audit.generation}, {audit.n_frames} frames): force RMSE "
+        f"{_number(audit.force_rmse)} eV/Å, relative {_number(audit.relative_force_rmse)} "
+        f"(upper limit {_number(audit.relative_upper)}, at most {_number(audit.relative_limit)}); "
+        f"by element {elements}; energy {_number(audit.energy_rmse_per_atom)} eV/atom"
+    )
+
+
+def _number(value: float | None) -> str:
+    """A figure to three digits; a dash where it is not known."""
+    if value is None:
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.3g}"

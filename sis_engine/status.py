@@ -1,0 +1,141 @@
+"""Where a campaign stands: from its ledger and the small figures of its generation files."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+from sis_engine import campaign_folder
+from sis_engine.analysis.acceleration import acceleration_ratio, acceleration_ratio_paper
+from sis_engine.config import CampaignConfig
+from sis_engine.errors import ConfigurationError
+from sis_engine.records import Stable
+from sis_engine.report.facts import CampaignFacts, TemperatureWindow
+from sis_engine.report.summary import CampaignSummary, summarise
+from sis_engine.states import State
+from sis_engine.storage.generation import CHEAP_FIELDS, GenerationRecord, GenerationStore
+from sis_engine.storage.ledger import Ledger
+from sis_engine.storage.ownership import holder
+from sis_engine.versions import machine
+
+
+def status(folder: Path) -> tuple[CampaignSummary, dict[str, Any] | None]:
+    """The summary, and what the engine said of the stage in hand (``None`` if none runs)."""
+    with open_ledger(folder) as ledger:
+        store = GenerationStore(folder, ledger)
+        records = tuple(store.load_all(only=CHEAP_FIELDS))
+        facts = facts_of(folder, ledger, records)
+        now = ledger.meta("now") if facts.state is State.RUNNING else None
+    return summarise(records, facts), None if now is None else json.loads(now)
+
+
+def open_ledger(folder: Path) -> Ledger:
+    """The ledger of a campaign, for reading; a clear error where there is none."""
+    if not campaign_folder.exists(folder):
+        raise ConfigurationError(
+            f"{folder} holds no campaign",
+            allowed="the folder of a campaign that `sis run` began",
+            hint="`ls runs` shows those begun here",
+        )
+    return Ledger(folder, read_only=True)
+
+
+def facts_of(folder: Path, ledger: Ledger, records: tuple[GenerationRecord, ...]) -> CampaignFacts:
+    """The ledger's view, with both acceleration ratios."""
+    state, reason = state_of(folder, ledger, records)
+    counts = ledger.counts()
+    reference = sum(record.reference_ps or 0.0 for record in records)
+    stages = ledger.stages()
+    running = stages[-1] if stages and stages[-1].state.value == "started" else None
+    timestep_fs = _reference_timestep_fs(ledger)
+    longest = _longest_audited_ps(records)
+    return CampaignFacts(
+        name=ledger.meta("name") or folder.name,
+        state=state,
+        generation=running.generation if running else max(0, len(records) - 1),
+        stage=running.stage if running is not None and state is State.RUNNING else None,
+        reason=reason,
+        evaluations=counts,
+        stage_seconds=_seconds(ledger),
+        acceleration_ratio=(
+            None
+            if timestep_fs is None
+            else acceleration_ratio(longest, sum(item.paid for item in counts), timestep_fs)
+        ),
+        acceleration_ratio_paper=acceleration_ratio_paper(longest, reference),
+        reference_ps=reference,
+        md_ps=sum(record.md_ps or 0.0 for record in records),
+        reference_timestep_fs=timestep_fs,
+        windows=tuple(
+            TemperatureWindow(record.number, *record.window_k)
+            for record in records
+            if record.window_k is not None
+        ),
+        format=1,
+        versions=_versions(records),
+        machine=machine(),
+        started=_time(stages[0].started_at if stages else None),
+        finished=_time(stages[-1].ended_at if stages else None),
+        warnings=tuple(e.text for e in ledger.events(limit=200) if e.level != "info"),
+        events=ledger.events(limit=200),
+        config_text=ledger.meta("config_text") or "",
+    )
+
+
+def state_of(
+    folder: Path, ledger: Ledger, records: tuple[GenerationRecord, ...]
+) -> tuple[State, str]:
+    """The state, seen from outside: a running engine holds the lock; without one it is paused."""
+    owner = holder(folder)
+    if owner is not None:
+        return State.RUNNING, f"process {owner.pid} on {owner.host} since {owner.started_at}"
+    known = State(ledger.meta("state") or State.PAUSED.value)
+    if known is State.RUNNING:
+        return State.PAUSED, f"no engine holds it (killed?); continue: sis run {folder}"
+    return known, ledger.meta("reason") or ""
+
+
+def _longest_audited_ps(records: tuple[GenerationRecord, ...]) -> float | None:
+    """Longest life of the final model, once an audit of its survivors has passed."""
+    if not records or not isinstance(records[-1].decision, Stable):
+        return None
+    return max((life.time_ps for life in records[-1].lives), default=None)
+
+
+def _reference_timestep_fs(ledger: Ledger) -> float | None:
+    from sis_engine.campaign_file import read_campaign_text
+
+    text = ledger.meta("config_text")
+    config: CampaignConfig | None = (
+        None if text is None else read_campaign_text(text, Path(campaign_folder.CONFIG_FILE))
+    )
+    if config is None or config.initial.segment is None:
+        return None
+    return config.initial.segment.timestep_fs
+
+
+def _seconds(ledger: Ledger) -> tuple[tuple[str, float], ...]:
+    seconds: dict[str, float] = {}
+    for row in ledger.stages():
+        name = row.stage.rstrip("-0123456789")
+        seconds[name] = seconds.get(name, 0.0) + (row.seconds or 0.0)
+    wall = ledger.meta("wall_s")
+    if wall is not None:
+        seconds["engine"] = max(0.0, float(wall) - sum(seconds.values()))
+    return tuple(seconds.items())
+
+
+def _versions(records: tuple[GenerationRecord, ...]) -> tuple[tuple[str, str], ...]:
+    return records[-1].versions if records else ()
+
+
+def _time(text: str | None) -> dt.datetime | None:
+    return None if text is None else dt.datetime.fromisoformat(text)
+
+
+def event_log(folder: Path) -> tuple[str, ...]:
+    """Every event as a line: time, level, kind, text."""
+    with open_ledger(folder) as ledger:
+        return tuple(f"{e.time}  {e.level}  {e.kind}: {e.text}" for e in ledger.events())
