@@ -16,17 +16,17 @@ from sis_engine.units import BOLTZMANN_EV_PER_K
 class HeatConfig(MonitorConfig):
     """Limits on the cumulative heat given to (or taken from) the thermostat, eV per atom.
 
-    released_per_atom: what relaxation may release beyond the labelled energies: 0.15 is 5.8 kT
-        at 300 K and more than settling of a solvent gives; a reaction beyond it is *suspect*
+    released_per_atom: what relaxation may release beyond the labelled energies: 0.1 is 3.9 kT at
+        300 K and more than settling of a solvent gives; a reaction beyond it is *suspect*
     far_per_atom: a catastrophe at once. The model of facts.md released 20 eV in 32 atoms, 0.6 an
         atom, at a mean of 305 K: twice this
     absorbed_per_atom: what may be absorbed beyond heating a cold structure, N_f k T (kinetic and
-        potential half each): 0.15, as above; melting takes 0.01-0.1
+        potential half each): 0.15: melting takes 0.01-0.1
     suspect: whether ``released_per_atom`` and ``absorbed_per_atom`` are suspects or verdicts
     """
 
     type: Literal["heat"] = "heat"
-    released_per_atom: float = Field(default=0.15, gt=0.0)
+    released_per_atom: float = Field(default=0.1, gt=0.0)
     far_per_atom: float = Field(default=0.3, gt=0.0)
     absorbed_per_atom: float = Field(default=0.15, gt=0.0)
     suspect: bool = True

@@ -152,9 +152,15 @@ def last_inside(
         inside = inside & (temperature >= lower) & (temperature <= upper)
     energy = trace.series(Quantity.POTENTIAL_ENERGY)
     if energy is not None and support is not None:
-        margin = config.inner_band.energy_sigma * thermal_width(run)
-        # Below the labelled range is where MD starts (the model's minimum): only above counts.
-        inside = inside & (energy <= support.energy_max + margin)
+        above, below = (
+            sigma * thermal_width(run)
+            for sigma in (
+                config.inner_band.energy_above_sigma,
+                config.inner_band.energy_below_sigma,
+            )
+        )
+        inside = inside & (energy <= support.energy_max + above)
+        inside = inside & (energy >= support.energy_min - below)
     if trace.time_fs.size == 0:
         return limit_fs
     return float(trace.time_fs[inside][-1]) if inside.any() else None

@@ -63,11 +63,13 @@ class InnerBand(Rule):
 
     temperature_factors: of the target. [0.5, 2] is six widths of 20 atoms wide: a runaway is
         outside, a fluctuation is not
-    energy_sigma: potential energy within the labelled range, widened by this many thermal widths
+    energy_above_sigma, energy_below_sigma: potential energy within the labelled range, widened by
+        this many thermal widths; tight below, where there is a floor (see the energy monitor)
     """
 
     temperature_factors: tuple[Positive, Positive] = (0.5, 2.0)
-    energy_sigma: Positive = 6.0
+    energy_above_sigma: Annotated[float, Field(ge=0.0)] = 4.0
+    energy_below_sigma: Annotated[float, Field(ge=0.0)] = 0.5
 
     @model_validator(mode="after")
     def _around_one(self) -> InnerBand:

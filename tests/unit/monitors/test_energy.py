@@ -53,11 +53,11 @@ def test_an_extended_range_silences_the_suspect():
 def test_a_spike_between_two_checks_is_found_within_the_range():
     trace = planted(healthy_trace(CONTEXT), E, 4000.0, SUPPORT.energy_min)
     trace = planted(trace, E, 4010.0, SUPPORT.energy_min + 2.0)
-    assert "energy_jump" in judge(trace, margin_sigma=50.0)[0].criterion
+    assert "energy_jump" in judge(trace, upper_margin_sigma=50.0)[0].criterion
 
 
 def test_a_slow_drift_inside_the_margin_is_found_by_its_mean():
-    trace = planted(healthy_trace(CONTEXT), E, 3000.0, SUPPORT.energy_min - 0.7)
+    trace = planted(healthy_trace(CONTEXT), E, 3000.0, SUPPORT.energy_min - 0.2)
     verdicts = judge(trace)
     assert verdicts
     assert "mean" in verdicts[0].criterion
