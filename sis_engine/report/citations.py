@@ -82,8 +82,8 @@ CITATIONS = (
             "gfn2",
             author="Bannwarth, Christoph and Ehlert, Sebastian and Grimme, Stefan",
             title="{GFN2-xTB} -- an accurate and broadly parametrized self-consistent "
-            "tight-binding quantum chemical method with multipole electrostatics and density-dependent "
-            "dispersion contributions",
+            "tight-binding quantum chemical method with multipole electrostatics and "
+            "density-dependent dispersion contributions",
             journal="J. Chem. Theory Comput.",
             volume="15",
             pages="1652--1671",

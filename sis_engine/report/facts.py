@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sis_engine.states import State as State
+from sis_engine.states import State
 from sis_engine.storage.ledger import EventRow, PurposeCount
 
 
@@ -54,3 +54,6 @@ class CampaignFacts:
     warnings: tuple[str, ...] = ()
     events: tuple[EventRow, ...] = ()
     config_text: str = ""
+
+
+__all__ = ["CampaignFacts", "State", "TemperatureWindow"]

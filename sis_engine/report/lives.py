@@ -45,7 +45,7 @@ def _lives_panel(
     generations = [record.generation for record in records]
     x = generation_axis(generations)
     y = spanning("life / ps", [max(life.time_ps, 1e-4) for life in lives], log=True)
-    panel = Panel("Life of every replica", x, y, width=560, height=270)
+    panel = Panel("Life of every replica", x, y, width=460, height=250)
     for record in records:
         own = record.lives
         curve = survival_curve(own)

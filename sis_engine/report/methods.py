@@ -48,9 +48,9 @@ def _opening(records: Records) -> str:
     )
     return (
         "A machine-learning interatomic potential was trained by stability-indicated sampling "
-        f"(Xu et al. 2023) for {named}: molecular dynamics with the current potential was run until "
-        "a monitor found it unphysical, reference data were added from shortly before that point, "
-        f"and the potential was fine-tuned, over {plural(len(records), 'generation')}."
+        f"(Xu et al. 2023) for {named}: molecular dynamics with the current potential was run "
+        "until a monitor found it unphysical, reference data were added from shortly before that "
+        f"point, and the potential was fine-tuned, over {plural(len(records), 'generation')}."
     )
 
 

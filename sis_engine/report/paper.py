@@ -38,8 +38,9 @@ def systems_of(records: Records) -> tuple[System, ...]:
 
 
 def formula(species: Sequence[str]) -> str:
-    """Symbols with counts, in alphabetical order: C3H6O2."""
-    amounts = sorted(Counter(species).items())
+    """Symbols with counts in Hill's order (carbon, hydrogen, then by the alphabet): C3H6O2."""
+    first = "CH" if "C" in species else ""
+    amounts = sorted(Counter(species).items(), key=lambda item: (item[0] not in first, item[0]))
     return "".join(f"{element}{number if number > 1 else ''}" for element, number in amounts)
 
 
@@ -184,10 +185,10 @@ def _training_rows(records: Records) -> list[tuple[str, str]]:
         ),
         (
             "Training of the final model",
-            f"{count(plan.steps)} steps, batch {plan.batch_size}, learning rate {plan.start_lr:.3g} to "
-            f"{plan.stop_lr:.3g}, force prefactor {plan.force_prefactor[0]:g} to "
-            f"{plan.force_prefactor[1]:g}, energy prefactor {plan.energy_prefactor[0]:g} to "
-            f"{plan.energy_prefactor[1]:g}",
+            f"{count(plan.steps)} steps, batch {plan.batch_size}, learning rate "
+            f"{plan.start_lr:.3g} to {plan.stop_lr:.3g}, force prefactor "
+            f"{plan.force_prefactor[0]:g} to {plan.force_prefactor[1]:g}, energy prefactor "
+            f"{plan.energy_prefactor[0]:g} to {plan.energy_prefactor[1]:g}",
         ),
         ("Training steps in all", f"{count(steps)} in {plural(len(trained), 'training')}"),
         ("SHA-256 of the deployed file", model.deployed_file.sha256),
@@ -237,7 +238,8 @@ def _error_rows(records: Records, summary: CampaignSummary) -> list[tuple[str, s
                 "Audit",
                 f"{'passed' if audit.passed else 'failed'} in generation {audit.generation}: "
                 f"upper 95 % limit {percent(audit.relative_upper)} (bound "
-                f"{percent(audit.relative_limit)}), {count(audit.n_frames)} frames, {count(audit.n_failed)} without a label",
+                f"{percent(audit.relative_limit)}), {count(audit.n_frames)} frames, "
+                f"{count(audit.n_failed)} without a label",
             )
         )
     return rows or [("Errors", NOTHING)]

@@ -31,8 +31,8 @@ from sis_engine.records import (
     Frame,
     FrameSet,
     Label,
-    Labelled,
     LabelFailure,
+    Labelled,
     LabelPlan,
     LearningCurve,
     LevelOfTheory,
@@ -166,9 +166,10 @@ def challenger(generation: int, kind: str, force: float, *, passed: bool = True)
         Comparison("eager", "frozen", 24, 2.1e-6, 3e-8, 1e-4, 1e-6),
         Comparison("frozen", "lammps", 24, 2.4e-6 if passed else 0.74, 5e-8, 1e-4, 1e-6),
     )
+    old = errors(0.9 * force + 0.1, energy, 8)
     blocks = tuple(
         BlockErrors(
-            f"g{g}-validation", g, None if g == generation else errors(0.9 * force + 0.1, energy, 8),
+            f"g{g}-validation", g, None if g == generation else old,
             errors(force * (1.0 if passed else 2.5), energy, 8),
         )
         for g in range(generation + 1)
