@@ -15,6 +15,7 @@ from sis_engine.explorers.ending import halt_message
 from sis_engine.explorers.lammps import input as lammps_input
 from sis_engine.explorers.lammps import output as lammps_output
 from sis_engine.explorers.lammps.cell import box_of
+from sis_engine.explorers.lammps.integrator import FS_PER_PS
 from sis_engine.explorers.lammps.rules import CompiledRules
 from sis_engine.explorers.quantities import shortest_distance
 from sis_engine.records import Exit, Exploration, HaltRule, MdFrame, Quantity, Replica, Trace
@@ -60,7 +61,7 @@ def assemble(
         trace=trace,
         frames=kept,
         exit=exit_,
-        md_ps=(replica.time_offset_fs + last_step * timestep_fs) / lammps_input.FS_PER_PS,
+        md_ps=(replica.time_offset_fs + last_step * timestep_fs) / FS_PER_PS,
         seconds=seconds,
         halted_by=rule,
         value=value,

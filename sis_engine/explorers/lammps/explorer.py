@@ -30,6 +30,7 @@ from sis_engine.explorers.lammps import output as lammps_output
 from sis_engine.explorers.lammps.cell import box_of
 from sis_engine.explorers.lammps.config import LammpsConfig
 from sis_engine.explorers.lammps.ending import assemble, raise_if_not_the_physics
+from sis_engine.explorers.lammps.integrator import FS_PER_PS
 from sis_engine.explorers.lammps.prediction import predict
 from sis_engine.explorers.lammps.rules import WATCHED, CompiledRules
 from sis_engine.explorers.lammps.snapshots import Ring
@@ -234,7 +235,7 @@ def _follow(progress: ReplicaProgress, replica: Replica, log: Path, n_columns: i
     if progress.due():
         row = lammps_output.last_row(tail(log, 4096), n_columns)
         if row is not None:
-            timestep_ps = replica.condition.timestep_fs / lammps_input.FS_PER_PS
+            timestep_ps = replica.condition.timestep_fs / FS_PER_PS
             progress.reached(replica, row[0] * timestep_ps, row[1])
 
 

@@ -14,12 +14,12 @@ from sis_engine.explorers.lammps.input import (
     DYNAMICS,
     ENDED,
     FINAL,
-    FS_PER_PS,
     REFUSED,
     RING,
     SPARSE,
     STARTED,
 )
+from sis_engine.explorers.lammps.integrator import FS_PER_PS
 from sis_engine.explorers.lammps.rules import RULE
 from sis_engine.explorers.lammps.snapshots import Snapshot, snapshots
 from sis_engine.records import FloatArray, Frame, MdFrame

@@ -11,7 +11,8 @@ from sis_engine.execution.program import ProgramRun, run_program, tail
 from sis_engine.explorers.directory import fresh_directory
 from sis_engine.explorers.lammps.cell import Box, box_bounds, box_of
 from sis_engine.explorers.lammps.config import LammpsConfig
-from sis_engine.explorers.lammps.input import BAR_PER_GPA, data_text, setup_lines
+from sis_engine.explorers.lammps.input import data_text, setup_lines
+from sis_engine.explorers.lammps.integrator import BAR_PER_GPA
 from sis_engine.explorers.lammps.output import last_row, read_rows
 from sis_engine.explorers.lammps.snapshots import snapshots
 from sis_engine.interfaces import Context

@@ -69,6 +69,7 @@ def compile_rules(
         for rule in rules
         if rule.quantity in WATCHED and (rule.pair is None or set(rule.pair) <= present)
     ]
+    _refuse_volume(wanted, replica)
     measures = _Measures(wanted, model)
     compiled = [(f"sis_h{k}", rule) for k, rule in enumerate(wanted)]
     at_start = [(name, rule) for name, rule in compiled if _holds_at_start(rule, replica)]
@@ -279,4 +280,13 @@ def _refuse_upper_limits(rules: Sequence[HaltRule]) -> None:
                 f"monitor {rule.monitor} asks to stop when the shortest distance is above "
                 f"{rule.limit} Å",
                 allowed="below",
+            )
+
+
+def _refuse_volume(rules: Sequence[HaltRule], replica: Replica) -> None:
+    for rule in rules:
+        if rule.quantity is Quantity.VOLUME and not all(replica.start.pbc):
+            raise ConfigurationError(
+                f"monitor {rule.monitor} limits the volume of {replica.system.name}, which is "
+                f"not periodic in all directions (pbc {replica.start.pbc})"
             )
