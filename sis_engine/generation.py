@@ -108,13 +108,23 @@ def _model(stage: StageContext, past: Past, merged: MergeResult) -> ModelResult:
         return ModelResult(())
     _stop_here(stage)
     require_approval(stage, "train")
+    start_from = past.model or _given_model(stage)
     new = frozenset(tuple(sorted(part.frames.species)) for part in merged.parts)
     return make_model(
         stage,
         training_data(stage, past.parts, merged.parts),
-        past.model,
+        start_from,
         refit_bias=bool(past.parts) and not new <= past.compositions,
     )
+
+
+def _given_model(stage: StageContext) -> Model | None:
+    """The existing model that generation 0 starts from, if the campaign names one."""
+    given = stage.parts.config.initial.model
+    if given is None:
+        return None
+    context = stage.context("adopt", 1)
+    return stage.parts.trainer.adopt(stage.parts.path(given), stage.parts.elements, context)
 
 
 def _test(stage: StageContext, model: Model, outcomes: Sequence[PlanOutcome]) -> TestResult | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sis_engine.errors import ConfigurationError
-from sis_engine.records import Labelled, LabelFailure, LabelPlan, PlanOutcome, Requests
+from sis_engine.records import LabelFailure, Labelled, LabelPlan, PlanOutcome, Requests
 from sis_engine.status import open_ledger
 from sis_engine.storage.generation import GenerationRecord, GenerationStore
 
@@ -111,7 +111,8 @@ def _plan(plan: LabelPlan, record: GenerationRecord) -> str:
         "not walked"
         if outcome is None
         else (
-            f"{outcome.rung.value}, {len(outcome.labelled)} labels, {outcome.n_evaluations} evaluations"
+            f"{outcome.rung.value}, {len(outcome.labelled)} labels, "
+            f"{outcome.n_evaluations} evaluations"
         )
     )
     return f"plan {plan.id} ({plan.purpose.value}): {held}. {plan.reason}"
@@ -125,8 +126,8 @@ def _of_frame(
         f"frame {item.frame.key[:16]}…, label {item.key[:16]}…",
         f"level of theory: {item.level.method} by {item.level.program} "
         f"({item.level.fingerprint[:12]}…)",
-        f"paid for as {origin.purpose.value} in generation {origin.generation}, plan {origin.plan}, "
-        f"number {origin.index}"
+        f"paid for as {origin.purpose.value} in generation {origin.generation}, "
+        f"plan {origin.plan}, number {origin.index}"
         + ("" if origin.time_fs is None else f", at {origin.time_fs:g} fs"),
         _fate(record, item),
     ]

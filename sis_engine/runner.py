@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sis_engine import campaign_folder
+from sis_engine.approval import approve_waiting
 from sis_engine.assembly import Parts, assemble
 from sis_engine.banked import BankedLabeler
 from sis_engine.campaign import Campaign, Outcome
 from sis_engine.campaign_folder import Accepted
 from sis_engine.console import CampaignConsole, Facts
-from sis_engine.approval import approve_waiting
 from sis_engine.errors import InfrastructureError, SisError, StopRequested
 from sis_engine.states import State
 from sis_engine.storage.bank import LabelBank

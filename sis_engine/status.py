@@ -44,7 +44,7 @@ def open_ledger(folder: Path) -> Ledger:
 
 def facts_of(folder: Path, ledger: Ledger, records: tuple[GenerationRecord, ...]) -> CampaignFacts:
     """The ledger's view, with both acceleration ratios."""
-    state, reason = state_of(folder, ledger, records)
+    state, reason = state_of(folder, ledger)
     counts = ledger.counts()
     reference = sum(record.reference_ps or 0.0 for record in records)
     stages = ledger.stages()
@@ -84,9 +84,7 @@ def facts_of(folder: Path, ledger: Ledger, records: tuple[GenerationRecord, ...]
     )
 
 
-def state_of(
-    folder: Path, ledger: Ledger, records: tuple[GenerationRecord, ...]
-) -> tuple[State, str]:
+def state_of(folder: Path, ledger: Ledger) -> tuple[State, str]:
     """The state, seen from outside: a running engine holds the lock; without one it is paused."""
     owner = holder(folder)
     if owner is not None:

@@ -49,7 +49,7 @@ def import_(
     ] = None,
 ) -> int:
     """A campaign file whose generation 0 starts from existing data or an existing model."""
-    from sis_engine.importing import write_import
+    from sis_engine.templates import write_import
 
     for line in write_import(source, out, template):
         typer.echo(line)

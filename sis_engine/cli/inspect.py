@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 def status(
     folder: Folder,
-    as_json: AsJson = False,  # noqa: FBT002
+    as_json: AsJson = False,
     events: Annotated[bool, typer.Option("--events", help="The event log as well.")] = False,
 ) -> int:
     """What it does, what it cost, how long its replicas live."""
@@ -62,7 +62,7 @@ def why(
         str,
         typer.Argument(help="A generation's number, or (the start of) a frame's or label's key."),
     ],
-    as_json: AsJson = False,  # noqa: FBT002
+    as_json: AsJson = False,
 ) -> int:
     """Where a generation, its model, or a frame came from."""
     from dataclasses import asdict

@@ -15,6 +15,7 @@ from sis_engine.records import (
 )
 from sis_engine.stages.context import StageContext
 from sis_engine.storage.gate import pass_gate
+from sis_engine.storage.importing import Imported, Source, import_data
 from sis_engine.storage.splits import split_outcome, support_of
 
 
@@ -47,6 +48,11 @@ def merge(
                 seed=stage.seed("split", outcome.plan_id),
             )
         )
+    imported = merge_imported(stage)
+    if imported is not None:
+        parts.extend(imported.parts)
+        rejected.extend(imported.rejected)
+        stage.console.event(f"imported {imported.n_read} frames")
     everything = Dataset((*earlier, *parts))
     support = tuple(
         found
@@ -54,6 +60,25 @@ def merge(
         if (found := support_of(everything, system.name)) is not None
     )
     return MergeResult(tuple(parts), tuple(rejected), support)
+
+
+def merge_imported(stage: StageContext) -> Imported | None:
+    """Data that generation 0 starts from (``initial.data``), through the same gate.
+
+    They are taken to be at the labeler's level of theory, as the person who gave them says.
+    """
+    paths = stage.parts.config.initial.data
+    if stage.generation != 0 or not paths:
+        return None
+    level = stage.parts.labeler.level_of_theory(stage.parts.systems[0])
+    return import_data(
+        [stage.parts.path(path) for path in paths],
+        stage.parts.systems,
+        Source(level),
+        stage.parts.config.gate,
+        stage.parts.config.splits,
+        seed=stage.seed("import"),
+    )
 
 
 def thinned(outcome: PlanOutcome, stride: int) -> PlanOutcome:

@@ -1,0 +1,116 @@
+"""``sis fork``: a campaign that shares the label bank and every generation up to a point."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from sis_engine import campaign_folder
+from sis_engine.assembly import assemble
+from sis_engine.campaign_file import parse_yaml
+from sis_engine.config_changes import changes_between
+from sis_engine.errors import ConfigurationError
+from sis_engine.storage.generation import GENERATIONS_FOLDER
+from sis_engine.storage.ledger import Ledger
+from sis_engine.storage.ownership import acquire
+from sis_engine.validation import validate
+
+
+@dataclass(frozen=True)
+class Forked:
+    """last_generation: the last one both share (-1: none);  changes: as told to the person"""
+
+    last_generation: int
+    changes: tuple[str, ...]
+
+
+def fork_campaign(
+    source: Path, target: Path, *, at: int | None, changes: tuple[str, ...]
+) -> Forked:
+    """Make ``target`` from ``source``; its generations are hard links where the disk allows.
+
+    at: the last generation to keep;  changes: ``key.path=value`` with YAML values
+    Nothing is written when the changed configuration is not valid.
+    """
+    if campaign_folder.exists(target):
+        raise ConfigurationError(f"{target} holds a campaign already", allowed="a new folder")
+    with Ledger(source, read_only=True) as old:
+        rows = old.generations()
+        last = len(rows) - 1 if at is None else at
+        if not -1 <= last < len(rows):
+            raise ConfigurationError(
+                f"generation {at} is not committed", key="--at", allowed=f"0 … {len(rows) - 1}"
+            )
+        before = campaign_folder.parts_of(source, old)
+        text = changed_text(before.text, changes, before.file, _bank_of(source, old))
+        parts = assemble(before.file, text, source / campaign_folder.INPUTS)
+        validate(parts)
+        with acquire(target), Ledger(target) as new:
+            _share_generations(source, target, [row for row in rows if row.number <= last])
+            for row in rows[: last + 1]:
+                new.commit(row)
+            new.event("fork", f"forked from {source.absolute()} at generation {last}")
+            campaign_folder.create(target, parts, new)
+            new.set_meta("config_file", str(before.file))
+    told = tuple(str(item) for item in changes_between(before.config, parts.config))
+    return Forked(last, told)
+
+
+def _bank_of(source: Path, ledger: Ledger) -> Path:
+    """The bank of the source campaign: the fork uses the same, so no label is paid for twice."""
+    parts = campaign_folder.parts_of(source, ledger)
+    shared = parts.config.label_bank
+    return (source / "labels").absolute() if shared is None else parts.path(shared)
+
+
+def _share_generations(source: Path, target: Path, rows: list[Any]) -> None:
+    (target / GENERATIONS_FOLDER).mkdir(parents=True, exist_ok=True)
+    for row in rows:
+        try:
+            os.link(source / row.file, target / row.file)
+        except OSError:  # another file system
+            shutil.copyfile(source / row.file, target / row.file)
+
+
+def changed_text(text: str, changes: tuple[str, ...], file: Path, bank: Path) -> str:
+    """The campaign file with ``key.path=value`` applied and the shared bank named."""
+    tree: Any = parse_yaml(text, file)
+    for change in changes:
+        key, sign, value = change.partition("=")
+        if not sign or not key:
+            raise ConfigurationError(
+                f"{change!r} is not key=value", key="--set", allowed="e.g. audit.min_frames=60"
+            )
+        _set(tree, key, parse_value(value))
+    tree["label_bank"] = str(bank)
+    stream = io.StringIO()
+    YAML(typ="rt", pure=True).dump(tree, stream)
+    return stream.getvalue()
+
+
+def parse_value(text: str) -> Any:
+    """A YAML scalar, list or mapping; safe loader, so no objects."""
+    return YAML(typ="safe", pure=True).load(text)
+
+
+def _set(tree: Any, key: str, value: Any) -> None:
+    """Set a dotted key; list items by number."""
+    *parents, last = [int(part) if part.isdigit() else part for part in key.split(".")]
+    node = tree
+    for part in parents:
+        if isinstance(node, dict) and part not in node:
+            node[part] = {}
+        try:
+            node = node[part]
+        except (KeyError, IndexError, TypeError) as error:
+            raise ConfigurationError(f"there is no {part!r} in the campaign", key=key) from error
+    try:
+        node[last] = value
+    except (IndexError, TypeError) as error:
+        raise ConfigurationError(f"there is no {last!r} in the campaign", key=key) from error

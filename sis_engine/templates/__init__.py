@@ -1,0 +1,147 @@
+"""Commented campaign files to start from: ``sis init`` and ``sis import``."""
+
+from __future__ import annotations
+
+import io
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+
+from sis_engine import campaign_folder
+from sis_engine.campaign_file import parse_yaml, read_text
+from sis_engine.errors import ConfigurationError
+from sis_engine.plugins import Kind, load
+from sis_engine.storage.atomic import write_text
+from sis_engine.structures import atoms_of, read_structure
+
+TEMPLATE = "quickstart.yaml"
+CLUSTER = "lifsi-dol-cluster.xyz"
+MODEL_SUFFIXES = frozenset({".pt", ".pth", ".pb", ".pt2", ".dp"})
+
+
+def write_template(folder: Path, *, structure: Path | None, labeler: str, trainer: str) -> Path:
+    """``campaign.yaml`` (and its structure) in ``folder``, ready for ``sis validate``.
+
+    Raises ConfigurationError for an unreadable structure, an unknown plugin, or a file in the way.
+    """
+    load(Kind.LABELER, labeler, key="--labeler")
+    load(Kind.TRAINER, trainer, key="--trainer")
+    tree = _template()
+    target = _target(folder)
+    if structure is None:
+        _copy_cluster(folder)
+    else:
+        _use_structure(tree, structure)
+    if labeler != "xtb":
+        tree["labeler"] = CommentedMap({"type": labeler})
+        tree.yaml_set_comment_before_after_key(
+            "labeler", before=_settings_of(Kind.LABELER, labeler)
+        )
+    if trainer != "deepmd":
+        tree["trainer"] = CommentedMap({"type": trainer})
+        tree.yaml_set_comment_before_after_key(
+            "trainer", before=_settings_of(Kind.TRAINER, trainer)
+        )
+    _write(tree, target)
+    return target
+
+
+def write_import(source: Path, folder: Path, template: Path | None) -> tuple[str, ...]:
+    """A campaign file whose generation 0 starts from ``source``; lines that say what it is.
+
+    source: data (deepmd/npy, extxyz, H5MD), a campaign folder (its label data), or a model file
+    """
+    if not source.exists():
+        raise ConfigurationError("no such file or folder", file=source)
+    target = _target(folder)
+    tree = _template() if template is None else parse_yaml(read_text(template), template)
+    tree["name"] = folder.name
+    if template is None:
+        _copy_cluster(folder)
+    initial = tree.setdefault("initial", CommentedMap())
+    if source.suffix in MODEL_SUFFIXES:
+        initial["model"] = str(source.absolute())
+        told = f"generation 0 fine-tunes the model {source}"
+    else:
+        data = _data_of(source, folder)
+        initial["data"] = [str(data.absolute())]
+        initial["segment"] = None
+        told = f"generation 0 trains on the data in {data}"
+    _write(tree, target)
+    return told, f"wrote {target}", f"next: look at its systems, then sis validate {target}"
+
+
+def _data_of(source: Path, folder: Path) -> Path:
+    """The data folder itself, or a campaign's data exported beside the new file."""
+    if not (source.is_dir() and campaign_folder.exists(source)):
+        return source
+    from sis_engine.exporting import export_campaign
+
+    export_campaign(source, folder / "data", "deepmd")
+    return folder / "data"
+
+
+def _template() -> Any:
+    text = files(__package__).joinpath(TEMPLATE).read_text(encoding="utf-8")
+    return parse_yaml(text, Path(TEMPLATE))
+
+
+def _target(folder: Path) -> Path:
+    target = folder / campaign_folder.CONFIG_FILE
+    if target.exists():
+        raise ConfigurationError(
+            "exists already", file=target, hint="choose another folder, or remove it"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+def _copy_cluster(folder: Path) -> None:
+    text = files(__package__).joinpath(CLUSTER).read_text(encoding="utf-8")
+    write_text(folder / "structures" / CLUSTER, text)
+
+
+def _use_structure(tree: Any, structure: Path) -> None:
+    """The template's one system becomes the person's; what was fitted to the cluster goes."""
+    frame = read_structure(structure, key="--structure")
+    formula = atoms_of(frame).get_chemical_formula(empirical=False)
+    tree["name"] = structure.stem
+    tree["systems"] = [
+        CommentedMap({"name": structure.stem, "structure": str(structure.absolute())})
+    ]
+    tree.yaml_set_comment_before_after_key(
+        "systems", before=f"{formula}, {'periodic' if any(frame.pbc) else 'not periodic'}"
+    )
+    if tree.get("trainer", {}).get("sel") is not None:
+        tree["trainer"]["sel"] = "auto"
+    if any(frame.pbc) and tree["labeler"].get("type") == "xtb":
+        tree["labeler"]["method"] = "GFN1-xTB"
+        tree["labeler"]["charges"] = True
+
+
+def _use_plugin(tree: Any, kind: Kind, name: str) -> None:
+    """Another plugin than the template's, its settings listed in a comment above it."""
+    tree[kind.value] = CommentedMap({"type": name})
+    tree.yaml_set_comment_before_after_key(kind.value, before=_settings_of(kind, name))
+
+
+def _settings_of(kind: Kind, name: str) -> str:
+    """The plugin's settings with their defaults, as a comment."""
+    fields = load(kind, name).Config.model_fields
+    told = [
+        f"  {key}: {field.get_default(call_default_factory=True)!r}"
+        for key, field in fields.items()
+        if key != "type"
+    ]
+    return "\n".join([f"settings of {name} and their defaults:", *told])
+
+
+def _write(tree: Any, target: Path) -> None:
+    yaml = YAML(typ="rt", pure=True)
+    yaml.width = 100
+    stream = io.StringIO()
+    yaml.dump(tree, stream)
+    write_text(target, stream.getvalue())
