@@ -10,7 +10,8 @@ from pydantic import Field
 from monitors.rules import MonitorConfig, RuleMonitor
 from monitors.thermal import degrees_of_freedom, energy_width
 from sis_engine.interfaces import MonitorContext
-from sis_engine.records import HaltRule, Quantity, Relation
+from sis_engine.records import HaltRule, Quantity, Relation, Support
+from sis_engine.units import BOLTZMANN_EV_PER_K
 
 
 class EnergyConfig(MonitorConfig):
@@ -29,7 +30,9 @@ class EnergyConfig(MonitorConfig):
     far_per_atom: eV: beyond the labelled range by this and the margin is a catastrophe at once.
         0.25 is three times what heating from 0 to 300 K takes (3 kT = 0.08) and more than the
         model of facts.md needed (its energy fell by 0.6 eV an atom); reactions stay below it
-    burn_in_fs: lower bounds and jumps wait: MD starts from the model's own minimum
+    burn_in_fs: the labelled minimum, the means and the jumps wait: MD starts from the model's own
+        minimum, (N_f / 2) k T below the thermal mean, which alone bounds it until then. 200 fs is a
+        quarter period of the slow librations; labels that hold the minimum allow 0
     suspect: outside the range but not far is *suspect*: one evaluation decides (reactions
         release energy); if false it is a verdict
     """
@@ -42,7 +45,7 @@ class EnergyConfig(MonitorConfig):
     average_fs: float = Field(default=1000.0, ge=0.0)
     jump_sigma: float = Field(default=8.0, gt=0.0)
     far_per_atom: float = Field(default=0.25, gt=0.0)
-    burn_in_fs: float = Field(default=500.0, ge=0.0)
+    burn_in_fs: float = Field(default=200.0, ge=0.0)
     suspect: bool = True
 
 
@@ -58,16 +61,19 @@ class EnergyMonitor(RuleMonitor[EnergyConfig]):
         burn_in, support = self.config.burn_in_fs, context.support
         sigma = self._sigma(context)
         error = self.config.model_error_per_atom * context.system.frame.n_atoms
-        low = support.energy_min - self.config.lower_margin_sigma * sigma - error
+        below = self.config.lower_margin_sigma * sigma + error
+        low, floor = support.energy_min - below, self._floor(context, support) - below
         high = support.energy_max + self.config.upper_margin_sigma * sigma + error
         far = self.config.far_per_atom * context.system.frame.n_atoms
         rules = [
             self._rule(context, Relation.ABOVE, high + far),
-            self._rule(context, Relation.BELOW, low - far),
+            self._rule(context, Relation.BELOW, floor - far),
             self._rule(context, Relation.ABOVE, high, suspect=True),
-            self._rule(context, Relation.BELOW, low, suspect=True, after_fs=burn_in),
+            self._rule(context, Relation.BELOW, floor, suspect=True),
             self._jump(context),
         ]
+        if floor < low:
+            rules.append(self._rule(context, Relation.BELOW, low, suspect=True, after_fs=burn_in))
         if self.config.average_fs > 0.0:
             margin = self.config.mean_margin_sigma * sigma
             low, high = support.energy_min - margin, support.energy_max + margin
@@ -82,6 +88,15 @@ class EnergyMonitor(RuleMonitor[EnergyConfig]):
 
     def _sigma(self, context: MonitorContext) -> float:
         return energy_width(degrees_of_freedom(context.system), context.condition.temperature_k)
+
+    def _floor(self, context: MonitorContext, support: Support) -> float:
+        """Where a minimised start may lie, eV: the labelled minimum, or the mean less (N_f / 2) k T.
+
+        By equipartition the harmonic minimum lies that far below the thermal mean.
+        """
+        thermal = 0.5 * degrees_of_freedom(context.system) * BOLTZMANN_EV_PER_K
+        thermal *= context.condition.temperature_k
+        return min(support.energy_min, support.energy_mean - thermal)
 
     def _jump(self, context: MonitorContext) -> HaltRule:
         return HaltRule(

@@ -69,5 +69,11 @@ def test_the_models_own_minimum_is_where_md_starts_and_no_finding():
     context = example_context(240)
     trace = healthy_trace(context)
     values = trace.values.copy()
-    values[:20, trace.quantities.index(E)] = 0.0
+    values[:19, trace.quantities.index(E)] = 0.0
     assert judge(replace(trace, values=values), context) == ()
+
+
+def test_a_fall_through_the_minimum_is_found_before_the_burn_in_is_over():
+    trace = planted(healthy_trace(CONTEXT), E, 50.0, -1.5)
+    first = judge(trace)[0]
+    assert (first.time_fs, first.suspect) == (50.0, True)
