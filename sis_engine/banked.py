@@ -27,8 +27,8 @@ class LabelStore(Protocol):
         """
         ...
 
-    def put(self, item: Result) -> bool:
-        """Keep it, durable when this returns; false if something as good was there."""
+    def put(self, item: Result) -> None:
+        """Keep it; durable when this returns."""
         ...
 
 
