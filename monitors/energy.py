@@ -90,7 +90,7 @@ class EnergyMonitor(RuleMonitor[EnergyConfig]):
         return energy_width(degrees_of_freedom(context.system), context.condition.temperature_k)
 
     def _floor(self, context: MonitorContext, support: Support) -> float:
-        """Where a minimised start may lie, eV: the labelled minimum, or the mean less (N_f / 2) k T.
+        """Where a minimised start may lie, eV: labelled minimum, or the mean less (N_f / 2) k T.
 
         By equipartition the harmonic minimum lies that far below the thermal mean.
         """
