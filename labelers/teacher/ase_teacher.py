@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 from importlib import metadata
 from typing import Any
@@ -77,6 +78,7 @@ class AsePotential:
 
     def _loaded(self) -> Any:
         if self._calculator is None:
+            self._refuse_unknown_arguments()
             try:
                 self._calculator = self._class()(**self._config.arguments)
             except (TypeError, ValueError, NotImplementedError) as error:
@@ -85,6 +87,19 @@ class AsePotential:
                     key="labeler.potential.arguments",
                 ) from error
         return self._calculator
+
+    def _refuse_unknown_arguments(self) -> None:
+        """ASE calculators that take ``**kwargs`` keep a misspelt one without a word."""
+        made = self._class()
+        known = set(inspect.signature(made).parameters)
+        defaults = getattr(made, "default_parameters", None)
+        unknown = sorted(set(self._config.arguments) - known - set(defaults or ()))
+        if defaults and unknown:
+            raise ConfigurationError(
+                f"{self._config.calculator} has no argument {unknown[0]!r}",
+                key="labeler.potential.arguments",
+                allowed=", ".join(sorted(set(defaults) | known - {"kwargs", "self"})),
+            )
 
     def _class(self) -> Any:
         name = self._config.calculator

@@ -9,8 +9,6 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from sis_engine.errors import ProgramFailed, ProgramHung
 
@@ -64,17 +62,6 @@ class LammpsProcess:
             self._kill()
         if self._process.stdout is not None:
             self._process.stdout.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _greeting(self) -> str:
         """The version from ``LAMMPS (22 Jul 2025 - Update 2)``, printed at start."""

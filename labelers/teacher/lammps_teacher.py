@@ -45,8 +45,7 @@ class LammpsPotential:
     def version(self) -> str:
         """As ``lmp -h`` calls itself, e.g. ``22 Jul 2025 - Update 2``."""
         if self._version is None:
-            with LammpsProcess(self._executable(), 60.0, Path(tempfile.gettempdir())) as process:
-                self._version = process.version
+            self._version = self._running()[0].version
         return self._version
 
     @property

@@ -1,0 +1,149 @@
+"""A LAMMPS potential as the reference, through the real ``lmp``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase.calculators.lj import LennardJones
+
+from labelers.geometry import atoms_of
+from labelers.teacher.labeler import TeacherLabeler
+from sis_engine.errors import ConfigurationError
+from sis_engine.interfaces import Context, Segment
+from sis_engine.records import (
+    Failure,
+    Frame,
+    LabelFailure,
+    Labelled,
+    Origin,
+    Purpose,
+    SegmentSpec,
+    Start,
+    System,
+)
+from sis_engine.reference_md import ReferenceMD
+from sis_engine.testing.labeler_contract import CHECKS, LabelerCase
+from tests.external.conftest import require_program
+
+pytestmark = pytest.mark.external
+
+LINES = {"pair_style": "lj/smooth/linear 8.0", "pair_coeff": ["* * 0.0104 3.4"]}
+
+
+def _argon(*, periodic: bool, species: tuple[str, ...] = ("Ar", "Ne") * 4) -> Frame:
+    grid = np.array([[i, j, k] for i in range(2) for j in range(2) for k in range(2)])
+    positions = 3.8 * (grid + 0.06 * np.random.default_rng(5).normal(size=grid.shape))
+    if not periodic:
+        return Frame(species, positions)
+    cell = 7.8 * np.array([[1.0, 0.03, 0.0], [0.02, 1.02, 0.04], [0.0, 0.05, 1.05]])
+    return Frame(species, positions, cell, (True, True, True))
+
+
+def _teacher(**settings: object) -> TeacherLabeler:
+    potential = {"type": "lammps", **LINES, **settings}
+    return TeacherLabeler(TeacherLabeler.Config.model_validate({"potential": potential}))
+
+
+@pytest.fixture(scope="module")
+def labeler() -> Iterator[TeacherLabeler]:
+    require_program("lmp")
+    made = _teacher()
+    yield made
+    made.potential.close()
+
+
+def _case(labeler: TeacherLabeler, folder: Path, *, periodic: bool) -> LabelerCase:
+    frame = _argon(periodic=periodic)
+    positions = frame.positions.copy()
+    positions[1] = positions[0] + 0.01
+    bad = replace(frame, positions=positions)
+    return LabelerCase(labeler, System("argon", frame), bad, folder)
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_lammps_teacher_keeps_its_contract(
+    check: Callable[[LabelerCase], None],
+    periodic: bool,
+    labeler: TeacherLabeler,
+    tmp_path: Path,
+) -> None:
+    check(_case(labeler, tmp_path, periodic=periodic))
+
+
+def test_lammps_and_ase_agree_on_lennard_jones(tmp_path: Path) -> None:
+    """A second reader: truncated at 8 Å without shift, in a skewed cell."""
+    require_program("lmp")
+    labeler = _teacher(pair_style="lj/cut 8.0")
+    frame = _argon(periodic=True)
+    case = replace(_case(labeler, tmp_path, periodic=True), labeler=labeler)
+    label = case.good(frame).label
+    labeler.potential.close()
+    atoms = atoms_of(frame)
+    atoms.calc = LennardJones(sigma=3.4, epsilon=0.0104, rc=8.0)
+    shift = 4 * 0.0104 * ((3.4 / 8.0) ** 12 - (3.4 / 8.0) ** 6)
+    n_pairs = _pairs_within(frame, 8.0)
+    assert label.energy == pytest.approx(atoms.get_potential_energy() + shift * n_pairs, abs=1e-8)
+    assert label.forces == pytest.approx(atoms.get_forces(), abs=1e-8)
+    virial = -atoms.get_stress(voigt=False) * atoms.get_volume()
+    assert label.virial == pytest.approx(virial, abs=1e-6)
+
+
+def _pairs_within(frame: Frame, cutoff: float) -> int:
+    from ase.neighborlist import neighbor_list
+
+    return len(neighbor_list("i", atoms_of(frame), cutoff)) // 2
+
+
+def test_a_label_costs_milliseconds_once_lammps_is_up(labeler: TeacherLabeler) -> None:
+    system = System("argon", _argon(periodic=True))
+    origin = Origin(Purpose.SEGMENT, 0, "argon", "p", 0)
+    spec = SegmentSpec(n_steps=100, timestep_fs=2.0, temperature_k=50.0)
+    task = Segment(system, Start(system.frame), spec, origin)
+    begun = time.perf_counter()
+    results = list(ReferenceMD(labeler).label(task, Context(Path())))
+    assert all(isinstance(result, Labelled) for result in results)
+    assert (time.perf_counter() - begun) / 100 < 0.1
+
+
+def test_a_wrong_pair_style_is_a_failure_with_what_lammps_said(tmp_path: Path) -> None:
+    require_program("lmp")
+    labeler = _teacher(pair_style="no/such/style 1.0")
+    (result,) = _case(labeler, tmp_path, periodic=True).label(_argon(periodic=True))
+    assert isinstance(result, LabelFailure)
+    assert result.reason is Failure.PROGRAM
+    assert "no/such/style" in result.message
+
+
+def test_the_process_ends_with_the_labeler(tmp_path: Path) -> None:
+    require_program("lmp")
+    labeler = _teacher()
+    _case(labeler, tmp_path, periodic=False).good(_argon(periodic=False))
+    process = labeler.potential._process._process
+    assert process.poll() is None
+    del labeler
+    assert process.wait(timeout=10) is not None
+
+
+def test_the_potential_files_are_in_the_level_of_theory(tmp_path: Path) -> None:
+    require_program("lmp")
+    table = tmp_path / "some.eam"
+    table.write_text("one")
+    labeler = _teacher(pair_style="eam", pair_coeff=["* * {file:some.eam}"], files=[table])
+    system = System("argon", _argon(periodic=True))
+    before = labeler.level_of_theory(system).fingerprint
+    table.write_text("two")
+    assert labeler.level_of_theory(system).fingerprint != before
+    labeler.potential.close()
+
+
+def test_a_file_that_is_not_listed_is_named(tmp_path: Path) -> None:
+    require_program("lmp")
+    labeler = _teacher(pair_coeff=["* * {file:absent.eam}"])
+    with pytest.raises(ConfigurationError, match=r"absent\.eam"):
+        labeler.check(System("argon", _argon(periodic=True)))
