@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sis_engine.errors import InfrastructureError, NewerFormat, StorageError, TornFile
+from sis_engine.storage.atomic import infrastructure_error
 
 BUSY_TIMEOUT_S = 60.0
 """How long one process waits for another's write; writes take milliseconds."""
@@ -22,8 +23,11 @@ def open_database(path: Path, *, schema: str, version: int) -> sqlite3.Connectio
     InfrastructureError for a full or failing disk, TornFile for a damaged database, NewerFormat
     when a newer engine wrote it. Autocommit: use ``with transaction(…)`` for several statements.
     """
-    with translated(path):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise infrastructure_error(error, path, "opening") from error
+    with translated(path):
         connection = sqlite3.connect(
             path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import hashlib
+import inspect
 import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -63,7 +64,7 @@ def _feed(found: Any, value: Any) -> None:
         found.update(np.ascontiguousarray(value).data)
     elif dataclasses.is_dataclass(value):
         # the dataclass itself: stored frames are a subclass that reads later
-        kind = next(k for k in type(value).__mro__ if "__dataclass_fields__" in vars(k))
+        kind = next(k for k in inspect.getmro(type(value)) if "__dataclass_fields__" in vars(k))
         found.update(f"R{kind.__name__}".encode())
         for field in dataclasses.fields(value):
             if field.name not in _LEFT_OUT:
