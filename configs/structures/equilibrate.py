@@ -24,7 +24,7 @@ from sis_engine.reference_md import ReferenceMD
 
 OPTIMISE = OptimiseSpec(max_force=0.5, max_steps=300)
 HEAT = SegmentSpec(
-    n_steps=1000,
+    n_steps=300,
     timestep_fs=1.0,
     temperature_k=300.0,
     thermostat="langevin",
@@ -34,7 +34,7 @@ HEAT = SegmentSpec(
 
 
 def equilibrated(atoms: Atoms) -> Atoms:
-    """The last frame of 1 ps of GFN1-xTB Langevin MD at 300 K, from the relaxed box."""
+    """The last frame of 0.3 ps of GFN1-xTB Langevin MD at 300 K, from the relaxed box."""
     labeler = XtbLabeler(XtbLabeler.Config(method="GFN1-xTB"))
     source = ReferenceMD(labeler)
     frame = Frame(
@@ -47,7 +47,7 @@ def equilibrated(atoms: Atoms) -> Atoms:
         frame = _last(source, Optimisation(system, Start(frame), OPTIMISE, origin), context)
         frame = _last(source, Segment(system, Start(frame), HEAT, origin), context)
     result_atoms = Atoms(list(frame.species), frame.positions, cell=frame.cell, pbc=True)
-    result_atoms.info = atoms.info | {"equilibrated": "GFN1-xTB, relaxed, 1 ps Langevin at 300 K"}
+    result_atoms.info = atoms.info | {"equilibrated": "GFN1-xTB, relaxed, 0.3 ps Langevin at 300 K"}
     return result_atoms
 
 
@@ -58,7 +58,7 @@ def _last(source: ReferenceMD, task: Optimisation | Segment, context: Context) -
         if not isinstance(result, Labelled):
             raise SystemExit(f"step {step}: {result.message}")
         frame = result.frame
-        if step % 50 == 0:
+        if step % 20 == 0:
             sys.stderr.write(
                 f"{type(task).__name__} {step}: {result.label.energy:.2f} eV, "
                 f"{result.temperature_k or 0.0:.0f} K, {result.seconds:.2f} s\n"
