@@ -156,6 +156,8 @@ class GenerationNumbers:
     triages: tuple[TriageNumbers, ...]
     suspects: tuple[SuspectNumbers, ...]
     audits: tuple[AuditSummary, ...]
+    reference_ps: float | None
+    window_k: tuple[float | None, float | None] | None
     decision: str
     decision_reason: str
     requests: tuple[RequestNumbers, ...]
@@ -218,6 +220,8 @@ def _generation(record: GenerationRecord, starts: tuple[NextStart, ...]) -> Gene
             for item in record.suspects
         ),
         audits=tuple(audit_summary(record.generation, item.result) for item in record.audits),
+        reference_ps=record.reference_ps,
+        window_k=record.window_k,
         decision=decision_word(decision),
         decision_reason="" if decision is None else decision.reason,
         requests=tuple(_request(plan) for plan in plans),

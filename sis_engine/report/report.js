@@ -10,7 +10,7 @@
 
   // ------------------------------------------------------------- figures as SVG, tables as CSV
 
-  const STYLES = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray",
+  const STYLES = ["fill", "fill-opacity", "stroke", "stroke-opacity", "stroke-width", "stroke-dasharray",
     "stroke-linejoin", "font-size", "font-weight", "font-family", "text-anchor", "paint-order"];
 
   function styledCopy(svg) {
@@ -30,9 +30,10 @@
     const outer = box.getBoundingClientRect();
     const whole = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     whole.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-    whole.setAttribute("viewBox", "0 0 " + outer.width + " " + outer.height);
-    whole.setAttribute("width", outer.width);
-    whole.setAttribute("height", outer.height);
+    const margin = 10, width = outer.width + 2 * margin, height = outer.height + 2 * margin;
+    whole.setAttribute("viewBox", "0 0 " + width + " " + height);
+    whole.setAttribute("width", width);
+    whole.setAttribute("height", height);
     const ground = document.createElementNS("http://www.w3.org/2000/svg", "rect");
     ground.setAttribute("width", "100%");
     ground.setAttribute("height", "100%");
@@ -41,8 +42,8 @@
     box.querySelectorAll("svg.panel").forEach(function (svg) {
       const place = svg.getBoundingClientRect();
       const copy = styledCopy(svg);
-      copy.setAttribute("x", place.left - outer.left);
-      copy.setAttribute("y", place.top - outer.top);
+      copy.setAttribute("x", place.left - outer.left + margin);
+      copy.setAttribute("y", place.top - outer.top + margin);
       copy.setAttribute("width", place.width);
       copy.setAttribute("height", place.height);
       whole.appendChild(copy);

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sis_engine.storage.generation import GenerationRecord
 
 MOST_PAIRS = 9
-MOST_FRAMES = 400
+MOST_FRAMES = 150
 R_MAX_ANGSTROM = 6.0
 BINS = 120
 

@@ -12,7 +12,9 @@ import numpy as np
 from sis_engine.records import (
     Exploration,
     FloatArray,
+    LabelPlan,
     Life,
+    PlanOutcome,
     Quantity,
     Requests,
     Support,
@@ -46,31 +48,45 @@ class NextStart:
 
 
 def next_starts(records: Sequence[GenerationRecord]) -> tuple[NextStart, ...]:
-    """t_next of every request that starts from a frame of the model's MD.
-
-    A plan does not name its replica: its first start's frame is looked up among the MD frames.
-    """
+    """t_next of every requested segment that answers a replica's catastrophe."""
     found: list[NextStart] = []
     for index, record in enumerate(records):
         if not isinstance(record.decision, Requests):
             continue
-        owner = {
-            frame.frame.key: run.replica.id for run in record.explorations for frame in run.frames
-        }
         later = records[index + 1].outcomes if index + 1 < len(records) else ()
         outcomes = {item.plan_id: item for item in later}
+        owners = _owners(record)
         for plan in record.decision.plans:
-            outcome = outcomes.get(plan.id)
-            chosen = outcome.start_index if outcome and outcome.start_index is not None else 0
-            if chosen >= len(plan.starts):
-                continue
-            start = plan.starts[chosen]
-            replica = owner.get(start.frame.key)
-            if replica is None or start.time_fs is None:
-                continue
-            rung = None if outcome is None else outcome.rung.value
-            found.append(NextStart(record.generation, replica, start.time_fs, rung))
+            start = _next_start(record.generation, plan, outcomes.get(plan.id), owners)
+            if start is not None:
+                found.append(start)
     return tuple(found)
+
+
+def _owners(record: GenerationRecord) -> dict[str, str]:
+    """Replica by frame key: a plan does not name its replica, but starts from its frames."""
+    owners: dict[str, str] = {}
+    for run in record.explorations:
+        for item in run.frames:
+            owners[item.frame.key] = run.replica.id
+    for run in record.explorations:
+        owners.setdefault(run.replica.start.key, run.replica.id)
+    return owners
+
+
+def _next_start(
+    generation: int, plan: LabelPlan, outcome: PlanOutcome | None, owners: dict[str, str]
+) -> NextStart | None:
+    chosen = 0 if outcome is None or outcome.start_index is None else outcome.start_index
+    if plan.segment is None or chosen >= len(plan.starts):
+        return None
+    start = plan.starts[chosen]
+    known = (owners.get(item.frame.key) for item in plan.starts)
+    replica = next((item for item in known if item is not None), None)
+    if replica is None or start.time_fs is None:
+        return None
+    rung = None if outcome is None else outcome.rung.value
+    return NextStart(generation, replica, start.time_fs, rung)
 
 
 def trace_figures(
