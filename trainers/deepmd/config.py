@@ -100,7 +100,7 @@ class Kalman(_Part):
     block_size: PositiveInt = 1024
     steps_ratio: PositiveFloat = 0.2
     covariance: PositiveFloat = 1.0
-    covariance_continued: PositiveFloat = 0.05
+    covariance_continued: PositiveFloat = 1.0
     energy_prefactor: PositiveFloat = 1.0
     force_prefactor: PositiveFloat = 1.0
     polish_steps: NonNegativeInt = 500

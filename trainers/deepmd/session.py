@@ -177,6 +177,25 @@ class WorkerSession:
         return process
 
 
+class WorkerPool:
+    """The one worker of a trainer, or of several that share it; another when settings change."""
+
+    def __init__(self) -> None:
+        self._session: WorkerSession | None = None
+
+    def session(self, settings: Settings) -> WorkerSession:
+        """The running session, if it was started with these settings."""
+        if self._session is None or self._session.settings != settings:
+            self.close()
+            self._session = WorkerSession(settings)
+        return self._session
+
+    def close(self) -> None:
+        """Stop the process; the next request starts another."""
+        if self._session is not None:
+            self._session.close()
+
+
 def interpreter(configured: Path | None) -> Path:
     """The configured interpreter, or this one."""
     return Path(sys.executable) if configured is None else configured

@@ -29,7 +29,7 @@ from trainers.deepmd import data, doctor, files
 from trainers.deepmd.config import DeepmdConfig, Kalman
 from trainers.deepmd.input import DataFolders, Phase, choose_sel, dp_seed, phases
 from trainers.deepmd.output import diverged, read_curves
-from trainers.deepmd.session import Answer, Settings, WorkerSession, interpreter
+from trainers.deepmd.session import Answer, Settings, WorkerPool, interpreter
 from trainers.deepmd.zbl import write_table
 
 WATCH_EVERY_S = 0.5
@@ -43,7 +43,7 @@ class DeepmdTrainer:
 
     def __init__(self, config: DeepmdConfig) -> None:
         self.config = config
-        self._session: WorkerSession | None = None
+        self._pool = WorkerPool()
         self.timings: tuple[tuple[str, float], ...] = ()
         """seconds by sub-step of the last training"""
 
@@ -160,12 +160,11 @@ class DeepmdTrainer:
         """Write the inputs into ``folder``; the request for the worker."""
         for phase in planned:
             (folder / phase.input_file).write_text(json.dumps(phase.input, indent=1))
-        if self.config.zbl is not None:
-            write_table(folder / "zbl.table", elements, self.config.cutoff_angstrom)
         start, mode = self._start(start_from, elements, schedule)
         return {
             "operation": "train",
             "backend": self.config.backend,
+            "elements": elements,
             "start": None if start is None else str(start),
             "start_mode": mode,
             "phases": [self._phase_request(phase, schedule) for phase in planned],
@@ -239,6 +238,7 @@ class DeepmdTrainer:
         request = {
             "operation": "predict",
             "form": form.value,
+            "elements": model.elements,
             "model": str(files.verified(file).resolve()),
             "blocks": [block],
         }
@@ -290,18 +290,20 @@ class DeepmdTrainer:
 
     def close(self) -> None:
         """Stop the worker process; it starts again when needed."""
-        if self._session is not None:
-            self._session.close()
+        self._pool.close()
+
+    def share_worker(self, other: DeepmdTrainer) -> None:
+        """Use the worker process of another trainer: its start-up is paid once."""
+        self._pool = other._pool
 
     def _ask(
         self, folder: Path, request: dict[str, Any], context: Context, watch: Any = lambda: None
     ) -> Answer:
-        threads = self.config.threads or context.threads
-        if self._session is None or self._session.settings.threads != threads:
-            self.close()
-            self._session = WorkerSession(self._settings(threads))
+        settings = self._settings(self.config.threads or context.threads)
+        if self.config.zbl is not None and "elements" in request:
+            write_table(folder / "zbl.table", request["elements"], self.config.cutoff_angstrom)
         try:
-            return self._session.ask(folder, request, context, watch)
+            return self._pool.session(settings).ask(folder, request, context, watch)
         finally:
             if not self.config.keep_worker:
                 self.close()

@@ -199,7 +199,6 @@ def _eager(model_file: str) -> Any:
         wrapper = expt.load(model_file)[0]
     else:
         parameters = state["_extra_state"]["model_params"]
-        parameters.pop("use_srtab", None)
         wrapper = ModelWrapper(get_model_for_wrapper(parameters, resuming=True).to(DEVICE))
         wrapper.load_state_dict(state)
     wrapper.train()
