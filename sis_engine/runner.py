@@ -6,7 +6,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sis_engine import campaign_folder
@@ -66,7 +66,18 @@ def run_in_folder(
             ended = _run(campaign, accepted)
         ledger.set_meta("state", ended.state.value)
         ledger.set_meta("reason", ended.reason)
-        return ended
+    return replace(ended, lines=(*ended.lines, _reported(folder)))
+
+
+def _reported(folder: Path) -> str:
+    """Write the report; a line that says where. A report that fails never fails a campaign."""
+    from sis_engine.reporting import write_report
+
+    try:
+        page, _ = write_report(folder, folder)
+    except Exception as error:  # noqa: BLE001 - the campaign is safe on disk whatever happens here
+        return f"no report: {type(error).__name__}: {error}; try: sis report {folder}"
+    return f"report: {page}"
 
 
 def _first_parts(folder: Path, config: Path | None, ledger: Ledger) -> Parts:

@@ -64,4 +64,3 @@ def _say(ended: Ended, folder: Path) -> None:
         typer.echo(f"  {line}")
     if ended.state.exit_code == 3:
         typer.echo(f"  continue: sis run {folder}")
-    typer.echo(f"  report: {folder / 'report.html'}")
