@@ -16,8 +16,9 @@ from markupsafe import Markup
 from sis_engine.report.accuracy import accuracy_figure, element_figure, error_table
 from sis_engine.report.blocks import Figure, Table
 from sis_engine.report.catastrophes import suspect_table, triage_table, verdict_table
+from sis_engine.report.contents import ReportNumbers
 from sis_engine.report.cost import cost_figure, evaluation_table, time_table
-from sis_engine.report.details import ReportNumbers, collect
+from sis_engine.report.details import collect
 from sis_engine.report.facts import CampaignFacts
 from sis_engine.report.headline import STATE_WORDS, tiles, validity
 from sis_engine.report.jsonable import json_text, jsonable

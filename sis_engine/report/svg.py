@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from sis_engine.report.marks import coordinate, label, shape_of, swatch, tag, tip_of
 from sis_engine.report.scale import Axis
 
 LEFT, RIGHT, TOP, BOTTOM = 52.0, 10.0, 24.0, 38.0
@@ -19,25 +20,6 @@ SHAPES = ("circle", "square", "triangle", "diamond")
 def colour(index: int) -> str:
     """CSS class of the ``index``-th series; eight, then round again."""
     return f"c{index % 8 + 1}"
-
-
-def coordinate(value: float) -> str:
-    """A pixel coordinate with one decimal, as short as it goes."""
-    text = f"{value:.1f}".removesuffix(".0")
-    return "0" if text == "-0" else text
-
-
-def tag(name: str, body: str = "", **attributes: str | float) -> str:
-    """One element; attribute names: ``class_`` is class, ``stroke_width`` is stroke-width."""
-    written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{_attribute(value)}"'
-        for key, value in attributes.items()
-    )
-    return f"<{name}{written}>{body}</{name}>" if body else f"<{name}{written}/>"
-
-
-def _attribute(value: str | float) -> str:
-    return escape(value, quote=True) if isinstance(value, str) else coordinate(value)
 
 
 class Panel:
@@ -85,7 +67,7 @@ class Panel:
             )
             pen_down = True
         if steps:
-            self._marks.append(tag("path", _tip(tip), class_=f"line {css}", d="".join(steps)))
+            self._marks.append(tag("path", tip_of(tip), class_=f"line {css}", d="".join(steps)))
 
     def stairs(self, xs: Sequence[float], ys: Sequence[float], css: str, *, tip: str = "") -> None:
         """A step curve: ``ys[i]`` holds from ``xs[i]`` to ``xs[i+1]``."""
@@ -122,7 +104,7 @@ class Panel:
         self._marks.append(
             tag(
                 "rect",
-                _tip(tip),
+                tip_of(tip),
                 class_=f"area {css}",
                 x=0.0,
                 y=top,
@@ -146,7 +128,7 @@ class Panel:
         """A vertical line."""
         x = self.px(value)
         self._marks.append(
-            tag("line", _tip(tip), class_=f"rule {css}", x1=x, x2=x, y1=0.0, y2=self.inner_height)
+            tag("line", tip_of(tip), class_=f"rule {css}", x1=x, x2=x, y1=0.0, y2=self.inner_height)
         )
 
     def whisker(self, x: float, low: float, high: float, css: str) -> None:
@@ -178,7 +160,7 @@ class Panel:
         across = min(max(self.px(x), 0.0), self.inner_width)
         up = min(max(self.py(y), 0.0), self.inner_height)
         css = f"{'ring' if hollow else 'dot'} {css}"
-        self._above.append(_shape(shape, across, up, size, css, tip))
+        self._above.append(shape_of(shape, across, up, size, css, tip))
 
     def bar(self, x: float, half: float, low: float, high: float, css: str, tip: str = "") -> None:
         """A bar around ``x`` (data units) from ``low`` to ``high``."""
@@ -187,7 +169,7 @@ class Panel:
         self._marks.append(
             tag(
                 "rect",
-                _tip(tip),
+                tip_of(tip),
                 class_=f"bar {css}",
                 x=left,
                 y=top,
@@ -242,11 +224,11 @@ class Panel:
         for value, text in self.y.tick_marks():
             y = TOP + self.py(value)
             parts.append(tag("line", class_="grid", x1=self.left, x2=right, y1=y, y2=y))
-            parts.append(_label(text, self.left - 5.0, y + 3.8, "end"))
+            parts.append(label(text, self.left - 5.0, y + 3.8, "end"))
         for value, text in self.x.tick_marks():
             x = self.left + self.px(value)
             parts.append(tag("line", class_="tick", x1=x, x2=x, y1=bottom, y2=bottom + 4.0))
-            parts.append(_label(text, x, bottom + 16.0, "middle"))
+            parts.append(label(text, x, bottom + 16.0, "middle"))
         parts.append(tag("line", class_="axis", x1=self.left, x2=right, y1=bottom, y2=bottom))
         parts.append(
             tag(
@@ -290,51 +272,6 @@ class Panel:
         for number, row in enumerate(rows):
             y = self.height + 9.0 + 16.0 * number
             for x, (text, css, kind) in row:
-                parts.append(_swatch(x, y - 3.5, css, kind))
-                parts.append(_label(text, x + 22.0, y, "start"))
+                parts.append(swatch(x, y - 3.5, css, kind))
+                parts.append(label(text, x + 22.0, y, "start"))
         return parts
-
-
-def _label(text: str, x: float, y: float, anchor: str) -> str:
-    return tag("text", escape(text), class_="tick-text", x=x, y=y, text_anchor=anchor)
-
-
-def _tip(text: str) -> str:
-    return f"<title>{escape(text)}</title>" if text else ""
-
-
-def _swatch(x: float, y: float, css: str, kind: str) -> str:
-    if kind == "line":
-        return tag("path", class_=f"line {css}", d=f"M{coordinate(x)} {coordinate(y)}h17")
-    if kind == "area":
-        return tag("rect", class_=f"bar {css}", x=x, y=y - 5.0, width=17.0, height=10.0)
-    style = f"{'ring' if kind.startswith('-') else 'dot'} {css}"
-    return _shape(kind.removeprefix("-"), x + 8.5, y, 4.0, style, "")
-
-
-def _shape(shape: str, x: float, y: float, size: float, css: str, tip: str) -> str:
-    body = _tip(tip)
-    if shape == "circle":
-        return tag("circle", body, class_=css, cx=x, cy=y, r=size)
-    corners = {
-        "square": ((-0.9, -0.9), (0.9, -0.9), (0.9, 0.9), (-0.9, 0.9)),
-        "triangle": ((0.0, -1.2), (1.1, 0.8), (-1.1, 0.8)),
-        "down": ((0.0, 1.2), (1.1, -0.8), (-1.1, -0.8)),
-        "diamond": ((0.0, -1.3), (1.1, 0.0), (0.0, 1.3), (-1.1, 0.0)),
-        "cross": (
-            (-1.2, -0.9),
-            (-0.9, -1.2),
-            (0.0, -0.3),
-            (0.9, -1.2),
-            (1.2, -0.9),
-            (0.3, 0.0),
-            (1.2, 0.9),
-            (0.9, 1.2),
-            (0.0, 0.3),
-            (-0.9, 1.2),
-            (-1.2, 0.9),
-            (-0.3, 0.0),
-        ),
-    }[shape]
-    points = " ".join(f"{coordinate(x + size * a)},{coordinate(y + size * b)}" for a, b in corners)
-    return tag("polygon", body, class_=css, points=points)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from sis_engine.report.downsample import min_max
+from sis_engine.report.marks import coordinate
 from sis_engine.report.scale import Axis, decades, nice_ticks, short, spanning
-from sis_engine.report.svg import Panel, coordinate
+from sis_engine.report.svg import Panel
 
 
 def test_a_single_spike_survives_the_thinning():
