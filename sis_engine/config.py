@@ -169,7 +169,7 @@ class ExploreConfig(Strict):
     sampling: SamplingConfig = SamplingConfig()
     max_suspects: Annotated[int, Field(ge=0)] = 3
     suspect_relative_error: Positive = 0.5
-    suspect_energy_per_atom: Positive = 0.02
+    suspect_energy_per_atom: Positive = 0.01
 
 
 class TrainingConfig(Strict):

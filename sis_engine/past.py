@@ -113,9 +113,11 @@ def last_audit(record: GenerationRecord) -> AuditResult | None:
 
 
 def carried_over(record: GenerationRecord) -> tuple[PlanOutcome, ...]:
-    """Suspects and audits as plan outcomes: single points that the next MERGE takes in."""
-    audits = tuple(outcome for audit in record.audits for outcome in audit.outcomes)
-    return (*suspect_outcomes(record.suspects), *audits)
+    """Suspects as plan outcomes: single points that the next MERGE takes in.
+
+    Audited frames come back by the sampler's own request, from the bank.
+    """
+    return suspect_outcomes(record.suspects)
 
 
 def suspect_outcomes(suspects: Sequence[SuspectOutcome]) -> tuple[PlanOutcome, ...]:

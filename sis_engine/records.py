@@ -410,6 +410,8 @@ class DatasetPart:
     """A block of the data: one (generation, plan, split).
 
     weight: how often it is drawn, relative to its number of frames (replay of old data)
+    reference_md: frames of reference MD: they say which energies and distances are physical;
+        single points beside a catastrophe do not
     """
 
     name: str
@@ -417,6 +419,7 @@ class DatasetPart:
     generation: int
     frames: FrameSet
     weight: float = 1.0
+    reference_md: bool = True
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sis_engine.analysis.support import union, widened
 from sis_engine.interfaces import Context, SinglePoints
 from sis_engine.records import (
     Cause,
@@ -64,7 +65,7 @@ def explore(
             replicas = plan_replicas(stage, system, condition, data)
             for item in _group(stage, model, replicas, supports.get(system.name), context):
                 judged.append(item)
-                wider = _wider(supports.get(system.name), item.support)
+                wider = union(supports.get(system.name), item.support)
                 if wider is not None:
                     supports[system.name] = wider
     catastrophes = tuple(item.verdict for item in judged if item.verdict is not None)
@@ -160,7 +161,7 @@ def _group(
         for exploration in finished:
             before = pieces[exploration.replica.id]
             judged = judge(stage, model, exploration, support, context, len(before))
-            support = _wider(support, judged.support)
+            support = union(support, judged.support)
             before.append(judged)
             if judged.continue_from is not None:
                 pending.append(_continuation(exploration.replica, judged.continue_from))
@@ -259,13 +260,13 @@ def judge(
         outcomes.append(outcome)
         if not outcome.agreed or not isinstance(outcome.outcome, Labelled):
             return Judged(exploration, replace(verdict, suspect=False), tuple(outcomes), support)
-        widened = _include(support, (verdict.value, outcome.outcome.label.energy))
+        wider = None if support is None else widened(support, frame, outcome.outcome.label)
         at_end = frame is exploration.frames[-1] and exploration.exit is Exit.HALTED
         if at_end:
-            return Judged(exploration, None, tuple(outcomes), widened, continue_from=frame)
-        if widened == support:  # nothing learnt that would change the next look
+            return Judged(exploration, None, tuple(outcomes), wider, continue_from=frame)
+        if verdict == first_verdict(stage, model, exploration, wider):  # nothing was learnt
             return Judged(exploration, replace(verdict, suspect=False), tuple(outcomes), support)
-        support = widened
+        support = wider
 
 
 def _nearest(exploration: Exploration, time_fs: float) -> MdFrame:
@@ -352,24 +353,3 @@ def _life(generation: int, item: Judged) -> Life:
         censored=verdict is None,
         verdict=verdict,
     )
-
-
-# --------------------------------------------------------------------------- support
-
-
-def _include(support: Support | None, energies: Sequence[float]) -> Support | None:
-    """The support with these energies inside its range."""
-    if support is None:
-        return None
-    return replace(
-        support,
-        energy_min=min(support.energy_min, *energies),
-        energy_max=max(support.energy_max, *energies),
-    )
-
-
-def _wider(first: Support | None, second: Support | None) -> Support | None:
-    """The union of two energy ranges of one system."""
-    if first is None or second is None:
-        return first or second
-    return _include(first, (second.energy_min, second.energy_max))

@@ -66,24 +66,27 @@ def split_outcome(
     *,
     seed: int,
 ) -> tuple[DatasetPart, ...]:
-    """Parts of one plan: training block(s) and at most one validation block, in time order."""
+    """Parts of one plan: reference MD in blocks of time, single points apart from it."""
     parts: list[DatasetPart] = []
     for number, group in enumerate(_stackable(outcome.labelled)):
+        name = f"{generation:04d}.{outcome.plan_id}" + (f".{number}" if number else "")
         frames = frame_set(group, system)
-        segment = [item.origin.purpose in _SEGMENTS for item in group]
-        in_time = np.flatnonzero(segment)
-        loose = np.flatnonzero(~np.array(segment))
-        training, validation = split_segment(frames.energies[in_time], config, seed=seed)
-        loose_training, loose_validation = _every_kth(len(loose), config.single_point_every)
-        chosen = {
-            Split.TRAINING: np.concatenate([loose[loose_training], in_time[training]]),
-            Split.VALIDATION: np.concatenate([loose[loose_validation], in_time[validation]]),
-        }
-        suffix = "" if number == 0 else f".{number}"
-        for split, indices in chosen.items():
-            if len(indices):
-                name = f"{generation:04d}.{outcome.plan_id}{suffix}.{split.value}"
-                parts.append(DatasetPart(name, split, generation, taken(frames, indices)))
+        segment = np.array([item.origin.purpose in _SEGMENTS for item in group])
+        in_time, loose = np.flatnonzero(segment), np.flatnonzero(~segment)
+        blocks = split_segment(frames.energies[in_time], config, seed=seed)
+        points = _every_kth(len(loose), config.single_point_every)
+        for split, block, point in zip(Split, blocks, points, strict=True):
+            for label, chosen in (("", in_time[block]), (".points", loose[point])):
+                if len(chosen):
+                    parts.append(
+                        DatasetPart(
+                            f"{name}{label}.{split.value}",
+                            split,
+                            generation,
+                            taken(frames, chosen),
+                            reference_md=not label,
+                        )
+                    )
     return tuple(parts)
 
 
@@ -164,8 +167,14 @@ def taken(frames: FrameSet, indices: IntVector) -> FrameSet:
 
 
 def support_of(dataset: Dataset, system: str) -> Support | None:
-    """What the labels of one system cover, or ``None`` if there are none."""
-    parts = [part.frames for part in dataset.parts if part.frames.system == system]
+    """What the labels of one system cover, or ``None`` if there are none.
+
+    Where there is reference MD only that counts: a search before a catastrophe labels frames that
+    no physical MD visits, and limits drawn from them would let the next model go there.
+    """
+    own = [part for part in dataset.parts if part.frames.system == system]
+    reference = [part for part in own if part.reference_md]
+    parts = [part.frames for part in reference or own]
     n_frames = sum(frames.n_frames for frames in parts)
     if n_frames == 0:
         return None
