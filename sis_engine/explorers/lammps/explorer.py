@@ -278,7 +278,11 @@ def report_version(program: Path) -> ProgramReport:
             return ProgramReport("lmp", str(program), None, error.message, INSTALL)
         text = (Path(scratch) / run.stdout).read_text(errors="replace")
     version = re.search(r"Simulator - (.*)", text)
-    missing = [style for style in ("halt", "temp/csvr", "rdf") if f" {style} " not in text]
+    missing = [
+        style
+        for style in ("halt", "temp/csvr", "rdf")
+        if not re.search(rf"(?<!\S){style}(?!\S)", text)
+    ]
     problem = f"lacks the styles {', '.join(missing)}" if missing else None
     mend = "install a LAMMPS with packages EXTRA-FIX and MC" if missing else None
     return ProgramReport(

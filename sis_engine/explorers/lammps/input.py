@@ -214,15 +214,14 @@ def _minimise_lines(replica: Replica) -> list[str]:
 def _start_lines(condition: Condition, compiled: CompiledRules) -> list[str]:
     """Forces at the start; refuse a start that is not finite or breaks a rule already."""
     checks = [f"v_{name}" for name in compiled.start_checks]
-    bad = "+".join(["v_sis_guard", *(f"({check}!=-1.0e300)" for check in checks)])
     refuse = " ".join(f'"{command}"' for command in (*_end_lines(condition, REFUSED), "quit 0"))
     return [
         f"thermo_style custom step temp pe ke c_sis_maxke c_sis_maxf {' '.join(checks)}",
         "thermo_modify temp sis_temp format float %.17g flush yes line one",
         f"print '{STARTED}'",
         "run 0 post no",
-        f'variable sis_bad equal "{bad}"',
-        f'if "$(v_sis_bad) > 0" then {refuse}',
+        f'variable sis_start_is_good equal "{compiled.start_is_good}"',
+        f'if "$(v_sis_start_is_good) != 1" then {refuse}',
         "variable sis_heat0 equal $(ecouple:%.17g)",
         "variable sis_drift0 equal $(econserve:%.17g)",
         'variable sis_heat equal "ecouple-v_sis_heat0"',
