@@ -44,7 +44,7 @@ def cost_figure(records: Sequence[GenerationRecord]) -> Figure:
     if not records:
         return Figure("cost", "Cost by generation", "", note="No generation is committed yet.")
     evaluations = {r.generation: dict(evaluations_of(r)) for r in records}
-    seconds = {r.generation: {name: s / 60.0 for name, s in r.stage_seconds} for r in records}
+    seconds = {r.generation: stage_minutes(r) for r in records}
     panels = (
         stacked("Evaluations by purpose", "evaluations", evaluations, PURPOSES),
         stacked("Wall time by stage", "minutes", seconds, stages_of(records)),
@@ -60,7 +60,16 @@ def cost_figure(records: Sequence[GenerationRecord]) -> Figure:
 
 def stages_of(records: Sequence[GenerationRecord]) -> tuple[str, ...]:
     """Stage names in order of first appearance."""
-    return tuple(dict.fromkeys(name for record in records for name, _ in record.stage_seconds))
+    return tuple(dict.fromkeys(name for record in records for name in stage_minutes(record)))
+
+
+def stage_minutes(record: GenerationRecord) -> dict[str, float]:
+    """Minutes by stage; repeats (``train-1``, ``train-2``) are added up."""
+    found: dict[str, float] = {}
+    for name, seconds in record.stage_seconds:
+        stage = name.rstrip("-0123456789")
+        found[stage] = found.get(stage, 0.0) + seconds / 60.0
+    return found
 
 
 def stacked(

@@ -57,12 +57,13 @@ def validity(records: Records, summary: CampaignSummary) -> tuple[str, ...]:
             f"{plural(len(lives), 'replica')} of {systems} physical for {picoseconds(shortest)} "
             f"({conditions})."
         )
-    return (first, _audit_words(summary.audit, generation), _bound(len(lives), died))
+    audited = _audit_words(summary.audit, generation)
+    return (first, audited, _bound(len(lives), died))
 
 
 def _audit_words(audit: AuditSummary | None, generation: int) -> str:
     if audit is None or audit.generation != generation:
-        return "Its MD has not been audited: stable is not yet right."
+        return "Its MD has not been audited: how long it lives does not say that it is right."
     verdict = "passed" if audit.passed else "failed"
     return (
         f"Its audit {verdict}: on {plural(audit.n_frames, 'frame')} of its MD the forces are wrong "

@@ -130,7 +130,14 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["svg"] = Markup
+    environment.filters["last_line"] = last_line
     return environment
+
+
+def last_line(text: str) -> str:
+    """The last line that is not empty: what a traceback comes to."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else text
 
 
 def _meta(facts: CampaignFacts, summary: CampaignSummary) -> tuple[tuple[str, str], ...]:

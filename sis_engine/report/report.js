@@ -250,7 +250,7 @@
     const verdict = document.createElement("span");
     verdict.textContent = shown.verdict;
     legend.appendChild(verdict);
-    draw();
+    home();
   }
 
   function key(text, fill, css) {
@@ -273,9 +273,9 @@
   }
 
   function home() {
-    view.turn = [1, 0, 0, 0, 1, 0, 0, 0, 1];
+    view.turn = scene().turn.slice();
     view.zoom = 1;
-    rotate(-0.5, 0.35);
+    rotate(-0.25, 0.3);
     draw();
   }
 
@@ -330,5 +330,4 @@
   window.addEventListener("resize", draw);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   choose();
-  home();
 }());

@@ -34,6 +34,7 @@ class Scene:
 
     guilty: atoms the verdict names;  cell: rows, Å, flat, ``None`` for a cluster
     origin: where the cell's corner lies once positions are centred
+    turn: rotation to start from, rows, flat: longest axis across, shortest towards the reader
     """
 
     title: str
@@ -42,6 +43,7 @@ class Scene:
     guilty: tuple[int, ...]
     cell: tuple[float, ...] | None
     origin: tuple[float, ...]
+    turn: tuple[float, ...]
     frames: tuple[SceneFrame, ...]
 
 
@@ -82,8 +84,23 @@ def _scene(generation: int, run: Exploration, life: Life, verdict: Verdict) -> S
         guilty=verdict.atoms,
         cell=None if cell is None else tuple(np.round(cell, 3).ravel().tolist()),
         origin=tuple(np.round(-centre, 3).tolist()),
+        turn=principal_axes(last[0].frame.positions - centre),
         frames=tuple(_frame(run, item, centre) for item in last),
     )
+
+
+def principal_axes(positions: FloatArray) -> tuple[float, ...]:
+    """Rows: principal axes of (n, 3) positions, longest first, right-handed; flat."""
+    _, axes = np.linalg.eigh(positions.T @ positions)
+    first, second = (_upright(axes[:, column]) for column in (2, 1))
+    turn = np.array([first, second, np.cross(first, second)])
+    return tuple(np.round(turn, 4).ravel().tolist())
+
+
+def _upright(axis: FloatArray) -> FloatArray:
+    """The sign of an eigenvector is arbitrary: its largest component is positive here."""
+    sign = np.sign(axis[np.argmax(np.abs(axis))])
+    return np.asarray(axis * sign, dtype=np.float64)
 
 
 def _around(frames: list[MdFrame], end_fs: float) -> list[MdFrame]:

@@ -193,7 +193,7 @@ class _Drawing:
         if values is None:
             return time_ps[:0], time_ps[:0]
         buckets = max(40, POINTS // (2 * len(self.runs)))
-        return min_max(time_ps, values - zero, buckets)
+        return min_max(*_broken_where_time_goes_back(time_ps, values - zero), buckets)
 
     def _time_axis(self) -> Axis:
         ends = [run.trace.time_fs[-1] / 1000.0 for run in self.runs if len(run.trace.time_fs)]
@@ -258,6 +258,12 @@ class _Drawing:
             f"{run.replica.id}: {life.verdict.monitor}, {life.verdict.criterion}, "
             f"at {picoseconds(life.time_ps)}"
         )
+
+
+def _broken_where_time_goes_back(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """A gap where a replica was continued from an earlier frame (a suspect that was cleared)."""
+    back = np.flatnonzero(np.diff(x) < 0.0) + 1
+    return np.insert(x, back, x[back]), np.insert(y, back, np.nan)
 
 
 def _near(x: FloatArray, y: FloatArray, at: float) -> float:

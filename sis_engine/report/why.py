@@ -81,7 +81,7 @@ def _models(record: GenerationRecord) -> list[str]:
             continue
         reasons = list(verdict.reasons) if verdict is not None else []
         why = "; ".join([*([item.problem] if item.problem else []), *reasons]) or "no reason given"
-        lines.append(f"The {item.kind} challenger was refused: {why}.")
+        lines.append(f"The challenger “{item.kind}” was refused: {why}.")
     if record.challengers and not any(_passed(item.admission) for item in record.challengers):
         lines.append("No challenger was admitted; nothing was explored with them.")
     return lines

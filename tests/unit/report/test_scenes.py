@@ -1,6 +1,6 @@
 import numpy as np
 
-from sis_engine.report.scenes import MOST_FRAMES, scenes
+from sis_engine.report.scenes import MOST_FRAMES, principal_axes, scenes
 from tests.unit.report import synthetic
 
 
@@ -30,3 +30,11 @@ def test_distances_are_those_of_the_md_frame():
 
 def test_survivors_have_no_scene():
     assert scenes(synthetic.records()[2:]) == ()
+
+
+def test_the_first_view_is_along_the_shortest_axis_and_right_handed():
+    flat = np.random.default_rng(1).normal(size=(50, 3)) * [1.0, 8.0, 4.0]
+    turn = np.array(principal_axes(flat)).reshape(3, 3)
+    assert np.linalg.det(turn) > 0.99
+    assert abs(turn[0, 1]) > 0.95
+    assert abs(turn[2, 0]) > 0.95
