@@ -69,16 +69,16 @@ def electrolyte(mixture: Mixture, side: float, *, seed: int, tolerance: float = 
     return atoms
 
 
-def slab(molarity: float, thickness: float, *, seed: int) -> Atoms:
-    """Six layers of Li(100), 4x4, then ``thickness`` Å of electrolyte; periodic, both faces wet.
+def slab(mixture: Mixture, *, seed: int) -> Atoms:
+    """Six layers of Li(100), 4x4, and electrolyte as thick as it needs; periodic, both faces wet.
 
     Slab atoms come first, layer by layer from below: the middle two layers are atoms 32 to 63.
     """
     metal = bcc100("Li", (SLAB_REPEAT, SLAB_REPEAT, SLAB_LAYERS), a=LITHIUM_ANGSTROM)
     metal.positions[:, 2] -= metal.positions[:, 2].min()
     side = SLAB_REPEAT * LITHIUM_ANGSTROM
+    thickness = mixture.volume_angstrom3 / side**2
     room = np.array([side, side, thickness])
-    mixture = mixture_of(molarity, float(room.prod()))
     liquid = packed(mixture, room, seed=seed, tolerance=2.0, open_axis=True)
     bottom = metal.positions[:, 2].max() + SLAB_GAP_ANGSTROM
     liquid.positions[:, 2] += bottom

@@ -23,8 +23,8 @@ def _paper_box(molarity: float, side: float) -> Callable[[], Atoms]:
     return lambda: electrolyte(mixture_of(molarity, side**3), side, seed=SEED)
 
 
-def _small_bulk() -> Atoms:
-    mixture = Mixture(n_salt=1, n_dioxolane=3)
+def _small_bulk(n_dioxolane: int) -> Atoms:
+    mixture = Mixture(n_salt=1, n_dioxolane=n_dioxolane)
     side = mixture.volume_angstrom3 ** (1.0 / 3.0)
     return equilibrated(electrolyte(mixture, side, seed=SEED, tolerance=1.7))
 
@@ -32,14 +32,15 @@ def _small_bulk() -> Atoms:
 BUILDERS: dict[str, Callable[[], Atoms]] = {
     "lifsi-dol-cluster": lambda: lifsi_cluster(1),
     "lifsi-2dol-cluster": lambda: lifsi_cluster(2),
-    "lifsi-dol-bulk": _small_bulk,
+    "lifsi-dol-bulk": lambda: _small_bulk(3),
+    "lifsi-2dol-bulk": lambda: _small_bulk(2),
     **{
         f"lifsi-dol-{molarity}m-{side}a": _paper_box(float(molarity), float(side))
         for molarity in (1, 4, 10)
         for side in (15, 20)
     },
-    "li-slab-1m": lambda: slab(1.0, 15.0, seed=SEED),
-    "li-slab-10m": lambda: slab(10.0, 15.0, seed=SEED),
+    "li-slab-1m": lambda: slab(Mixture(2, 29), seed=SEED),
+    "li-slab-10m": lambda: slab(Mixture(10, 14), seed=SEED),
     "li-bulk-16": lambda: bulk_lithium(2),
     "li-bulk-54": lambda: bulk_lithium(3),
 }
