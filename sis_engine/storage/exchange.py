@@ -269,17 +269,21 @@ def read_h5md(path: Path, system: str | None = None) -> Iterator[FrameSet]:
             energies = store.get(f"observables/{name}/energy/value")
             if "force" in group and energies is not None:
                 found = True
-                yield from _h5md_blocks(group, energies, system or name)
+                virials = store.get(f"observables/{name}/virial/value")
+                yield from _h5md_blocks(group, energies, virials, system or name)
     if not found:
         raise ConfigurationError(
             "no particle group here has both force and observables/<group>/energy", file=path
         )
 
 
-def _h5md_blocks(group: h5py.Group, energies: h5py.Dataset, name: str) -> Iterator[FrameSet]:
-    numbers = group["species"][()]
+def _h5md_blocks(
+    group: h5py.Group, energies: h5py.Dataset, virials: h5py.Dataset | None, name: str
+) -> Iterator[FrameSet]:
+    stored = group["species"]
+    numbers = stored["value"][0] if isinstance(stored, h5py.Group) else stored[()]
     species = tuple(chemical_symbols[k] for k in np.atleast_2d(numbers)[0])
-    boundary = [bytes(b) == b"periodic" for b in np.asarray(group["box"].attrs["boundary"], "S")]
+    boundary = [_text(item) == "periodic" for item in group["box"].attrs["boundary"]]
     edges = group.get("box/edges/value", group.get("box/edges"))
     for start in range(0, len(energies), BLOCK_FRAMES):
         block = slice(start, min(start + BLOCK_FRAMES, len(energies)))
@@ -291,7 +295,12 @@ def _h5md_blocks(group: h5py.Group, energies: h5py.Dataset, name: str) -> Iterat
             cells=None if not any(boundary) else _edges(edges, block),
             energies=energies[block].astype(np.float64),
             forces=group["force/value"][block].astype(np.float64),
+            virials=None if virials is None else virials[block].astype(np.float64),
         )
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _edges(edges: h5py.Dataset, block: slice) -> FloatArray:
@@ -329,6 +338,7 @@ def _write_block(store: h5py.File, name: str, block: FrameSet) -> None:
             ("cells", block.cells),
             ("forces", block.forces),
             ("energies", block.energies),
+            ("virials", block.virials),
         )
         if value is not None
     }

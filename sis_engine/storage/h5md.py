@@ -3,6 +3,12 @@
 P. de Buyl, P. H. Colberg, F. Höfling, Comput. Phys. Commun. 185, 1546 (2014) and
 https://www.nongnu.org/h5md/h5md.html. Arrays are not stored twice: values are hard links to the
 datasets that the codec wrote.
+
+Written for what readers do, all of it legal H5MD: znh5md wants species as a time-dependent element
+and edges even without periodicity (zero there); MDAnalysis wants a time in every element (the
+frame number, without a unit, where no time is known) and refuses a force whose unit it does not
+know, so the unit of forces is in an attribute of our own: open with ``convert_units=False``. It
+reads the first particle group only.
 """
 
 from __future__ import annotations
@@ -16,13 +22,16 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from sis_engine.records import DatasetPart, Exploration, PlanOutcome
+from sis_engine.storage.columns import write_array
 
 VERSION = (1, 1)
 LENGTH_UNIT = "Angstrom"
 TIME_UNIT = "fs"
 VELOCITY_UNIT = "Angstrom fs-1"
 FORCE_UNIT = "eV Angstrom-1"
+OWN_UNIT_ATTRIBUTE = "sis_unit"
 ENERGY_UNIT = "eV"
+CHARGE_UNIT = "e"
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,8 @@ class Elements:
     velocities: h5py.Dataset | None = None
     forces: h5py.Dataset | None = None
     energies: h5py.Dataset | None = None
+    virials: h5py.Dataset | None = None
+    charges: h5py.Dataset | None = None
     times_fs: tuple[float, ...] | None = None
 
 
@@ -67,6 +78,8 @@ def link_outcome(store: h5py.File, name: str, outcome: PlanOutcome, group: h5py.
         cells=_all_present(group, f"{frame}/cell"),
         forces=group[f"{label}/forces"],
         energies=group[f"{label}/energy"],
+        virials=_all_present(group, f"{label}/virial"),
+        charges=_all_present(group, f"{label}/charges"),
         times_fs=times if len(times) == len(items) else None,
     )
     write_particles(store, name, elements)
@@ -103,6 +116,7 @@ def link_part(store: h5py.File, part: DatasetPart, group: h5py.Group) -> None:
         cells=_all_present(group, "frames/cells"),
         forces=group["frames/forces"],
         energies=group["frames/energies"],
+        virials=_all_present(group, "frames/virials"),
     )
     write_particles(store, part.name, elements)
 
@@ -113,18 +127,21 @@ def write_particles(store: h5py.File, name: str, elements: Elements) -> None:
     group = store["particles"].create_group(safe)
     steps = _steps(group, elements)
     _write_box(group, elements, steps)
-    numbers = [atomic_numbers[symbol] for symbol in elements.species]
-    group.create_dataset("species", data=np.array(numbers, dtype=np.int32))
-    _element(group, "position", elements.positions, elements.n_frames, steps, LENGTH_UNIT)
-    if elements.velocities is not None:
-        _element(group, "velocity", elements.velocities, elements.n_frames, steps, VELOCITY_UNIT)
-    if elements.forces is not None:
-        _element(group, "force", elements.forces, elements.n_frames, steps, FORCE_UNIT)
-    if elements.energies is not None:
-        observables = store.require_group("observables").require_group(safe)
-        _element(
-            observables, "energy", elements.energies, elements.n_frames, steps, ENERGY_UNIT, rank=0
-        )
+    _write_species(group, elements, steps)
+    optional = (
+        ("velocity", elements.velocities, VELOCITY_UNIT, 2),
+        ("force", elements.forces, FORCE_UNIT, 2),
+        ("charge", elements.charges, CHARGE_UNIT, 1),
+    )
+    n = elements.n_frames
+    _element(group, "position", elements.positions, n, steps, LENGTH_UNIT)
+    for key, dataset, unit, rank in optional:
+        if dataset is not None:
+            _element(group, key, dataset, n, steps, unit, rank)
+    for key, dataset, rank in (("energy", elements.energies, 0), ("virial", elements.virials, 2)):
+        if dataset is not None:
+            observables = store.require_group("observables").require_group(safe)
+            _element(observables, key, dataset, n, steps, ENERGY_UNIT, rank)
 
 
 def unused_name(group: h5py.Group, name: str) -> str:
@@ -137,7 +154,7 @@ def unused_name(group: h5py.Group, name: str) -> str:
     return candidate
 
 
-Steps = tuple[h5py.Dataset, h5py.Dataset | None]
+Steps = tuple[h5py.Dataset, h5py.Dataset]
 
 
 def _steps(group: h5py.Group, elements: Elements) -> Steps:
@@ -146,19 +163,30 @@ def _steps(group: h5py.Group, elements: Elements) -> Steps:
     grows = times is not None and _increases(times)
     position = group.create_group("position")
     step = position.create_dataset("step", data=np.arange(elements.n_frames, dtype=np.int64))
-    if not grows:
-        return step, None
-    time = position.create_dataset("time", data=np.array(times, dtype=np.float64))
-    time.attrs["unit"] = TIME_UNIT
+    numbers = np.arange(elements.n_frames, dtype=np.float64)
+    time = position.create_dataset("time", data=np.array(times) if grows else numbers)
+    if grows:
+        time.attrs["unit"] = TIME_UNIT
     return step, time
+
+
+def _write_species(group: h5py.Group, elements: Elements, steps: Steps) -> None:
+    numbers = np.array([atomic_numbers[symbol] for symbol in elements.species], dtype=np.int32)
+    every = np.broadcast_to(numbers, (elements.n_frames, len(numbers)))
+    dataset = write_array(group.create_group("species"), "value", every)
+    _element(group, "species", dataset, elements.n_frames, steps, None, rank=1)
 
 
 def _write_box(group: h5py.Group, elements: Elements, steps: Steps) -> None:
     box = group.create_group("box")
     box.attrs["dimension"] = np.int32(3)
-    box.attrs["boundary"] = np.array([b"periodic" if p else b"none" for p in elements.pbc])
-    if elements.cells is not None:
-        _element(box, "edges", elements.cells, elements.n_frames, steps, LENGTH_UNIT)
+    boundary = ["periodic" if periodic else "none" for periodic in elements.pbc]
+    box.attrs.create("boundary", boundary, dtype=h5py.string_dtype())
+    edges = elements.cells
+    if edges is None:
+        nothing = np.zeros((elements.n_frames, 3, 3))
+        edges = write_array(box.create_group("edges"), "value", nothing)
+    _element(box, "edges", edges, elements.n_frames, steps, LENGTH_UNIT)
 
 
 def _element(
@@ -167,21 +195,21 @@ def _element(
     dataset: h5py.Dataset,
     n_frames: int,
     steps: Steps,
-    unit: str,
+    unit: str | None,
     rank: int = 2,
 ) -> None:
     element = group.require_group(name)
     stacked = dataset.ndim == rank + 1 and dataset.shape[0] == n_frames
-    if stacked:
-        element["value"] = dataset
-    else:  # one frame: the codec keeps it without the leading axis that H5MD wants
+    if not stacked:  # one frame: the codec keeps it without the leading axis that H5MD wants
         element.create_dataset("value", data=dataset[()][None])
-    element["value"].attrs["unit"] = unit
-    step, time = steps
-    if "step" not in element:
-        element["step"] = step
-    if time is not None and "time" not in element:
-        element["time"] = time
+    elif "value" not in element:
+        element["value"] = dataset
+    if unit is not None:
+        known = OWN_UNIT_ATTRIBUTE if unit == FORCE_UNIT else "unit"
+        element["value"].attrs[known] = unit
+    for key, shared in zip(("step", "time"), steps, strict=True):
+        if key not in element:
+            element[key] = shared
 
 
 def _all_present(group: h5py.Group, path: str, kind: str = "ndarray") -> h5py.Dataset | None:

@@ -49,6 +49,10 @@ LEVEL = LevelOfTheory(
 )
 
 
+def symmetric(matrix: np.ndarray) -> np.ndarray:
+    return matrix + matrix.T
+
+
 def make_labelled(
     n: int, *, seed: int = 0, plan: str = "p0", periodic: bool = False
 ) -> tuple[Labelled, ...]:
@@ -61,7 +65,7 @@ def make_labelled(
             label=Label(
                 float(-100.0 + 0.1 * rng.normal()),
                 rng.normal(size=(6, 3)),
-                virial=rng.normal(size=(3, 3)) if periodic else None,
+                virial=symmetric(rng.normal(size=(3, 3))) if periodic else None,
                 charges=rng.normal(size=6),
             ),
             level=LEVEL,

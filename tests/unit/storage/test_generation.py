@@ -249,8 +249,9 @@ def test_frames_are_an_h5md_file_without_being_stored_twice(tmp_path: Path) -> N
         for name, n in (("cluster", 30), ("r_0", 12)):
             group = store[f"particles/{name}"]
             assert group["box"].attrs["dimension"] == 3
-            assert group["box"].attrs["boundary"].tolist() == [b"none"] * 3
-            assert group["species"][()].tolist() == [3, 9, 16, 8, 8, 1]
+            assert group["box"].attrs["boundary"].tolist() == ["none"] * 3
+            assert group["species/value"][n - 1].tolist() == [3, 9, 16, 8, 8, 1]
+            assert group["box/edges/value"].shape == (n, 3, 3)
             position = group["position"]
             assert position["value"].shape == (n, 6, 3)
             assert len(position["step"]) == len(position["time"]) == n
