@@ -125,7 +125,7 @@ def _thinned(frames: list[Frame]) -> list[Frame]:
 def _compare_system(
     system: str, model: list[Frame], source: str, reference: list[Frame]
 ) -> list[PairComparison]:
-    periodic = all(model[0].pbc)
+    periodic = all(all(frame.pbc) for frame in (*model, *reference))
     compared = []
     for pair in chosen_pairs(model[0].species):
         a = _distribution(model, pair, periodic=periodic)

@@ -47,3 +47,16 @@ def test_a_window_may_have_one_end_only():
     assert window_text(TemperatureWindow(0, 5.0, 1000.0)) == "5 to 1000\u00a0K"
     assert window_text(TemperatureWindow(0, None, 1000.0)) == "below 1000\u00a0K"
     assert window_text(TemperatureWindow(0, 5.0, None)) == "above 5\u00a0K"
+
+
+def test_each_system_has_panels_of_its_own():
+    record = synthetic.generation_zero()
+    run = record.explorations[0]
+    other = dataclasses.replace(run.replica.system, name="bulk-li")
+    moved = dataclasses.replace(
+        run, replica=dataclasses.replace(run.replica, system=other, id="g0000-bulk-li-300K-r00")
+    )
+    both = dataclasses.replace(record, explorations=(run, moved))
+    figure = trace_figures((both,), ())[0]
+    assert len(figure.panels) == 4
+    assert "bulk-li: temperature" in figure.panels[0]
