@@ -191,6 +191,10 @@ class DeepmdConfig(PluginConfig):
             raise ValueError(
                 "compress: true needs se_e2_a, se_e3, or dpa1 with attn_layer 0, strip"
             )
+        if self.zbl is not None and not isinstance(self.descriptor, Dpa1):
+            raise ValueError(
+                "zbl needs the dpa1 descriptor (DeePMD's pair table takes mixed types)"
+            )
         if self.backend == "pt-expt" and (self.zbl is not None or self.optimizer.type == "lkf"):
             raise ValueError("backend pt-expt has neither zbl nor the optimizer lkf")
         together = isinstance(self.descriptor, Dpa1)

@@ -225,7 +225,10 @@ def _read_answer(folder: Path) -> Answer:
     if given["ok"]:
         return Answer(result=given["result"], seconds=given["seconds"])
     if given["kind"] == "diverged":
-        raise TrainingDiverged(f"{given['error']}\n  files: {folder}", hint="lower start_lr")
+        raise TrainingDiverged(
+            f"training diverged: {given['error']}\n  files: {folder}",
+            hint="lower start_lr, or look for bad labels among the newest frames",
+        )
     raise ProgramFailed(
         f"DeePMD-kit raised {given['kind']}: {given['error'][:ERROR_CHARACTERS]}", directory=folder
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -252,13 +253,17 @@ class DeepmdTrainer:
         """
         path = files.verified(model.deployed_file)
         try:
-            from deepmd.calculator import DP
+            with warnings.catch_warnings():
+                # torch announces the end of TorchScript, which DeePMD's files still are
+                warnings.simplefilter("ignore", DeprecationWarning)
+                from deepmd.calculator import DP
+
+                return DP(model=str(path))
         except ImportError as error:
             raise ProgramUnsuitable(
                 f"the ASE explorer needs DeePMD-kit in the engine's own environment: {error}",
                 hint="use the lammps explorer, or install sis-engine[deepmd]",
             ) from error
-        return DP(model=str(path))
 
     def adopt(self, path: Path, elements: Sequence[str], context: Context) -> Model:
         """A model around an existing ``.pt`` or ``.pth``, copied so that it stays."""

@@ -96,6 +96,10 @@ def _train_phase(backend: str, phase: Answer, start: str | None, mode: str) -> P
             model_branch="",
             skip_neighbor_stat=True,
         )
+    except RuntimeError as error:
+        if "NaN detected" in str(error):
+            raise DivergedError("the loss is not a number") from error
+        raise
     finally:
         dp.get_trainer = make
         for step in undo:

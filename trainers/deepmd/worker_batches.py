@@ -61,7 +61,8 @@ class SystemBatches:
             if key in PER_ATOM:
                 block = block.reshape(len(rows), len(self._order), -1)[:, self._order]
             if key == "atom_pref":
-                block = np.repeat(block, 3, axis=2)
+                # the loss wants it once per component; DeePMD 3.2's own loader forgets that
+                return torch.as_tensor(np.repeat(block, 3, axis=2)).to(value.dtype)
             return torch.as_tensor(block).to(value.dtype).reshape(len(rows), *value.shape[1:])
         if torch.is_tensor(value) and value.ndim and key in ("atype", "natoms"):
             return value[:1].repeat(len(rows), *([1] * (value.ndim - 1)))
