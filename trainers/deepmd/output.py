@@ -34,8 +34,9 @@ def read_curve(path: Path) -> LearningCurve:
     rows: list[list[float]] = []
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     for line in text.splitlines():
-        if line.startswith("# step"):
-            names = line[1:].split()
+        words = line.lstrip("#").split()
+        if line.startswith("#") and words[:1] == ["step"]:
+            names = words
         elif line.strip() and not line.startswith("#"):
             row = _numbers(line)
             if row is not None and len(row) == len(names):
