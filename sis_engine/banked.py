@@ -19,12 +19,16 @@ _PASSING = frozenset({Failure.INFRASTRUCTURE, Failure.OUT_OF_TIME, Failure.OUT_O
 class LabelStore(Protocol):
     """What is needed of the label bank (:class:`sis_engine.storage.bank.LabelBank`)."""
 
-    def get(self, frame: Frame, level: LevelOfTheory, origin: Origin) -> Result | None:
-        """What is known of ``frame``, with this ``origin``; ``None`` if nothing is.
+    def get(self, frame: Frame, level: LevelOfTheory, origin: Origin) -> Labelled | None:
+        """The label of ``frame``, with this ``origin``; ``None`` if it has none.
 
         ``cached`` is false where this campaign paid for it for this very origin: a walk that is
         taken up after a kill then ends in the same outcome as one that was never killed.
         """
+        ...
+
+    def failure(self, frame: Frame, level: LevelOfTheory, origin: Origin) -> LabelFailure | None:
+        """The recorded failure of a frame that has no label, ``cached`` as for :meth:`get`."""
         ...
 
     def put(self, item: Result) -> None:
@@ -73,9 +77,11 @@ class BankedLabeler:
 
     def _known(self, system: System, frame: Frame, origin: Origin) -> Result | None:
         """What is banked, unless another try may do better or more is wanted now."""
-        known = self.bank.get(frame, self.level_of_theory(system), origin)
-        if known is None or isinstance(known, LabelFailure):
-            return known if known is not None and _is_lasting(known) else None
+        level = self.level_of_theory(system)
+        known = self.bank.get(frame, level, origin)
+        if known is None:
+            failed = self.bank.failure(frame, level, origin)
+            return failed if failed is not None and _is_lasting(failed) else None
         wants_charges = Capability.CHARGES in self.capabilities
         wants_virial = Capability.VIRIAL in self.capabilities and all(frame.pbc)
         lacks = (wants_charges and known.label.charges is None) or (

@@ -247,7 +247,7 @@ class _Walk:
         facts: dict[str, float] = {}
         if isinstance(result, LabelFailure):
             self._failures.append(result)
-            self._n_evaluations += 1
+            self._n_evaluations += not result.cached
         else:
             # A trial that became a segment's first frame moves to its place in the segment.
             self._labelled.pop(result.key, None)

@@ -228,6 +228,7 @@ class LabelFailure:
     """A frame that got no usable label. A value, not an exception.
 
     directory: where the program's files are kept, if it left any
+    cached: known from the bank, not paid for now
     """
 
     frame: Frame
@@ -238,6 +239,7 @@ class LabelFailure:
     retry_can_help: bool = False
     directory: Path | None = None
     seconds: float = 0.0
+    cached: bool = False
 
     @property
     def key(self) -> str:

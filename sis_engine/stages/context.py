@@ -10,11 +10,14 @@ from typing import Protocol, TypeVar
 
 from sis_engine.assembly import Parts
 from sis_engine.banked import BankedLabeler
+from sis_engine.errors import TornFile
 from sis_engine.interfaces import Context, Progress
 from sis_engine.records import LabelFailure, Labelled
 from sis_engine.seeds import derive_seed
+from sis_engine.stages.kept import Kept
+from sis_engine.storage.atomic import move_aside
 from sis_engine.storage.codec import load_record, save_record
-from sis_engine.storage.ledger import EvaluationRow, Ledger, Outcome
+from sis_engine.storage.ledger import EvaluationRow, Ledger, Outcome, StageRow
 
 Record = TypeVar("Record")
 
@@ -53,7 +56,9 @@ class StageContext:
     def context(self, name: str, attempt: int) -> Context:
         """Scratch folder, threads, progress and stop flag of one attempt at a stage."""
         workdir = self.stage_folder(name) / str(attempt)
-        workdir.mkdir(parents=True, exist_ok=True)
+        if workdir.exists():  # of a generation that was taken back: not this attempt's files
+            move_aside(workdir)
+        workdir.mkdir(parents=True)
         return Context(
             workdir=workdir,
             threads=self.parts.cores,
@@ -65,11 +70,14 @@ class StageContext:
         """The result of a stage: loaded if it was finished before, else computed and kept.
 
         The result file is durable before the ledger says *done*; a kill in between computes the
-        stage again, from the same seeds and the same bank.
+        stage again, from the same seeds and the same bank. So does a result file that is torn.
         """
         known = self.ledger.done_stage(self.generation, name)
         if known is not None and known.result_path is not None:
-            return load_record(self.folder / known.result_path, kind)
+            try:
+                return load_record(self.folder / known.result_path, kind)
+            except TornFile as error:
+                self._tell_torn(known, self.folder / known.result_path, error)
         attempt = self.ledger.start_stage(self.generation, name)
         started = time.monotonic()
         try:
@@ -95,13 +103,30 @@ class StageContext:
         )
         return result
 
+    def kept(self, name: str, kind: type[Record]) -> Kept[Record]:
+        """Pieces of a stage's result that outlive a kill in the middle of it."""
+        return Kept(self.stage_folder(name) / "kept", kind, self.note)
+
+    def note(self, kind: str, text: str, level: str = "warning") -> None:
+        """An event, in the ledger and for the person watching."""
+        self.ledger.event(kind, text, level=level)
+        self.console.event(text)
+
+    def _tell_torn(self, row: StageRow, path: Path, error: TornFile) -> None:
+        """A result file that is not as written is moved aside; its stage is done again."""
+        moved = move_aside(path) if path.exists() else None
+        self.note(
+            "torn_result",
+            f"generation {row.generation} {row.stage}: {error.message}; moved to {moved}; "
+            "the stage is done again",
+        )
+
     def count(self, item: Labelled | LabelFailure) -> None:
         """Enter one evaluation into the ledger (counting it twice is impossible there)."""
         origin = item.origin
-        if isinstance(item, LabelFailure):
-            outcome, reason = Outcome.FAILED, item.reason.value
-        else:
-            outcome, reason = (Outcome.CACHED if item.cached else Outcome.GOOD), None
+        reason = item.reason.value if isinstance(item, LabelFailure) else None
+        paid = Outcome.GOOD if reason is None else Outcome.FAILED
+        outcome = Outcome.CACHED if item.cached else paid
         self.ledger.count(
             EvaluationRow(
                 key=item.key,
@@ -115,7 +140,8 @@ class StageContext:
                 reason=reason,
             )
         )
-        self.console.evaluated()
+        if not item.cached:
+            self.console.evaluated()
 
     def of_generation(self, generation: int) -> StageContext:
         return replace(self, generation=generation)

@@ -33,6 +33,7 @@ from sis_engine.records import (
     Verdict,
 )
 from sis_engine.stages.context import StageContext
+from sis_engine.stages.runs import explore_kept
 from sis_engine.stages.triage import triage_first_catastrophes
 from sis_engine.stages.watch import halt_rules, monitor_context
 
@@ -65,6 +66,7 @@ def explore(
             replicas = plan_replicas(stage, system, condition, data)
             for item in _group(stage, model, replicas, supports.get(system.name), context):
                 judged.append(item)
+                stage.console.lived(_life(stage.generation, item).time_ps)
                 wider = union(supports.get(system.name), item.support)
                 if wider is not None:
                     supports[system.name] = wider
@@ -176,20 +178,9 @@ def _run(
     support: Support | None,
     context: Context,
 ) -> list[Exploration]:
-    """Explorations in the order of ``replicas`` whatever order they ended in."""
+    """Explorations in the order of ``replicas``, whatever order they ended in."""
     watch = monitor_context(stage, model, replicas[0].system, replicas[0].condition, support)
-    done = {
-        item.replica.id: item
-        for item in stage.parts.explorer.explore(
-            model,
-            replicas,
-            halt_rules(stage, watch),
-            stage.parts.config.explore.sampling.sampling(),
-            context,
-            stage.parts.trainer.calculator,
-        )
-    }
-    return [done[replica.id] for replica in replicas]
+    return explore_kept(stage, model, replicas, halt_rules(stage, watch), context)
 
 
 def first_verdict(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sis_engine.interfaces import Context
 from sis_engine.records import Exploration, Model, Replica, Triage, Verdict
 from sis_engine.stages.context import StageContext
+from sis_engine.stages.runs import explore_kept
 from sis_engine.stages.watch import halt_rules, monitor_context
 from sis_engine.triage import triage
 
@@ -36,12 +37,4 @@ def triage_first_catastrophes(
 def _rerun(stage: StageContext, model: Model, replica: Replica, context: Context) -> Exploration:
     """One rerun under the same rules; without support, so that only the physics can stop it."""
     watch = monitor_context(stage, model, replica.system, replica.condition, None)
-    runs = stage.parts.explorer.explore(
-        model,
-        (replica,),
-        halt_rules(stage, watch),
-        stage.parts.config.explore.sampling.sampling(),
-        context,
-        stage.parts.trainer.calculator,
-    )
-    return next(iter(runs))
+    return explore_kept(stage, model, (replica,), halt_rules(stage, watch), context)[0]

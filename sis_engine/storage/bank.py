@@ -121,7 +121,8 @@ class LabelBank:
         entry = self.lookup(label_key(frame, level))
         if entry is None or isinstance(entry.item, Labelled):
             return None
-        return dataclasses.replace(entry.item, frame=frame, origin=origin)
+        own = entry.campaign == self._campaign and entry.item.origin == origin
+        return dataclasses.replace(entry.item, frame=frame, origin=origin, cached=not own)
 
     def lookup(self, key: str) -> BankEntry | None:
         """The row of a key as it was first paid for, or ``None``; a corrupt one is quarantined."""

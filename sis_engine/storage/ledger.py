@@ -283,7 +283,7 @@ class Ledger:
                 key=item.key,
                 generation=generation,
                 purpose=origin.purpose,
-                outcome=Outcome.CACHED if isinstance(item, Labelled) and item.cached else paid,
+                outcome=Outcome.CACHED if item.cached else paid,
                 system=origin.system,
                 plan=origin.plan,
                 idx=origin.index,

@@ -302,12 +302,16 @@ class FakeBank:
     def __init__(self) -> None:
         self.items: dict[str, Labelled | LabelFailure] = {}
 
-    def get(
-        self, frame: Frame, level: LevelOfTheory, origin: Origin
-    ) -> Labelled | LabelFailure | None:
+    def get(self, frame: Frame, level: LevelOfTheory, origin: Origin) -> Labelled | None:
         known = self.items.get(label_key(frame, level))
-        if known is None or isinstance(known, LabelFailure):
-            return None if known is None else replace(known, origin=origin)
+        if not isinstance(known, Labelled):
+            return None
+        return replace(known, origin=origin, cached=known.origin != origin)
+
+    def failure(self, frame: Frame, level: LevelOfTheory, origin: Origin) -> LabelFailure | None:
+        known = self.items.get(label_key(frame, level))
+        if not isinstance(known, LabelFailure):
+            return None
         return replace(known, origin=origin, cached=known.origin != origin)
 
     def put(self, item: Labelled | LabelFailure) -> bool:
