@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from ase import Atoms
 from ase.neighborlist import neighbor_list
+from scipy.spatial.distance import pdist, squareform
 
 from sis_engine.records import Frame
 
@@ -31,15 +32,29 @@ def absurdity(frame: Frame, shortest_angstrom: float) -> str | None:
         reason = _absurd_cell(frame)
         if reason is not None:
             return reason
-    first, second, distances = neighbor_list("ijd", atoms_of(frame), shortest_angstrom)
+    near = _nearest(frame, shortest_angstrom)
+    if near is None:
+        return None
+    i, j, distance = near
+    return (
+        f"atoms {i} ({frame.species[i]}) and {j} ({frame.species[j]}) are "
+        f"{distance:.3f} Å apart, less than {shortest_angstrom} Å"
+    )
+
+
+def _nearest(frame: Frame, within: float) -> tuple[int, int, float] | None:
+    """The nearest two atoms and their distance, if that is less than ``within``."""
+    if any(frame.pbc):
+        first, second, distances = neighbor_list("ijd", atoms_of(frame), within)
+    else:
+        # A cluster is labelled in milliseconds; a neighbour list would be a tenth of that.
+        square = squareform(pdist(frame.positions)) if frame.n_atoms > 1 else np.full((1, 1), 1e9)
+        first, second = np.nonzero(np.triu(square < within, k=1))
+        distances = square[first, second]
     if len(distances) == 0:
         return None
     worst = int(np.argmin(distances))
-    i, j = int(first[worst]), int(second[worst])
-    return (
-        f"atoms {i} ({frame.species[i]}) and {j} ({frame.species[j]}) are "
-        f"{distances[worst]:.3f} Å apart, less than {shortest_angstrom} Å"
-    )
+    return int(first[worst]), int(second[worst]), float(distances[worst])
 
 
 def _absurd_cell(frame: Frame) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -33,11 +34,7 @@ class AsePotential:
 
     @property
     def version(self) -> str:
-        package = self._config.calculator.split(".", 1)[0]
-        try:
-            return metadata.version(package)
-        except metadata.PackageNotFoundError:
-            return "unknown"
+        return _version_of(self._config.calculator.split(".", 1)[0])
 
     @property
     def gives_virial(self) -> bool:
@@ -119,3 +116,12 @@ class AsePotential:
                 key="labeler.potential.calculator",
                 hint="install its package, or mend the name (package.module.Class)",
             ) from error
+
+
+@cache
+def _version_of(package: str) -> str:
+    """Looked up once: reading a package's metadata takes longer than a cheap label."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"

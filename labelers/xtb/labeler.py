@@ -65,13 +65,14 @@ class XtbLabeler:
             capabilities.add(Capability.CHARGES)
         self.capabilities: frozenset[Capability] = frozenset(capabilities)
         self._density: tuple[tuple[str, ...], Any] | None = None
+        self._known_version: str | None = None
 
     @classmethod
     def from_config(cls, config: XtbConfig) -> Self:
         return cls(config)
 
     def level_of_theory(self, system: System) -> LevelOfTheory:
-        version = _tblite_version()
+        version = self._version()
         settings: dict[str, str | int | float | bool | None] = {
             "accuracy": self.config.accuracy,
             "charge": system.charge,
@@ -87,7 +88,7 @@ class XtbLabeler:
 
     def check(self, system: System) -> None:
         """Raise ConfigurationError or ProgramMissing if this system cannot be labelled."""
-        _tblite_version()
+        self._version()
         unknown = sorted(
             {s for s in system.frame.species if not 0 < atomic_numbers.get(s, 0) <= LAST_ELEMENT}
         )
@@ -122,7 +123,7 @@ class XtbLabeler:
 
     def doctor(self) -> tuple[ProgramReport, ...]:
         try:
-            version = _tblite_version()
+            version = self._version()
         except ProgramMissing as error:
             return (ProgramReport("tblite", None, None, error.message, _INSTALL),)
         problem = mend = None
@@ -130,6 +131,12 @@ class XtbLabeler:
             problem = "its OpenMP threads cannot be limited at run time (no libgomp.so.1)"
             mend = f"export OMP_NUM_THREADS={self.config.threads}"
         return (ProgramReport("tblite", "tblite (in process)", version, problem, mend),)
+
+    def _version(self) -> str:
+        """Looked up once: reading a package's metadata takes milliseconds, as a label does."""
+        if self._known_version is None:
+            self._known_version = _tblite_version()
+        return self._known_version
 
     # ------------------------------------------------------------------ one frame
 
@@ -151,7 +158,7 @@ class XtbLabeler:
         if not (np.isfinite(label.energy) and np.isfinite(label.forces).all()):
             message = f"tblite returned a label that is not finite (energy {label.energy} eV)"
             return LabelFailure(frame, level, origin, Failure.NON_FINITE, message, seconds=seconds)
-        return Labelled(frame, label, level, origin, _tblite_version(), seconds)
+        return Labelled(frame, label, level, origin, self._version(), seconds)
 
     def _evaluate(self, system: System, frame: Frame) -> Label:
         result = self._calculator(system, frame).singlepoint(self._warm(frame))
