@@ -27,7 +27,7 @@ CITATIONS = (
         ("",),
         _article(
             "sis2023",
-            author="Xu, Shao, Jin and Wang",
+            author="Xu and Shao and Jin and Wang",
             journal="J. Phys. Chem. C",
             year="2023",
             doi="10.1021/acs.jpcc.3c05522",

@@ -17,6 +17,7 @@ from sis_engine.report.paper import (
     levels_of,
     segment_of,
     systems_of,
+    thermostat_name,
 )
 from sis_engine.report.summary import CampaignSummary
 from sis_engine.report.traces import window_text
@@ -70,7 +71,8 @@ def _reference_md(records: Records) -> str:
     kept = "every frame" if spec.stride == 1 else f"every {spec.stride}th frame"
     return (
         f"Reference MD segments were {length} long ({spec.timestep_fs:g} fs timestep, "
-        f"{spec.temperature_k:g} K, {spec.thermostat} thermostat); {kept} was used."
+        f"{spec.temperature_k:g} K, {thermostat_name(spec.thermostat)} thermostat); "
+        f"{kept} was used."
     )
 
 

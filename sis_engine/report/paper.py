@@ -195,12 +195,19 @@ def _training_rows(records: Records) -> list[tuple[str, str]]:
     ]
 
 
+def thermostat_name(thermostat: str) -> str:
+    """As it is printed."""
+    names = {"nose-hoover": "Nosé–Hoover", "csvr": "CSVR", "langevin": "Langevin"}
+    return names.get(thermostat, thermostat)
+
+
 def condition_text(item: Condition) -> str:
     """Ensemble, temperature, pressure, thermostat, timestep, length."""
     pressure = "" if item.pressure_gpa is None else f", {item.pressure_gpa:g} GPa"
     return (
-        f"{item.ensemble.value.upper()}, {item.temperature_k:g} K{pressure}, {item.thermostat} "
-        f"({item.damping_fs:g} fs), timestep {item.timestep_fs:g} fs, {item.duration_ps:g} ps"
+        f"{item.ensemble.value.upper()}, {item.temperature_k:g} K{pressure}, "
+        f"{thermostat_name(item.thermostat)} ({item.damping_fs:g} fs), timestep "
+        f"{item.timestep_fs:g} fs, {item.duration_ps:g} ps"
     )
 
 

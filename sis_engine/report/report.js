@@ -190,6 +190,9 @@
     const scale = view.zoom * 0.46 * Math.min(h, w) / reach(shown);
     if (shown.cell) { drawCell(pen, shown, scale, w, h, soft); }
     const places = shown.species.map(function (_, i) { return project(p, i, scale, w, h); });
+    const sizes = places.map(function (place, i) {
+      return Math.max(2, (0.14 + 0.26 * Math.sqrt(radius(shown.species[i]))) * scale * place.size);
+    });
     const items = bonds(shown.species, p).map(function (pair) {
       return { z: (places[pair[0]].z + places[pair[1]].z) / 2 - 0.05, pair: pair };
     });
@@ -197,15 +200,15 @@
     items.sort(function (a, b) { return a.z - b.z; });
     items.forEach(function (item) {
       if (item.pair) {
-        const from = places[item.pair[0]], to = places[item.pair[1]];
+        const from = shortened(places, sizes, item.pair), to = shortened(places, sizes, item.pair.slice().reverse());
         pen.strokeStyle = soft;
-        pen.lineWidth = Math.max(1.5, 0.13 * scale * (from.size + to.size) / 2);
+        pen.lineWidth = Math.max(1.5, 0.13 * scale * places[item.pair[0]].size);
         pen.lineCap = "round";
         pen.beginPath(); pen.moveTo(from.x, from.y); pen.lineTo(to.x, to.y); pen.stroke();
         return;
       }
       const i = item.atom, at = places[i], element = shown.species[i];
-      const r = Math.max(2, (0.14 + 0.26 * Math.sqrt(radius(element))) * scale * at.size);
+      const r = sizes[i];
       drawAtom(pen, at, r, element, shown.guilty.indexOf(i) >= 0, alarm, soft);
       if (names.checked || shown.guilty.indexOf(i) >= 0) {
         pen.font = "600 12px system-ui, sans-serif";
@@ -218,6 +221,14 @@
     });
     scaleBar(pen, scale, h, ink);
     say(shown, frame);
+  }
+
+  // A bond's end, moved from the atom's centre towards its other end so that it meets the surface.
+  function shortened(places, sizes, pair) {
+    const a = places[pair[0]], b = places[pair[1]];
+    const length = Math.max(Math.hypot(b.x - a.x, b.y - a.y), 1);
+    const cut = Math.min(0.75 * sizes[pair[0]] / length, 0.5);
+    return { x: a.x + cut * (b.x - a.x), y: a.y + cut * (b.y - a.y) };
   }
 
   function scaleBar(pen, scale, h, ink) {

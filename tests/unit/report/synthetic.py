@@ -8,6 +8,7 @@ Generation 2: no catastrophe, two audits, the second passed: stable.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -323,6 +324,7 @@ VERSIONS = (
 )
 
 
+@functools.cache
 def generation_zero() -> GenerationRecord:
     runs, lives = judged(0, ((0.08, "hot"), (0.31, "nan")))
     bad = labelled(0, "initial", Purpose.INITIAL, 3)
@@ -353,6 +355,7 @@ def generation_zero() -> GenerationRecord:
     )  # fmt: skip
 
 
+@functools.cache
 def generation_one() -> GenerationRecord:
     runs, lives = judged(1, ((5.0, "lives"), (2.2, "hot"), (5.0, "lives"), (3.9, "hot")))
     doubt = Verdict(
@@ -400,6 +403,7 @@ def generation_one() -> GenerationRecord:
     )  # fmt: skip
 
 
+@functools.cache
 def generation_two() -> GenerationRecord:
     runs, lives = judged(2, tuple((10.0, "lives") for _ in range(4)))
     return GenerationRecord(
