@@ -76,7 +76,7 @@
 
   // Covalent radii, Å (Cordero et al. 2008); colours after the usual convention, on grey ground.
   const RADII = { H: 0.31, He: 0.28, Li: 1.28, Be: 0.96, B: 0.84, C: 0.76, N: 0.71, O: 0.66,
-    F: 0.57, Na: 1.66, Mg: 1.41, Al: 1.21, Si: 1.11, P: 1.07, S: 1.05, Cl: 1.02, K: 2.03,
+    F: 0.57, Na: 1.66, Mg: 1.41, Al: 1.21, Si: 1.11, P: 1.07, S: 1.05, Cl: 1.02, Ar: 1.06, K: 2.03,
     Ca: 1.76, Ti: 1.60, Fe: 1.32, Co: 1.26, Ni: 1.24, Cu: 1.32, Zn: 1.22, Br: 1.20, I: 1.39 };
   const PAINT = { H: "#e8e8e8", Li: "#b47bd6", B: "#e9a79a", C: "#5b6166", N: "#4a6fe0",
     O: "#d8392b", F: "#57b85a", Na: "#9a6adf", Mg: "#6fae2f", Al: "#b3a2a2", Si: "#c9a27a",

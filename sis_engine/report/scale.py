@@ -85,17 +85,16 @@ def nice_ticks(low: float, high: float, count: int) -> list[float]:
 
 def decades(low: float, high: float) -> list[float]:
     """Powers of ten within [low, high]; more between them where there are few."""
-    if high / low < 8.0:
-        ticks = [tick for tick in nice_ticks(low, high, 4) if tick > 0]
-        if len(ticks) >= 2:
-            return ticks
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    steps: tuple[float, ...] = (1.0,)
-    if last - first <= 4:
-        steps = (1.0, 2.0, 5.0) if last - first <= 2 else (1.0, 3.0)
-    found = [s * 10.0**power for power in range(first, last + 1) for s in steps]
-    kept = [tick for tick in found if low * 0.999 <= tick <= high * 1.001]
-    return kept[:: max(1, math.ceil(len(kept) / 7))]
+    ladders = ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
+    kept: list[float] = []
+    for steps in ladders:
+        found = [s * 10.0**power for power in range(first, last + 1) for s in steps]
+        kept = [tick for tick in found if low * 0.999 <= tick <= high * 1.001]
+        if len(kept) >= 3:
+            return kept[:: max(1, math.ceil(len(kept) / 7))]
+    linear = [tick for tick in nice_ticks(low, high, 4) if tick > 0]
+    return max(linear, kept, key=len)
 
 
 def short(value: float) -> str:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from sis_engine.storage.generation import GenerationRecord
 
 WIDTH = 460.0
+FAR_EV = 40.0
+"""How far from the median energies are drawn where no labels set the scale."""
+
 POINTS = 1200
 """Points drawn in one panel, shared by its replicas: a panel is about 400 pixels wide."""
 
@@ -213,15 +216,20 @@ class _Drawing:
         return Axis("temperature / K", 0.0, max(top, 1.2 * target))
 
     def _energy_axis(self, series: Sequence[tuple[FloatArray, FloatArray]]) -> Axis:
+        """Around the labels and nearly all of the MD, but no farther than a reader can use."""
         seen = np.concatenate([y[np.isfinite(y)] for _, y in series] or [np.zeros(0)])
         edges: list[float] = []
-        if len(seen):
-            edges += [float(value) for value in np.quantile(seen, [0.01, 0.99])]
-            middle = float(np.median(seen))
-            edges += [max(float(seen.min()), middle - 40.0), min(float(seen.max()), middle + 40.0)]
+        reach = FAR_EV
         if self.support is not None:
             zero = self.support.energy_mean
-            edges += [self.support.energy_min - zero, self.support.energy_max - zero]
+            edges = [self.support.energy_min - zero, self.support.energy_max - zero]
+            reach = max(10.0 * (edges[1] - edges[0]), 5.0)
+        if len(seen):
+            middle = float(np.median(seen))
+            edges += [
+                max(float(seen.min()), middle - reach),
+                min(float(seen.max()), middle + reach),
+            ]
         return spanning("potential energy / eV", edges)
 
     def _draw(self, panel: Panel, series: Sequence[tuple[FloatArray, FloatArray]]) -> None:

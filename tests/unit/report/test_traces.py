@@ -60,3 +60,15 @@ def test_each_system_has_panels_of_its_own():
     figure = trace_figures((both,), ())[0]
     assert len(figure.panels) == 4
     assert "bulk-li: temperature" in figure.panels[0]
+
+
+def test_one_absurd_energy_does_not_flatten_the_panel():
+    record = synthetic.generation_zero()
+    run = record.explorations[0]
+    values = run.trace.values.copy()
+    values[-1, 1] = -1e6
+    trace = Trace(run.trace.replica, run.trace.time_fs, run.trace.quantities, values)
+    one = dataclasses.replace(record, explorations=(dataclasses.replace(run, trace=trace),))
+    panel = trace_figures((one,), ())[0].panels[1]
+    assert "e5" not in panel
+    assert "00000" not in panel
