@@ -14,7 +14,7 @@ def require_approval(stage: StageContext, name: str) -> None:
     if name not in stage.parts.config.pause_before:
         return
     key = f"{stage.generation}/{name}"
-    if stage.ledger.meta(APPROVED) == key:
+    if stage.ledger.meta(f"{APPROVED}/{key}") is not None:
         return
     stage.ledger.set_meta(WAITING, key)
     raise StopRequested(
@@ -26,6 +26,9 @@ def require_approval(stage: StageContext, name: str) -> None:
 def approve_waiting(ledger: Ledger) -> None:
     """A person said yes to what the campaign waits for."""
     waiting = ledger.meta(WAITING)
-    if waiting is not None:
-        ledger.set_meta(APPROVED, waiting)
-        ledger.event("approved", f"approved: {waiting}")
+    if not waiting:
+        ledger.event("approved", "--approve was given, but nothing waits for approval")
+        return
+    ledger.set_meta(f"{APPROVED}/{waiting}", "yes")
+    ledger.set_meta(WAITING, "")
+    ledger.event("approved", f"approved: {waiting}")

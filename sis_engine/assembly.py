@@ -20,12 +20,14 @@ from sis_engine.structures import read_structure
 class Parts:
     """A campaign's parts, each built and checked on its own.
 
-    text: the campaign file as given;  file: where it was read from
+    text: the campaign file as given;  file: where it was read from, for messages
+    base: the file that its relative paths start from (the original one, also in a campaign folder)
     """
 
     config: CampaignConfig
     text: str
     file: Path
+    base: Path
     systems: tuple[System, ...]
     labeler: Labeler
     trainer: Trainer
@@ -51,7 +53,7 @@ class Parts:
 
     def path(self, given: Path) -> Path:
         """A path in the campaign file is relative to that file."""
-        return given if given.is_absolute() else (self.file.parent / given).resolve()
+        return given if given.is_absolute() else (self.base.parent / given).resolve()
 
 
 def available_cores() -> int:
@@ -59,16 +61,19 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def assemble(file: Path, text: str | None = None, inputs: Path | None = None) -> Parts:
-    """Parts from a campaign file (or its text, with ``file`` as the base of its paths).
+def assemble(
+    file: Path, text: str | None = None, inputs: Path | None = None, base: Path | None = None
+) -> Parts:
+    """Parts from a campaign file, or from its text (``file`` is then for messages).
 
+    base: the file that relative paths start from; ``None``: ``file``
     inputs: a campaign's own copies of its structures (``<system>.extxyz``), used where they exist
     Raises ConfigurationError with file, key and line for the first fault.
     """
     source = read_text(file) if text is None else text
     config = read_campaign_text(source, file)
     try:
-        return _build(config, source, file, inputs)
+        return _build(config, source, file, inputs, base or file)
     except ConfigurationError as error:
         if error.file is None:
             error.file = str(file)
@@ -77,7 +82,7 @@ def assemble(file: Path, text: str | None = None, inputs: Path | None = None) ->
         raise
 
 
-def _build(config: CampaignConfig, text: str, file: Path, inputs: Path | None) -> Parts:
+def _build(config: CampaignConfig, text: str, file: Path, inputs: Path | None, base: Path) -> Parts:
     def plugin(kind: Kind, given: dict[str, Any], key: str) -> Any:
         return configure(kind, given, key=key, file=file)
 
@@ -85,8 +90,9 @@ def _build(config: CampaignConfig, text: str, file: Path, inputs: Path | None) -
         config=config,
         text=text,
         file=file,
+        base=base,
         systems=tuple(
-            _system(item, index, file, inputs) for index, item in enumerate(config.systems)
+            _system(item, index, file, base, inputs) for index, item in enumerate(config.systems)
         ),
         labeler=plugin(Kind.LABELER, config.labeler, "labeler"),
         trainer=plugin(Kind.TRAINER, config.trainer, "trainer"),
@@ -99,8 +105,8 @@ def _build(config: CampaignConfig, text: str, file: Path, inputs: Path | None) -
     )
 
 
-def _system(given: SystemConfig, index: int, file: Path, inputs: Path | None) -> System:
-    path = given.structure if given.structure.is_absolute() else file.parent / given.structure
+def _system(given: SystemConfig, index: int, file: Path, base: Path, inputs: Path | None) -> System:
+    path = given.structure if given.structure.is_absolute() else base.parent / given.structure
     copy = None if inputs is None else inputs / f"{given.name}.extxyz"
     if copy is not None and copy.is_file():
         path = copy

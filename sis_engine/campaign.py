@@ -11,7 +11,9 @@ from sis_engine.assembly import Parts
 from sis_engine.banked import BankedLabeler
 from sis_engine.budget import over_budget
 from sis_engine.campaign_folder import Accepted
+from sis_engine.config_changes import When
 from sis_engine.console import CampaignConsole
+from sis_engine.errors import ModelRefused
 from sis_engine.generation import run_generation
 from sis_engine.past import Past, load_past
 from sis_engine.records import Exhausted, Stable
@@ -20,6 +22,10 @@ from sis_engine.states import State
 from sis_engine.storage.atomic import move_aside
 from sis_engine.storage.generation import GenerationStore, commit_generation
 from sis_engine.storage.ledger import Ledger
+from sis_engine.wallclock import WallClock
+
+REFUSED = "refused_model_in"
+"""Ledger key: the generation that has no admitted model."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,14 @@ class Campaign:
         labeler: BankedLabeler,
         console: CampaignConsole,
         stop: Callable[[], bool],
+        clock: WallClock,
     ) -> None:
         self.folder = folder
         self.ledger = ledger
         self.labeler = labeler
         self.console = console
         self.stop = stop
+        self.clock = clock
         self._store = GenerationStore(folder, ledger)
 
     def note(self, kind: str, text: str, *, level: str = "info") -> None:
@@ -55,24 +63,53 @@ class Campaign:
         self.console.event(text)
 
     def in_generation(self) -> bool:
-        """Is a generation half done?"""
-        return bool(self.ledger.stages(len(self.ledger.generations())))
+        """Is a generation half done that a changed configuration has to wait for?
+
+        One whose models were all refused does not count: an edit is what it waits for.
+        """
+        return bool(self.ledger.stages(self._next)) and not self._is_refused()
 
     def run(self, accepted: Accepted) -> Outcome:
         """Generations until the campaign ends, pauses, or a stop is asked for."""
         self._mend()
+        changes = {change.when for change in accepted.changes}
+        if When.NEXT_GENERATION in changes and self._is_refused():
+            self._train_again()
         past = load_past(self.folder, self._store)
-        parts, changed = accepted.parts, bool(accepted.changes)
+        self._show(past)
+        parts = accepted.parts
+        if parts is not accepted.next_parts:
+            changes = set()  # they hold from the next generation on
         while True:
-            ended = self._end(past, parts, changed=changed)
+            ended = self._end(past, parts, changes)
             if ended is not None:
                 return ended
             self.ledger.set_meta("state", State.RUNNING.value)
             past = self._generation(past, parts)
-            changed = False
+            changes = set()
             if parts is not accepted.next_parts:
-                parts, changed = accepted.next_parts, True
+                parts = accepted.next_parts
+                changes = {change.when for change in accepted.changes}
                 campaign_folder.accept(self.folder, self.ledger, parts)
+
+    @property
+    def _next(self) -> int:
+        return len(self.ledger.generations())
+
+    def _is_refused(self) -> bool:
+        return self.ledger.meta(REFUSED) == str(self._next)
+
+    def _train_again(self) -> None:
+        """The edit may change data, training or admission: labels stay, the rest is done again."""
+        self.ledger.forget_stages(self._next, keep=("label", "test"))
+        self.ledger.set_meta(REFUSED, "")
+        self.note("retrain", f"generation {self._next} is trained again: the configuration changed")
+
+    def _show(self, past: Past) -> None:
+        """What earlier runs saw, for the person watching this one."""
+        lives = [life.time_ps for item in past.history for life in item.lives]
+        if lives:
+            self.console.lived(max(lives))
 
     def _generation(self, past: Past, parts: Parts) -> Past:
         """Run and commit the next generation."""
@@ -85,30 +122,36 @@ class Campaign:
             console=self.console,
             stop=self.stop,
         )
-        record, model = run_generation(stage, past)
+        try:
+            record, model = run_generation(stage, past)
+        except ModelRefused:
+            self.ledger.set_meta(REFUSED, str(stage.generation))
+            raise
         self.console.stage(record.number, "commit")
         row = commit_generation(record, self.ledger, exact=parts.config.exact)
+        self.clock.save()
         self.note("committed", f"generation {record.number} committed: {row.file}")
         return past.after(record, model, row.sha256)
 
     # ---------------------------------------------------------------- between generations
 
-    def _end(self, past: Past, parts: Parts, *, changed: bool) -> Outcome | None:
-        """The outcome if the last decision, the budget, or a wait for approval ends this run.
+    def _end(self, past: Past, parts: Parts, changes: set[When]) -> Outcome | None:
+        """The outcome if the last decision or the budget ends this run.
 
-        changed: the configuration was edited: what was stable or exhausted is looked at again
+        changes: what an edit touched: a stable campaign is looked at again when its physics
+            changed, an exhausted one also when its budget did
         """
         decision = past.decision
-        if isinstance(decision, Stable) and not changed:
+        if isinstance(decision, Stable) and When.NEXT_GENERATION not in changes:
             return Outcome(State.STABLE, decision.reason)
-        if isinstance(decision, Exhausted) and not changed:
+        if isinstance(decision, Exhausted) and not changes:
             return Outcome(State.EXHAUSTED, decision.reason)
         over = over_budget(
             parts.config.budget,
             generation=past.next_generation,
             plans=past.plans,
             spent={item.purpose.value: item.paid for item in self.ledger.counts()},
-            hours=float(self.ledger.meta("wall_s") or 0.0) / 3600.0,
+            hours=self.clock.hours,
         )
         if over is not None:
             return Outcome(State.EXHAUSTED, over)
@@ -131,8 +174,10 @@ class Campaign:
         first = min(item.row.number for item in check.torn)
         taken = self.ledger.abandon(first, "torn generation file")
         for row in taken:
-            if (self.folder / row.file).exists():
-                move_aside(self.folder / row.file)
+            scratch = self.folder / "work" / f"{row.number:04d}"
+            for path in (self.folder / row.file, scratch):
+                if path.exists():
+                    move_aside(path)
         last = f"generation {first - 1} is the last whole one" if first else "none before is whole"
         self.note(
             "rewind",

@@ -53,7 +53,7 @@ def create(folder: Path, parts: Parts, ledger: Ledger) -> None:
         ase.io.write(text, atoms_of(system.frame), format="extxyz", write_results=False)
         write_text(folder / INPUTS / f"{system.name}.extxyz", text.getvalue())
     write_text(folder / CONFIG_FILE, parts.text)
-    ledger.set_meta("config_file", str(parts.file.absolute()))
+    ledger.set_meta("config_file", str(parts.base.absolute()))
     ledger.set_meta("campaign_id", uuid.uuid4().hex)
     ledger.set_meta("name", parts.config.name)
     ledger.set_meta("config_text", parts.text)
@@ -69,7 +69,7 @@ def parts_of(folder: Path, ledger: Ledger) -> Parts:
     text = ledger.meta("config_text")
     if text is None:
         raise ConfigurationError(f"{folder} holds no finished campaign set-up", hint="run it again")
-    return assemble(_base(folder, ledger), text, folder / INPUTS)
+    return assemble(folder / CONFIG_FILE, text, folder / INPUTS, _base(folder, ledger))
 
 
 def _base(folder: Path, ledger: Ledger) -> Path:
@@ -101,10 +101,22 @@ def reopen(folder: Path, ledger: Ledger, config: Path | None, *, in_generation: 
             "audit, triage and exploration from the next generation",
             hint=f"`sis fork {folder} NEW --set key=value` shares all labels and generations",
         )
-    base = _base(folder, ledger) if config is None else config
-    new = assemble(base, text, folder / INPUTS)
+    new = assemble(source, text, folder / INPUTS, _base(folder, ledger))
     waits = in_generation and any(c.when is When.NEXT_GENERATION for c in changes)
     return Accepted(old if waits else new, new, changes)
+
+
+def adopt(folder: Path, ledger: Ledger, accepted: Accepted) -> None:
+    """Keep an edit that was found valid: now, or in ``campaign.yaml`` until its generation comes.
+
+    A campaign that is stopped before then compares its file with what holds, and finds it again.
+    """
+    if not accepted.changes:
+        return
+    if accepted.parts is accepted.next_parts:
+        accept(folder, ledger, accepted.next_parts)
+    else:
+        write_text(folder / CONFIG_FILE, accepted.next_parts.text)
 
 
 def accept(folder: Path, ledger: Ledger, parts: Parts) -> None:

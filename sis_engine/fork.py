@@ -49,7 +49,7 @@ def fork_campaign(
             )
         before = campaign_folder.parts_of(source, old)
         text = changed_text(before.text, changes, before.file, _bank_of(source, old))
-        parts = assemble(before.file, text, source / campaign_folder.INPUTS)
+        parts = assemble(before.file, text, source / campaign_folder.INPUTS, before.base)
         validate(parts)
         with acquire(target), Ledger(target) as new:
             _share_generations(source, target, [row for row in rows if row.number <= last])
@@ -57,7 +57,7 @@ def fork_campaign(
                 new.commit(row)
             new.event("fork", f"forked from {source.absolute()} at generation {last}")
             campaign_folder.create(target, parts, new)
-            new.set_meta("config_file", str(before.file))
+            new.set_meta("config_file", str(before.base.absolute()))
     told = tuple(str(item) for item in changes_between(before.config, parts.config))
     return Forked(last, told)
 

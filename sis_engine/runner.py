@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from sis_engine.storage.bank import LabelBank
 from sis_engine.storage.ledger import Ledger
 from sis_engine.storage.ownership import acquire
 from sis_engine.validation import validate
+from sis_engine.wallclock import WallClock
 
 RETRY_AFTER_S = (5.0, 30.0, 120.0)
 """Back-off after an infrastructure fault; then the campaign is paused with the reason."""
@@ -57,13 +58,18 @@ def run_in_folder(
         parts = _first_parts(folder, config, ledger)
         bank = open_things.enter_context(_bank(folder, parts, ledger))
         console = open_things.enter_context(_console(parts, ledger, quiet=quiet))
-        campaign = Campaign(folder, ledger, BankedLabeler(parts.labeler, bank), console, stop)
+        clock = WallClock(ledger)
+        labeler = BankedLabeler(parts.labeler, bank)
+        campaign = Campaign(folder, ledger, labeler, console, stop, clock)
         accepted = _accepted(folder, config, ledger, campaign, console)
         validate(accepted.next_parts)
+        campaign_folder.adopt(folder, ledger, accepted)
         if approve:
             approve_waiting(ledger)
-        with _engine_time(ledger):
+        try:
             ended = _run(campaign, accepted)
+        finally:
+            clock.save()
         ledger.set_meta("state", ended.state.value)
         ledger.set_meta("reason", ended.reason)
     return replace(ended, lines=(*ended.lines, _reported(folder)))
@@ -117,20 +123,7 @@ def _accepted(
     for change in accepted.changes:
         ledger.event("configuration", str(change))
         console.event(f"configuration: {change}")
-    if accepted.changes and accepted.parts is accepted.next_parts:
-        campaign_folder.accept(folder, ledger, accepted.parts)
     return accepted
-
-
-@contextmanager
-def _engine_time(ledger: Ledger) -> Iterator[None]:
-    """Wall time of the engine on this campaign, over all its runs."""
-    started = time.monotonic()
-    before = float(ledger.meta("wall_s") or 0.0)
-    try:
-        yield
-    finally:
-        ledger.set_meta("wall_s", repr(before + time.monotonic() - started))
 
 
 def _run(campaign: Campaign, accepted: Accepted) -> Ended:

@@ -2,25 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 from sis_engine.assembly import Parts
-from sis_engine.errors import ConfigurationError
+from sis_engine.campaign_file import parse_yaml, with_line
+from sis_engine.errors import ConfigurationError, ProgramError, ProgramMissing, ProgramUnsuitable
 from sis_engine.interfaces import Monitor, MonitorContext
 from sis_engine.plugins import Kind, available
 from sis_engine.records import Quantity
 
 
 def validate(parts: Parts) -> tuple[str, ...]:
-    """Notes worth knowing; raises ConfigurationError or ProgramError for the first fault."""
-    for system in parts.systems:
-        parts.labeler.check(system)
-    parts.trainer.check(parts.elements)
-    _check_references(parts)
+    """Notes worth knowing; raises ConfigurationError, with its place, for the first fault."""
+    try:
+        return _notes(parts)
+    except ConfigurationError as error:
+        if error.file is None:
+            error.file = str(parts.file)
+        if error.file == str(parts.file):
+            raise with_line(error, parse_yaml(parts.text, parts.file)) from error
+        raise
+
+
+def _notes(parts: Parts) -> tuple[str, ...]:
     conditions = parts.sampler.conditions(parts.base_condition, 0)
-    parts.explorer.check(model_in_lammps=True, conditions=conditions)
+    with _program_of("labeler", parts.config.labeler):
+        for system in parts.systems:
+            parts.labeler.check(system)
+    with _program_of("trainer", parts.config.trainer):
+        parts.trainer.check(parts.elements)
+    _check_references(parts)
+    with _program_of("explorer", parts.config.explorer):
+        parts.explorer.check(model_in_lammps=True, conditions=conditions)
     for context in _contexts(parts):
         for index, monitor in enumerate(parts.monitors):
             _check_monitor(index, context, monitor)
     return (*_unwatched(parts), *_exactness(parts))
+
+
+@contextmanager
+def _program_of(part: str, given: dict[str, Any]) -> Iterator[None]:
+    """A missing or unsuitable program as a fault of the key that names it."""
+    try:
+        yield
+    except (ProgramMissing, ProgramUnsuitable) as error:
+        key = f"{part}.program" if "program" in given else part
+        raise ConfigurationError(
+            error.message, key=key, hint=error.hint or "`sis doctor` looks at every program"
+        ) from error
+    except ProgramError as error:
+        raise ConfigurationError(str(error), key=part, hint="`sis doctor`") from error
 
 
 def _contexts(parts: Parts) -> list[MonitorContext]:

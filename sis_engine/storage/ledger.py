@@ -211,6 +211,15 @@ class Ledger:
         rows = [row for row in self.stages(generation) if row.stage == stage]
         return next((row for row in reversed(rows) if row.state is StageState.DONE), None)
 
+    def forget_stages(self, generation: int, *, keep: tuple[str, ...]) -> None:
+        """Take back all stages of a generation that is not committed, but those named."""
+        marks = ", ".join("?" * len(keep))
+        with self._lock, transaction(self._connection, self.path):
+            self._connection.execute(
+                f"DELETE FROM stages WHERE generation=? AND stage NOT IN ({marks})",  # noqa: S608
+                (generation, *keep),
+            )
+
     # ---------------------------------------------------------------- generations
 
     def commit(self, row: GenerationRow) -> None:
