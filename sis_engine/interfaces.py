@@ -356,6 +356,10 @@ class Sampler(Protocol):
     @classmethod
     def from_config(cls, config: Any) -> Self: ...
 
+    def check(self, replicas: int) -> None:
+        """Raise ConfigurationError if it can never be satisfied by so many replicas."""
+        ...
+
     def conditions(self, base: Condition, generation: int) -> tuple[Condition, ...]:
         """The conditions to explore in this generation."""
         ...

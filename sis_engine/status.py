@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def facts_of(folder: Path, ledger: Ledger, records: tuple[GenerationRecord, ...]
     """The ledger's view, with both acceleration ratios."""
     state, reason = state_of(folder, ledger)
     counts = ledger.counts()
-    reference = sum(record.reference_ps or 0.0 for record in records)
+    reference = _total(record.reference_ps for record in records)
     stages = ledger.stages()
     running = stages[-1] if stages and stages[-1].state.value == "started" else None
     timestep_fs = _reference_timestep_fs(ledger)
@@ -64,9 +65,11 @@ def facts_of(folder: Path, ledger: Ledger, records: tuple[GenerationRecord, ...]
             if timestep_fs is None
             else acceleration_ratio(longest, sum(item.paid for item in counts), timestep_fs)
         ),
-        acceleration_ratio_paper=acceleration_ratio_paper(longest, reference),
+        acceleration_ratio_paper=None
+        if reference is None
+        else acceleration_ratio_paper(longest, reference),
         reference_ps=reference,
-        md_ps=sum(record.md_ps or 0.0 for record in records),
+        md_ps=_total(record.md_ps for record in records),
         reference_timestep_fs=timestep_fs,
         windows=tuple(
             TemperatureWindow(record.number, *record.window_k)
@@ -93,6 +96,12 @@ def state_of(folder: Path, ledger: Ledger) -> tuple[State, str]:
     if known is State.RUNNING:
         return State.PAUSED, f"no engine holds it (killed?); continue: sis run {folder}"
     return known, ledger.meta("reason") or ""
+
+
+def _total(lengths_ps: Iterable[float | None]) -> float | None:
+    """Their sum; ``None`` when none is known."""
+    known = [length for length in lengths_ps if length is not None]
+    return sum(known) if known else None
 
 
 def _longest_audited_ps(records: tuple[GenerationRecord, ...]) -> float | None:

@@ -34,6 +34,7 @@ def _notes(parts: Parts) -> tuple[str, ...]:
     with _program_of("trainer", parts.config.trainer):
         parts.trainer.check(parts.elements)
     _check_references(parts)
+    parts.sampler.check(parts.config.explore.replicas)
     with _program_of("explorer", parts.config.explorer):
         parts.explorer.check(model_in_lammps=True, conditions=conditions)
     for context in _contexts(parts):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Self
 
+from sis_engine.errors import ConfigurationError
 from sis_engine.interfaces import SamplerInput
 from sis_engine.records import (
     AuditRequest,
@@ -44,6 +45,17 @@ class SisSampler:
     @classmethod
     def from_config(cls, config: Any) -> Self:
         return cls(config)
+
+    def check(self, replicas: int) -> None:
+        """Fewer replicas than must survive can never end *stable*."""
+        needed = 1 if self.config.published else self.config.required_survivors
+        if replicas < needed:
+            raise ConfigurationError(
+                f"{replicas} replicas are explored, but {needed} must live to the end",
+                key="explore.replicas",
+                allowed=f"{needed} or more",
+                hint="or lower sampler.min_survivors, which weakens what `stable` says",
+            )
 
     def conditions(self, base: Condition, generation: int) -> tuple[Condition, ...]:
         """The base condition, shorter in the generations of ``duration_schedule_ps``."""
