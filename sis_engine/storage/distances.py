@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -17,56 +18,76 @@ Pbc = tuple[bool, bool, bool]
 Float32Array = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, eq=False)
-class Shortest:
-    """per_frame: (n_frames,), Å, infinite with fewer than two atoms
-    per_pair: (n_atoms, n_atoms), Å, over all frames; entry (i, j) with i < j, else infinite
-    """
-
-    per_frame: FloatArray
-    per_pair: FloatArray
-
-
-def shortest_distances(positions: FloatArray, cells: FloatArray | None, pbc: Pbc) -> Shortest:
-    """Shortest distances of each frame and of each pair of atoms.
+def shortest_distances(positions: FloatArray, cells: FloatArray | None, pbc: Pbc) -> FloatArray:
+    """(n_frames,) shortest distance of each frame, Å; infinite with fewer than two atoms.
 
     positions: (n_frames, n_atoms, 3), Å, finite;  cells: (n_frames, 3, 3), Å, or ``None``
+    """
+    found = _scan_all(positions, cells, pbc)[0]
+    if cells is None or not any(pbc):
+        return found
+    first, second = np.triu_indices(positions.shape[1], k=1)
+    for number in np.flatnonzero((found >= _reliable_below(cells, pbc)) & np.isfinite(found)):
+        delta = positions[number, second] - positions[number, first]
+        found[number] = find_mic(delta, cells[number], pbc)[1].min()
+    return found
 
-    Fractional differences are rounded to [-1/2, 1/2]. That image is the nearest one whenever it
-    is closer than half the smallest height of the cell: |Δs_k - n_k| <= d / h_k < 1/2. Whatever
-    comes out larger (small or skewed cells) is done again by ASE's exact search. Differences are
-    float32, so results are good to about 1e-5 Å; that halves the time of a billion pairs.
+
+def shortest_by_elements(
+    positions: FloatArray, cells: FloatArray | None, pbc: Pbc, species: tuple[str, ...]
+) -> dict[tuple[str, str], float]:
+    """Shortest distance, Å, of every element pair (symbols sorted) over all frames."""
+    per_pair = _scan_all(positions, cells, pbc)[1]
+    reliable = np.inf
+    if cells is not None and any(pbc) and len(cells):
+        reliable = float(_reliable_below(cells, pbc).min())
+    symbols = np.array(species)
+    kinds = sorted(set(species))
+    found: dict[tuple[str, str], float] = {}
+    for one, other in itertools.combinations_with_replacement(kinds, 2):
+        chosen = np.triu(np.outer(symbols == one, symbols == other), k=1)
+        chosen |= np.triu(np.outer(symbols == other, symbols == one), k=1)
+        distance = float(per_pair[chosen].min(initial=np.inf))
+        if cells is not None and reliable <= distance < np.inf:
+            distance = _exact_shortest(positions, cells, pbc, np.argwhere(chosen))
+        if np.isfinite(distance):
+            found[one, other] = distance
+    return found
+
+
+def _exact_shortest(
+    positions: FloatArray, cells: FloatArray, pbc: Pbc, pairs: npt.NDArray[np.intp]
+) -> float:
+    """Shortest distance of these pairs of atoms over all frames, by ASE, one call a cell."""
+    unique, which = np.unique(cells.reshape(-1, 9), axis=0, return_inverse=True)
+    shortest = math.inf
+    for number, cell in enumerate(unique):
+        frames = positions[which.ravel() == number]
+        delta = (frames[:, pairs[:, 1]] - frames[:, pairs[:, 0]]).reshape(-1, 3)
+        shortest = min(shortest, float(find_mic(delta, cell.reshape(3, 3), pbc)[1].min()))
+    return shortest
+
+
+def _scan_all(
+    positions: FloatArray, cells: FloatArray | None, pbc: Pbc
+) -> tuple[FloatArray, FloatArray]:
+    """Shortest distance of each frame and, over all frames, of each pair of atoms i < j, Å.
+
+    Fractional differences are rounded to [-1/2, 1/2]; see :func:`_reliable_below`. They are
+    float32, so distances are good to about 1e-5 Å; that halves the time of a billion pairs.
     """
     n_frames, n_atoms = positions.shape[:2]
     per_frame = np.full(n_frames, np.inf)
     per_pair = np.full((n_atoms, n_atoms), np.inf)
-    periodic = cells is not None and any(pbc)
     for begin in range(0, n_frames, BLOCK_FRAMES):
         block = slice(begin, begin + BLOCK_FRAMES)
-        if periodic and cells is not None:
+        if cells is not None and any(pbc):
             box = Box(completed(cells[block], pbc), pbc)
             _scan(box.fractional(positions[block]), box, per_frame[block], per_pair)
         else:
             centred = positions[block] - positions[block].mean(axis=1, keepdims=True)
             _scan(centred.transpose(2, 1, 0), None, per_frame[block], per_pair)
-    found = Shortest(np.sqrt(per_frame), np.sqrt(per_pair))
-    return _exact(found, positions, cells, pbc) if periodic and cells is not None else found
-
-
-def shortest_by_elements(
-    shortest: Shortest, species: tuple[str, ...]
-) -> dict[tuple[str, str], float]:
-    """Shortest distance, Å, of every element pair (symbols sorted) that occurs."""
-    symbols = np.array(species)
-    found: dict[tuple[str, str], float] = {}
-    kinds = sorted(set(species))
-    for place, one in enumerate(kinds):
-        for other in kinds[place:]:
-            both = np.ix_(symbols == one, symbols == other)
-            distance = min(shortest.per_pair[both].min(), shortest.per_pair.T[both].min())
-            if np.isfinite(distance):
-                found[one, other] = float(distance)
-    return found
+    return np.sqrt(per_frame), np.sqrt(per_pair)
 
 
 class Box:
@@ -140,31 +161,16 @@ def completed(cells: FloatArray, pbc: Pbc) -> FloatArray:
     return found
 
 
-def _exact(found: Shortest, positions: FloatArray, cells: FloatArray, pbc: Pbc) -> Shortest:
-    """``found`` with everything beyond half a cell height done again, image by image."""
-    safe = _half_height(completed(cells, pbc), pbc)
-    per_frame, per_pair = found.per_frame.copy(), found.per_pair.copy()
-    first, second = np.triu_indices(positions.shape[1], k=1)
-    for number in np.flatnonzero((per_frame >= safe) & np.isfinite(per_frame)):
-        delta = positions[number, second] - positions[number, first]
-        per_frame[number] = _lengths(delta, cells[number], pbc).min()
-    doubtful = np.argwhere(np.isfinite(per_pair) & (per_pair >= safe.min()))
-    one, other = doubtful[:, 0], doubtful[:, 1]
-    for frame in range(len(positions)) if len(doubtful) else ():
-        delta = positions[frame, other] - positions[frame, one]
-        lengths = _lengths(delta, cells[frame], pbc)
-        per_pair[one, other] = np.minimum(per_pair[one, other], lengths)
-    return Shortest(per_frame, per_pair)
+def _reliable_below(cells: FloatArray, pbc: Pbc) -> FloatArray:
+    """(n_frames,) distances below this are those to the nearest image, Å.
 
-
-def _half_height(cells: FloatArray, pbc: Pbc) -> FloatArray:
-    """(n_frames,) half the smallest height over a face, of the periodic directions."""
-    normals = np.linalg.inv(cells)  # column k is normal to the face that vector k leaves
+    Rounding fractional differences finds the nearest image n whenever it is closer than half the
+    smallest height of the cell: abs(Δs_k - n_k) <= d / h_k < 1/2. In a cuboid it always does.
+    """
+    whole = completed(cells, pbc)
+    if not whole[:, ~np.eye(3, dtype=bool)].any():
+        return np.full(len(cells), np.inf)
+    normals = np.linalg.inv(whole)  # column k is normal to the face that vector k leaves
     heights = 1.0 / np.linalg.norm(normals, axis=1)
     smallest: FloatArray = heights[:, list(np.flatnonzero(pbc))].min(axis=1)
     return 0.5 * smallest
-
-
-def _lengths(delta: FloatArray, cell: FloatArray, pbc: Pbc) -> npt.NDArray[np.float64]:
-    lengths: FloatArray = find_mic(delta, cell, pbc)[1]
-    return lengths

@@ -147,10 +147,10 @@ def finite_frames(block: FrameBlock) -> BoolVector:
 def _shortest(block: FrameBlock, finite: BoolVector) -> FloatArray:
     """(n_frames,) shortest distance, Å; infinite where a number is missing."""
     if finite.all():
-        return shortest_distances(block.positions, block.cells, block.pbc).per_frame
+        return shortest_distances(block.positions, block.cells, block.pbc)
     found = np.full(len(finite), np.inf)
     cells = None if block.cells is None else block.cells[finite]
-    found[finite] = shortest_distances(block.positions[finite], cells, block.pbc).per_frame
+    found[finite] = shortest_distances(block.positions[finite], cells, block.pbc)
     return found
 
 

@@ -8,7 +8,8 @@ Written for what readers do, all of it legal H5MD: znh5md wants species as a tim
 and edges even without periodicity (zero there); MDAnalysis wants a time in every element (the
 frame number, without a unit, where no time is known) and refuses a force whose unit it does not
 know, so the unit of forces is in an attribute of our own: open with ``convert_units=False``. It
-reads the first particle group only.
+reads the first particle group only, and of it no more frames than the shortest group has: give
+it a file exported for one replica.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from sis_engine.records import (
     Support,
     System,
 )
-from sis_engine.storage.distances import shortest_by_elements, shortest_distances
+from sis_engine.storage.distances import shortest_by_elements
 
 SOKAL_WINDOW = 5.0
 """c of Sokal's automatic window, M >= c tau(M) (Functional Integration, NATO ASI B 361 (1997))."""
@@ -181,8 +181,8 @@ def support_of(dataset: Dataset, system: str) -> Support | None:
     energies = np.concatenate([frames.energies for frames in parts])
     shortest: dict[tuple[str, str], float] = {}
     for frames in parts:
-        scanned = shortest_distances(frames.positions, frames.cells, frames.pbc)
-        for pair, distance in shortest_by_elements(scanned, frames.species).items():
+        found = shortest_by_elements(frames.positions, frames.cells, frames.pbc, frames.species)
+        for pair, distance in found.items():
             shortest[pair] = min(distance, shortest.get(pair, math.inf))
     return Support(
         system=system,

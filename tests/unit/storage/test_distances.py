@@ -22,7 +22,6 @@ def test_shortest_distances_agree_with_ases_exact_search(name: str) -> None:
     rng = np.random.default_rng(1)
     positions = rng.uniform(-8, 20, size=(30, 6, 3))
     cells = cell * (1 + 0.02 * rng.normal(size=(30, 1, 1)))
-    found = shortest_distances(positions, cells, pbc)
     i, j = np.triu_indices(6, k=1)
     exact = np.array(
         [
@@ -30,20 +29,25 @@ def test_shortest_distances_agree_with_ases_exact_search(name: str) -> None:
             for p, c in zip(positions, cells, strict=True)
         ]
     )
-    np.testing.assert_allclose(found.per_frame, exact.min(axis=1), atol=1e-5)
-    np.testing.assert_allclose(found.per_pair[i, j], exact.min(axis=0), atol=1e-5)
+    found = shortest_distances(positions, cells, pbc)
+    np.testing.assert_allclose(found, exact.min(axis=1), atol=1e-5)
+    species = ("H", "He", "Li", "Be", "B", "C")
+    by_pair = shortest_by_elements(positions, cells, pbc, species)
+    for a, b, distance in zip(i, j, exact.min(axis=0), strict=True):
+        pair = tuple(sorted((species[a], species[b])))
+        assert by_pair[pair] == pytest.approx(distance, abs=1e-5)
 
 
 def test_without_periodicity_the_cell_means_nothing() -> None:
     positions = np.array([[[0.0, 0, 0], [9.5, 0, 0], [0, 0, 3.0]]])
-    found = shortest_distances(positions, np.eye(3)[None] * 10.0, (False, False, False))
-    assert found.per_frame == pytest.approx([3.0])
-    assert shortest_by_elements(found, ("O", "H", "H")) == pytest.approx(
+    cells, pbc = np.eye(3)[None] * 10.0, (False, False, False)
+    assert shortest_distances(positions, cells, pbc) == pytest.approx([3.0])
+    assert shortest_by_elements(positions, cells, pbc, ("O", "H", "H")) == pytest.approx(
         {("H", "H"): np.hypot(9.5, 3.0), ("H", "O"): 3.0}
     )
 
 
 def test_a_single_atom_has_no_distance() -> None:
-    found = shortest_distances(np.zeros((2, 1, 3)), None, (False, False, False))
-    assert np.isinf(found.per_frame).all()
-    assert shortest_by_elements(found, ("Li",)) == {}
+    positions, pbc = np.zeros((2, 1, 3)), (False, False, False)
+    assert np.isinf(shortest_distances(positions, None, pbc)).all()
+    assert shortest_by_elements(positions, None, pbc, ("Li",)) == {}
