@@ -32,6 +32,9 @@ def test_the_contract_finds_a_sampler_that_rolls_dice_anew():
         def from_config(cls, config):
             return cls()
 
+        def check(self, replicas):
+            pass
+
         def conditions(self, base, generation):
             return (base,)
 
