@@ -1,0 +1,122 @@
+"""What each stage hands to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sis_engine.records.datasets import DatasetPart
+from sis_engine.records.decisions import (
+    AuditRequest,
+    AuditResult,
+    Exhausted,
+    Life,
+    Requests,
+    Stable,
+)
+from sis_engine.records.labels import LabelFailure, Labelled
+from sis_engine.records.md import Exploration, Triage, Verdict
+from sis_engine.records.models import Admission, Errors, TrainingResult, TrainingSchedule
+from sis_engine.records.requests import PlanOutcome
+from sis_engine.records.support import Support
+
+
+@dataclass(frozen=True, eq=False)
+class RejectedFrame:
+    """A label that the quality gate kept out of the data, with its reason."""
+
+    item: Labelled
+    reason: str
+    value: float | None = None
+    limit: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class LabelResult:
+    """What LABEL made of all plans of a generation."""
+
+    outcomes: tuple[PlanOutcome, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class MergeResult:
+    """Parts new in this generation, what the gate rejected, and the support of all data."""
+
+    parts: tuple[DatasetPart, ...]
+    rejected: tuple[RejectedFrame, ...]
+    support: tuple[Support, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class SuspectOutcome:
+    """One evaluation that decided about a suspect.
+
+    relative_error: force RMSE over RMS reference force;  energy_error_per_atom: eV/atom
+    """
+
+    verdict: Verdict
+    outcome: Labelled | LabelFailure
+    agreed: bool
+    relative_error: float | None = None
+    energy_error_per_atom: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ExploreResult:
+    """One generation's MD, as judged. ``verdicts`` are catastrophes; ``lives`` the statistics."""
+
+    explorations: tuple[Exploration, ...]
+    verdicts: tuple[Verdict, ...]
+    suspects: tuple[SuspectOutcome, ...]
+    triages: tuple[Triage, ...]
+    lives: tuple[Life, ...]
+    support: tuple[Support, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class AuditRound:
+    """The labels of an audit and what they say."""
+
+    outcomes: tuple[PlanOutcome, ...]
+    result: AuditResult
+
+
+@dataclass(frozen=True, eq=False)
+class DecideResult:
+    """The decision of a generation and the audits that led to it."""
+
+    decision: Requests | AuditRequest | Stable | Exhausted
+    audits: tuple[AuditRound, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Challenger:
+    """One attempt at a model: how it was trained, what came out, and whether it was admitted."""
+
+    kind: str
+    schedule: TrainingSchedule
+    training: TrainingResult | None
+    admission: Admission | None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ModelResult:
+    """What TRAIN and ADMIT came to: the challengers in order; the last one admitted is used."""
+
+    challengers: tuple[Challenger, ...]
+
+    @property
+    def admitted(self) -> TrainingResult | None:
+        last = self.challengers[-1]
+        passed = last.admission is not None and last.admission.passed
+        return last.training if passed else None
+
+
+@dataclass(frozen=True, eq=False)
+class TestResult:
+    """Errors on the independent reference trajectory."""
+
+    __test__ = False
+
+    errors: Errors
+    per_system: tuple[tuple[str, Errors], ...] = ()
