@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.external, pytest.mark.slow]
 SCHEDULE = TrainingSchedule(30, 2e-3, 1e-4, (0.02, 1.0), (1000.0, 1.0), (0.01, 0.1), seed=3)
 SMALL = {
     "fitting": {"neuron": (16, 16)},
+    "optimizer": {"type": "adam"},
     "cutoff_angstrom": 4.0,
     "sel_margin": 1.2,
     "device": "cpu",

@@ -55,8 +55,8 @@ class Dpa1(_Part):
     """
 
     type: Literal["dpa1"] = "dpa1"
-    neuron: Neurons = (16, 32, 64)
-    axis_neuron: PositiveInt = 8
+    neuron: Neurons = (8, 16, 32)
+    axis_neuron: PositiveInt = 4
     tebd_dim: PositiveInt = 8
     tebd_input_mode: Literal["strip", "concat"] = "strip"
     type_one_side: bool = True
@@ -74,7 +74,7 @@ Descriptor = Annotated[SeE2A | SeE3 | Dpa1, Field(discriminator="type")]
 class Fitting(_Part):
     """The net from descriptor to atomic energy."""
 
-    neuron: Neurons = (64, 64, 64)
+    neuron: Neurons = (24, 24, 24)
     resnet_dt: bool = True
 
 
@@ -87,18 +87,21 @@ class Adam(_Part):
 class Kalman(_Part):
     """DeePMD's layerwise Kalman filter: on small nets a fraction of the seconds to the same error.
 
-    One step is one energy and four force updates, five times an Adam step; learning rates and
-    prefactors of the schedule are not used. It ends on a noise floor, so Adam polishes after it
-    with the schedule's prefactors. Its cost grows with ``block_size`` squared; keep the nets small.
+    LiFSI + dioxolane, relative force RMSE on an independent trajectory after 30 s on one core:
+    0.25, where Adam had 0.7. One step is one energy and four force updates, five times an Adam
+    step; learning rates and prefactors of the schedule are not used. It ends on a noise floor, so
+    Adam polishes after it with the schedule's prefactors; only Adam sees virials. Its cost grows
+    with ``block_size`` squared; keep the nets small.
 
     steps_ratio: Kalman steps per step of the schedule
     covariance: of the weights at the start; less than 1 is gentler (a too bold start kills the
-        net: all forces are zero then, and training is said to have diverged)
+        net: all its forces are zero then, and training is said to have diverged)
+    covariance_continued: the same where training continues from a model
     """
 
-    type: Literal["lkf"]
+    type: Literal["lkf"] = "lkf"
     block_size: PositiveInt = 1024
-    steps_ratio: PositiveFloat = 0.2
+    steps_ratio: PositiveFloat = 1.0
     covariance: PositiveFloat = 1.0
     covariance_continued: PositiveFloat = 1.0
     energy_prefactor: PositiveFloat = 1.0
@@ -138,6 +141,7 @@ class DeepmdConfig(PluginConfig):
     descriptor_gain: the environment matrix is divided by its standard deviation over this number;
         about 3 lets se_e2_a learn several times faster on molecules (much more saturates the net)
     backend: ``pt``, or ``pt-expt``, whose checkpoint is converted for LAMMPS (not for lkf, zbl)
+    cutoff_angstrom: 5 suits molecules and trains safely; the Kalman filter may kill a net at 6
     compress: tabulate the embedding net; ``auto`` does so wherever the descriptor allows it
         (it costs about a second inside the worker and doubles the MD speed)
     python: interpreter of DeePMD's own environment; ``None``: this one
@@ -155,13 +159,13 @@ class DeepmdConfig(PluginConfig):
     type: Literal["deepmd"] = "deepmd"
     elements: tuple[str, ...] | None = None
     descriptor: Descriptor = Dpa1()
-    cutoff_angstrom: PositiveFloat = 6.0
+    cutoff_angstrom: PositiveFloat = 5.0
     cutoff_smooth_angstrom: NonNegativeFloat = 0.5
     sel: Literal["auto"] | PositiveInt | tuple[PositiveInt, ...] = "auto"
     sel_margin: Annotated[float, Field(ge=1.0, le=5.0)] = 1.3
     descriptor_gain: PositiveFloat = 1.0
     fitting: Fitting = Fitting()
-    optimizer: Optimizer = Adam()
+    optimizer: Optimizer = Kalman()
     activation: Literal["tanh", "gelu", "softplus", "sigmoid", "relu", "relu6", "silu"] = "tanh"
     precision: Literal["float64", "float32"] = "float64"
     backend: Literal["pt", "pt-expt"] = "pt"
@@ -196,7 +200,7 @@ class DeepmdConfig(PluginConfig):
                 "zbl needs the dpa1 descriptor (DeePMD's pair table takes mixed types)"
             )
         if self.backend == "pt-expt" and (self.zbl is not None or self.optimizer.type == "lkf"):
-            raise ValueError("backend pt-expt has neither zbl nor the optimizer lkf")
+            raise ValueError("pt-expt has neither zbl nor lkf: say optimizer: {type: adam}")
         together = isinstance(self.descriptor, Dpa1)
         if self.sel != "auto" and isinstance(self.sel, int) != together:
             wanted = "one sel for all neighbours together" if together else "one sel per element"

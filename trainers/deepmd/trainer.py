@@ -379,16 +379,22 @@ def _claimed(
 ) -> tuple[float, float]:
     """Force RMSE (eV/Å, atoms that count) and energy RMSE (eV/atom) by the training code path."""
     force_sum = force_n = energy_sum = energy_n = 0.0
-    outputs = answer.result["claimed"]
+    outputs, alive = answer.result["claimed"], False
     for output, block, system in zip(outputs, blocks, systems, strict=True):
         said = files.read_prediction(output, periodic=False)
         chosen = np.array(block["frames"])
         weights = system.force_weights
         counts = np.ones(len(system.types)) if weights is None else weights > 0.0
+        alive = alive or bool(np.any(said.forces != 0.0))
         squares = np.sum((said.forces - system.forces[chosen]) ** 2, axis=2) @ counts
         force_sum += float(squares.sum())
         force_n += 3.0 * len(chosen) * float(np.sum(counts))
         errors = (said.energies - system.energies[chosen]) / len(system.types)
         energy_sum += float(np.sum(errors**2))
         energy_n += len(chosen)
+    if not alive:
+        raise TrainingDiverged(
+            "training diverged: the net is dead, all its forces are exactly zero",
+            hint="a shorter cutoff_angstrom, optimizer.covariance 0.05, or optimizer adam",
+        )
     return float(np.sqrt(force_sum / force_n)), float(np.sqrt(energy_sum / energy_n))

@@ -20,6 +20,7 @@ from trainers.deepmd.session import Settings, environment
 from trainers.deepmd.zbl import write_table, zbl_energy
 
 ELEMENTS = ("H", "O")
+ADAM = {"type": "adam"}
 SCHEDULE = TrainingSchedule(200, 1e-3, 1e-5, (0.02, 1.0), (1000.0, 1.0), (0.1, 0.2), seed=2**40)
 
 
@@ -111,7 +112,9 @@ def folders(tmp_path, *, masked=False):
 
 
 def test_the_input_has_the_schedule_the_seed_and_extra_last(tmp_path):
-    config = DeepmdConfig(extra={"training": {"disp_freq": 7}, "loss": {"use_huber": True}})
+    config = DeepmdConfig(
+        optimizer=ADAM, extra={"training": {"disp_freq": 7}, "loss": {"use_huber": True}}
+    )
     (phase,) = phases(config, ELEMENTS, (24,), SCHEDULE, folders(tmp_path))
     given = phase.input
     assert given["training"]["numb_steps"] == 200
@@ -126,7 +129,9 @@ def test_the_input_has_the_schedule_the_seed_and_extra_last(tmp_path):
 
 
 def test_masked_data_use_the_force_term_with_prefactors_per_atom(tmp_path):
-    (phase,) = phases(DeepmdConfig(), ELEMENTS, (24,), SCHEDULE, folders(tmp_path, masked=True))
+    (phase,) = phases(
+        DeepmdConfig(optimizer=ADAM), ELEMENTS, (24,), SCHEDULE, folders(tmp_path, masked=True)
+    )
     assert phase.input["loss"]["start_pref_pf"] == 1000.0
     assert phase.input["loss"]["start_pref_f"] == 0.0
 
