@@ -107,6 +107,8 @@ class ModelResult:
 
     @property
     def admitted(self) -> TrainingResult | None:
+        if not self.challengers:  # no new data: the model stays
+            return None
         last = self.challengers[-1]
         passed = last.admission is not None and last.admission.passed
         return last.training if passed else None

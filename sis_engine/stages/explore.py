@@ -34,7 +34,7 @@ from sis_engine.records import (
 )
 from sis_engine.stages.context import StageContext
 from sis_engine.stages.runs import explore_kept
-from sis_engine.stages.triage import triage_first_catastrophes
+from sis_engine.stages.triage import triage_catastrophes
 from sis_engine.stages.watch import halt_rules, monitor_context
 
 
@@ -71,7 +71,7 @@ def explore(
                 if wider is not None:
                     supports[system.name] = wider
     catastrophes = tuple(item.verdict for item in judged if item.verdict is not None)
-    triages = triage_first_catastrophes(stage, model, judged_pairs(judged), context)
+    triages = triage_catastrophes(stage, model, judged_pairs(judged), context)
     return ExploreResult(
         explorations=tuple(item.exploration for item in judged),
         verdicts=catastrophes,
@@ -88,7 +88,7 @@ def judged_pairs(judged: Sequence[Judged]) -> tuple[tuple[Exploration, Verdict],
 
 
 def data_catastrophes(result: ExploreResult) -> tuple[Verdict, ...]:
-    """Catastrophes that labels can cure: all but those of systems triage calls otherwise."""
+    """Catastrophes that labels can cure: all but those that triage calls otherwise."""
     not_data = {item.replica for item in result.triages if item.cause is not Cause.DATA}
     return tuple(item for item in result.verdicts if item.replica not in not_data)
 

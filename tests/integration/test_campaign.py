@@ -1,0 +1,320 @@
+"""The loop from a structure to a stable, audited model, on the shipped fakes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sis_engine.errors import ConfigurationError, TrainingDiverged
+from sis_engine.records import (
+    Admission,
+    Cause,
+    Exhausted,
+    Purpose,
+    Requests,
+    Stable,
+    Triage,
+)
+from sis_engine.stages import model as model_stage
+from sis_engine.stages import triage as triage_stage
+from sis_engine.states import State
+from sis_engine.storage.ledger import Ledger, StageState
+from sis_engine.testing.fakes import FakeTrainer
+from tests.integration.small_campaigns import (
+    banked,
+    digest_of,
+    events,
+    paid,
+    records,
+    run,
+    write_campaign,
+)
+
+
+def test_the_loop_ends_stable_after_catastrophes_and_growing_lives(finished: Path) -> None:
+    found = records(finished)
+    assert isinstance(found[-1].decision, Stable)
+    assert all(isinstance(item.decision, Requests) for item in found[:-1])
+    assert found[0].verdicts
+    assert not any(life.censored for life in found[0].lives)
+    assert all(life.censored for life in found[-1].lives)
+    shortest = [min(life.time_ps for life in item.lives) for item in found]
+    assert shortest[-1] > shortest[0]
+
+
+def test_a_stable_end_rests_on_an_audit_that_passed(finished: Path) -> None:
+    last = records(finished)[-1]
+    assert last.audits
+    assert last.audits[-1].result.passed
+    assert last.audits[-1].result.errors.n_frames >= 30
+
+
+def test_every_paid_evaluation_is_one_row_of_the_bank(finished: Path) -> None:
+    assert paid(finished) == banked(finished) > 0
+
+
+def test_the_generations_are_chained_by_their_hashes(finished: Path) -> None:
+    with Ledger(finished, read_only=True) as ledger:
+        rows = ledger.generations()
+    assert [row.parent_sha256 for row in rows] == [None, *(row.sha256 for row in rows[:-1])]
+
+
+def test_the_same_seed_gives_the_same_digest_and_another_seed_another(
+    finished: Path, tmp_path: Path
+) -> None:
+    run(tmp_path / "again", write_campaign(tmp_path / "given"))
+    assert digest_of(tmp_path / "again") == digest_of(finished)
+    other = write_campaign(tmp_path / "other", {"seed": 4, "budget.generations": 1})
+    run(tmp_path / "seed4", other)
+    assert digest_of(tmp_path / "seed4") != records_digest(finished, 0)
+
+
+def records_digest(folder: Path, generation: int) -> str:
+    with Ledger(folder, read_only=True) as ledger:
+        return ledger.generations()[generation].digest
+
+
+def test_a_finished_campaign_that_is_run_again_does_nothing(copied: Path) -> None:
+    before = (digest_of(copied), paid(copied), len(records(copied)))
+    ended = run(copied)
+    assert ended.state is State.STABLE
+    assert ended.state.exit_code == 0
+    assert (digest_of(copied), paid(copied), len(records(copied))) == before
+
+
+def test_the_budget_ends_a_campaign_as_exhausted_and_a_larger_one_goes_on(tmp_path: Path) -> None:
+    config = write_campaign(tmp_path / "given", {"budget.generations": 1})
+    ended = run(tmp_path / "run", config)
+    assert ended.state is State.EXHAUSTED
+    assert ended.state.exit_code == 4
+    assert "budget.generations = 1" in ended.reason
+    write_campaign(tmp_path / "given", {"budget.generations": 10})
+    assert run(tmp_path / "run", config).state is State.STABLE
+
+
+def test_the_evaluation_budget_is_kept_before_anything_is_bought(tmp_path: Path) -> None:
+    config = write_campaign(tmp_path / "given", {"budget.evaluations": 40})
+    ended = run(tmp_path / "run", config)
+    assert ended.state is State.EXHAUSTED
+    assert "evaluations and 10 are left" in ended.reason
+    assert paid(tmp_path / "run") <= 40
+
+
+def test_wall_hours_count_while_the_engine_runs(tmp_path: Path) -> None:
+    config = write_campaign(tmp_path / "given", {"budget.wall_hours": 1e-6})
+    ended = run(tmp_path / "run", config)
+    assert ended.state is State.EXHAUSTED
+    assert "wall_hours" in ended.reason
+
+
+def test_each_pause_waits_for_its_own_approval_once(tmp_path: Path) -> None:
+    config = write_campaign(
+        tmp_path / "given",
+        {"pause_before": ["label", "train", "explore"], "budget.generations": 1},
+    )
+    place = tmp_path / "run"
+    for stage in ("label", "train", "explore"):
+        ended = run(place, config, approve=stage != "label")
+        assert ended.state is State.PAUSED
+        assert ended.state.exit_code == 3
+        assert f"before {stage}" in ended.reason
+        assert "sis plan" in ended.reason
+        assert f"before {stage}" in run(place).reason  # without --approve it goes on waiting
+    assert run(place, approve=True).state is State.EXHAUSTED
+
+
+def blame(monkeypatch: pytest.MonkeyPatch, *causes: Cause) -> list[str]:
+    """Triage gives these causes in turn (the last one for ever); the replicas it was asked of."""
+    asked: list[str] = []
+
+    def judged(_: Any, verdict: Any, *rest: Any) -> Triage:
+        asked.append(verdict.replica)
+        cause = causes[min(len(asked), len(causes)) - 1]
+        return Triage(verdict.replica, cause, ("sel is 4",), "raise sel above 12")
+
+    monkeypatch.setattr(triage_stage, "triage", judged)
+    return asked
+
+
+def test_a_catastrophe_that_data_cannot_cure_buys_no_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = blame(monkeypatch, Cause.SETTINGS)
+    ended = run(tmp_path / "run", write_campaign(tmp_path / "given"))
+    assert ended.state is State.EXHAUSTED
+    assert "sel is 4" in ended.reason
+    assert "raise sel above 12" in ended.reason
+    found = records(tmp_path / "run")[0]
+    assert isinstance(found.decision, Exhausted)
+    assert sorted(asked) == sorted(item.replica for item in found.verdicts)
+
+
+def test_labels_are_bought_for_the_first_catastrophe_that_data_can_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = blame(monkeypatch, Cause.NUMERICS, Cause.DATA)
+    run(tmp_path / "run", write_campaign(tmp_path / "given", {"budget.generations": 1}))
+    found = records(tmp_path / "run")[0]
+    assert isinstance(found.decision, Requests)
+    in_time = [v.replica for v in sorted(found.verdicts, key=lambda v: v.time_fs)]
+    assert asked == in_time[:2]
+    assert asked[0] not in found.decision.reason
+
+
+def test_a_training_that_diverges_leaves_the_field_to_a_second_challenger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = FakeTrainer.train
+
+    def diverge_when_fine_tuned(self: FakeTrainer, dataset: Any, start: Any, *rest: Any) -> Any:
+        if start is not None:
+            raise TrainingDiverged("loss is nan")
+        return train(self, dataset, start, *rest)
+
+    monkeypatch.setattr(FakeTrainer, "train", diverge_when_fine_tuned)
+    ended = run(tmp_path / "run", write_campaign(tmp_path / "given"))
+    assert ended.state is State.STABLE
+    challengers = records(tmp_path / "run")[1].challengers
+    assert [item.kind for item in challengers] == ["fine-tuned", "from scratch"]
+    assert challengers[0].problem is not None
+    assert "loss is nan" in challengers[0].problem
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    admit = model_stage.admit
+
+    def never(*given: Any) -> Admission:
+        found = admit(*given)
+        return replace(found, passed=False, reasons=("force error 9.9 eV/Å above 0.1",))
+
+    monkeypatch.setattr(model_stage, "admit", never)
+
+
+def test_two_refused_challengers_pause_the_campaign_with_their_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch)
+    ended = run(tmp_path / "run", write_campaign(tmp_path / "given"))
+    assert ended.state is State.PAUSED
+    assert ended.reason.count("force error 9.9 eV/Å above 0.1") == 2
+
+
+def test_a_refused_generation_is_trained_again_when_its_configuration_is_mended(
+    tmp_path: Path,
+) -> None:
+    config = write_campaign(tmp_path / "given")
+    with pytest.MonkeyPatch.context() as patch:
+        refuse(patch)
+        assert run(tmp_path / "run", config).state is State.PAUSED
+    labels = paid(tmp_path / "run")
+    write_campaign(tmp_path / "given", {"training.steps_first": 120, "budget.generations": 1})
+    ended = run(tmp_path / "run", config)
+    assert ended.state is State.EXHAUSTED, ended
+    found = records(tmp_path / "run")[0]
+    assert found.challengers[0].schedule.steps == 120
+    assert sum(item.n_evaluations for item in found.outcomes) == labels
+
+
+def test_the_published_sampler_uses_temperature_only_and_ends_without_an_audit(
+    tmp_path: Path,
+) -> None:
+    config = write_campaign(
+        tmp_path / "given",
+        {
+            "sampler": {
+                "type": "sis",
+                "published": True,
+                "published_backoff_fs": 50.0,
+                "segment": {"length_fs": 200.0, "timestep_fs": 2.0},
+            },
+            "monitors": [{"type": "temperature", "published": True}],
+        },
+    )
+    ended = run(tmp_path / "run", config)
+    assert ended.state is State.STABLE, ended
+    found = records(tmp_path / "run")
+    assert not any(item.audits for item in found)
+    assert {v.monitor for item in found for v in item.verdicts} == {"temperature"}
+    purposes = {o.purpose for item in found for o in item.outcomes}
+    assert purposes <= {Purpose.INITIAL, Purpose.SEGMENT}
+
+
+def test_a_test_trajectory_is_labelled_once_and_its_errors_are_reported(tmp_path: Path) -> None:
+    config = write_campaign(
+        tmp_path / "given",
+        {"test": {"segment": {"length_fs": 100.0, "timestep_fs": 2.0}, "stride": 5}},
+    )
+    assert run(tmp_path / "run", config).state is State.STABLE
+    found = records(tmp_path / "run")
+    assert [len(item.test_outcomes) for item in found] == [1] + [0] * (len(found) - 1)
+    for item in found:
+        assert item.test is not None
+        assert item.test.errors.n_frames == 10
+    with Ledger(tmp_path / "run", read_only=True) as ledger:
+        counted = {item.purpose: item.paid for item in ledger.counts()}
+    # its first frame is that of the first segment: known from the bank, not paid for again
+    assert counted[Purpose.TEST] == 49
+    tested = {x.frame.key for o in found[0].test_outcomes for x in o.labelled[1:]}
+    trained = {
+        frame.key
+        for item in found
+        for o in item.outcomes
+        for frame in (x.frame for x in o.labelled)
+    }
+    assert not tested & trained
+
+
+def test_a_change_for_later_waits_for_the_next_generation_and_survives_a_stop(
+    tmp_path: Path,
+) -> None:
+    config = write_campaign(tmp_path / "given", {"pause_before": ["explore"]})
+    place = tmp_path / "run"
+    run(place, config)
+    edited = write_campaign(tmp_path / "edit", {"pause_before": ["explore"], "training.steps": 77})
+    run(place, edited)  # told, and waits: generation 0 is half done
+    assert "from the next generation" in events(place)
+    run(place, approve=True)  # the edit is found again without being given again
+    run(place, approve=True)
+    found = records(place)
+    assert len(found) == 2, events(place)
+    assert found[1].challengers[0].schedule.steps == 77
+
+
+def test_a_stable_campaign_is_not_reopened_by_a_change_of_cores(copied: Path) -> None:
+    config = copied / "campaign.yaml"
+    config.write_text(config.read_text() + "execution: {cores: 1}\n")
+    n_generations = len(records(copied))
+    assert run(copied).state is State.STABLE
+    assert len(records(copied)) == n_generations
+
+
+def test_a_stable_campaign_is_looked_at_again_when_it_must_live_longer(copied: Path) -> None:
+    config = copied / "campaign.yaml"
+    text = config.read_text()
+    assert "duration_ps: 1.0" in text
+    config.write_text(text.replace("duration_ps: 1.0", "duration_ps: 1.5"))
+    n_generations = len(records(copied))
+    run(copied)
+    found = records(copied)
+    assert len(found) > n_generations
+    assert max(life.time_ps for life in found[-1].lives) == pytest.approx(1.5)
+
+
+def test_a_key_that_only_a_fork_may_change_is_refused_by_name(copied: Path) -> None:
+    config = copied / "campaign.yaml"
+    config.write_text(config.read_text().replace("seed: 3", "seed: 5"))
+    with pytest.raises(ConfigurationError) as refused:
+        run(copied)
+    assert "seed: 3 → 5" in str(refused.value)
+    assert "sis fork" in str(refused.value)
+
+
+def test_no_stage_is_left_open_in_a_finished_campaign(finished: Path) -> None:
+    with Ledger(finished, read_only=True) as ledger:
+        assert {row.state for row in ledger.stages()} == {StageState.DONE}
+    with Ledger(finished, read_only=True) as ledger:
+        assert json.loads(ledger.meta("now") or "{}")["stage"]
