@@ -1,0 +1,89 @@
+"""Every campaign file in configs/ is one that a person can run."""
+
+from pathlib import Path
+
+import pytest
+
+from sis_engine.assembly import Parts, assemble
+from sis_engine.quote import quote
+from sis_engine.records import Purpose
+from sis_engine.stages.label import plans_at_start
+from sis_engine.validation import validate
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+FILES = sorted(CONFIGS.rglob("*.yaml"))
+PAPER = sorted((CONFIGS / "paper").glob("*.yaml"))
+PUBLISHED = CONFIGS / "paper" / "lifsi-dol-1m-published.yaml"
+
+
+def _name(file: Path) -> str:
+    return str(file.relative_to(CONFIGS))
+
+
+def _segments(parts: Parts) -> list[int]:
+    plans = [plan for plan in plans_at_start(parts) if plan.purpose is Purpose.INITIAL]
+    return [plan.segment.n_steps for plan in plans if plan.segment is not None]
+
+
+@pytest.mark.external
+@pytest.mark.parametrize("file", FILES, ids=_name)
+def test_a_campaign_file_is_valid(file):
+    validate(assemble(file))
+
+
+@pytest.mark.parametrize("file", FILES, ids=_name)
+def test_a_campaign_file_says_what_its_first_round_costs(file):
+    found = quote(file)
+    assert found.generation == 0
+    assert sum(plan.least for plan in found.plans) > 0
+    assert all(plan.least <= plan.most for plan in found.plans)
+
+
+@pytest.mark.parametrize("file", FILES, ids=_name)
+def test_a_campaign_is_called_as_its_file_and_says_how_to_start_it(file):
+    text = file.read_text(encoding="utf-8")
+    assert assemble(file).config.name == file.stem
+    assert text.startswith("#")
+    assert f"configs/{_name(file)}" in text
+
+
+def test_the_papers_systems_are_all_there():
+    names = {file.stem for file in PAPER}
+    bulk = {f"lifsi-dol-{m}m-{size}a" for m in (1, 4, 10) for size in (15, 20)}
+    slabs = {f"li-lifsi-dol-{m}m-slab" for m in (1, 10)}
+    assert names == bulk | slabs | {"li-bulk", "lifsi-dol-1m-published"}
+
+
+@pytest.mark.parametrize("file", [f for f in PAPER if "slab" in f.stem], ids=_name)
+def test_a_slab_freezes_two_lithium_layers_and_brings_both_bulks(file):
+    parts = assemble(file)
+    slab = parts.system("slab")
+    assert {slab.frame.species[atom] for atom in slab.frozen} == {"Li"}
+    heights = {round(float(slab.frame.positions[atom, 2]), 2) for atom in slab.frozen}
+    assert len(heights) == 2
+    assert {system.name for system in parts.systems} == {"slab", "electrolyte", "lithium"}
+
+
+def test_the_published_configuration_is_the_papers_rules():
+    parts = assemble(PUBLISHED)
+    config = parts.config
+    assert config.sampler["published"]
+    assert config.monitors[0]["published"]
+    assert len(parts.monitors) == 1
+    assert _segments(parts) == [2500]
+    assert config.initial.segment is not None
+    assert config.initial.segment.timestep_fs == 1.0
+    windows = config.monitors[0]["windows"]
+    assert [(w["lower_k"], w["upper_k"]) for w in windows] == [(0.0, 1000.0), (200.0, 500.0)]
+    segment = config.sampler["segment"]
+    assert (segment["length_fs"], segment["timestep_fs"], segment["stride"]) == (2500.0, 1.0, 1)
+    assert (config.explore.condition.etol, config.explore.condition.ftol) == (1e-4, 1e-6)
+
+
+@pytest.mark.parametrize("file", [f for f in PAPER if f != PUBLISHED], ids=_name)
+def test_the_papers_systems_run_by_our_rules_unless_asked(file):
+    parts = assemble(file)
+    assert not parts.config.sampler["published"]
+    assert len(parts.monitors) > 1
+    assert parts.config.audit.max_relative_force_rmse <= 0.1
+    assert parts.config.explore.replicas >= parts.sampler.config.required_survivors
