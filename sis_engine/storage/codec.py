@@ -15,7 +15,8 @@ import h5py
 
 from sis_engine.errors import TornFile
 from sis_engine.storage.atomic import DISK, Disk, DurableFile
-from sis_engine.storage.columns import column_of, verify_datasets
+from sis_engine.storage.columns import column_of
+from sis_engine.storage.datasets import verify_datasets
 from sis_engine.storage.seal import check_seal, write_sealed
 
 R = TypeVar("R")

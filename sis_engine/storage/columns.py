@@ -11,11 +11,9 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
-import hashlib
 import types
 import typing
-from collections.abc import Iterator, Sequence
-from numbers import Integral, Real
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,22 +21,16 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-COMPRESS_FROM_BYTES = 4096
-"""Smaller datasets cost more in chunk overhead than compression saves."""
+from sis_engine.storage.datasets import JOIN_FROM_BYTES, of_length, write_array, write_joined
+from sis_engine.storage.plain_columns import (
+    BytesColumn,
+    EnumColumn,
+    NoneColumn,
+    NumberColumn,
+    PathColumn,
+    TextColumn,
+)
 
-FAST_FROM_BYTES = 8 << 20
-"""Larger ones are deflated at level 1: positions and forces of MD are noise in their low bytes,
-so level 4 takes twice the time of level 1 for the same size."""
-
-JOIN_FROM_BYTES = 64 << 20
-FILTERS: dict[str, Any] = {
-    "compression": "gzip",
-    "compression_opts": 1,
-    "shuffle": True,
-    "fletcher32": True,
-}
-
-CHUNK_BYTES = 512 << 10
 SHARE_FROM = 16
 """Columns at least this long are tried for repeated values."""
 
@@ -52,197 +44,6 @@ class Column(Protocol):
     def write(self, group: h5py.Group, name: str, values: Sequence[Any]) -> None: ...
 
     def read(self, group: h5py.Group, name: str, n: int) -> list[Any]: ...
-
-
-# --------------------------------------------------------------------------- datasets
-
-
-def chunk_shape(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Chunks of about CHUNK_BYTES that are contiguous in the last axes."""
-    chunks = list(shape)
-    for axis in range(len(shape)):
-        row = itemsize * int(np.prod(shape[axis + 1 :], dtype=np.int64))
-        if row < CHUNK_BYTES:
-            chunks[axis] = min(shape[axis], CHUNK_BYTES // row)
-            break
-        chunks[axis] = 1
-    return tuple(chunks)
-
-
-def write_array(group: h5py.Group, name: str, array: npt.NDArray[Any]) -> h5py.Dataset:
-    """A dataset; when large enough chunked, shuffled, deflated, with Fletcher32 and a SHA-256."""
-    if array.nbytes < COMPRESS_FROM_BYTES:
-        return group.create_dataset(name, data=array)
-    dataset = group.create_dataset(
-        name,
-        data=array,
-        chunks=chunk_shape(array.shape, array.itemsize),
-        **{**FILTERS, "compression_opts": 1 if array.nbytes > FAST_FROM_BYTES else 4},
-    )
-    dataset.attrs["sha256"] = sha256_of_array(array)
-    return dataset
-
-
-def sha256_of_array(array: npt.NDArray[Any]) -> str:
-    """SHA-256 of an array's bytes in C order."""
-    return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
-
-
-def write_joined(group: h5py.Group, name: str, arrays: Sequence[npt.NDArray[Any]]) -> None:
-    """One-dimensional arrays end to end, as :func:`write_array` would, without joining them first.
-
-    A data set of many parts must not be copied whole in memory.
-    """
-    total = sum(len(array) for array in arrays)
-    if total * arrays[0].itemsize < JOIN_FROM_BYTES:
-        write_array(group, name, np.concatenate(arrays))
-        return
-    dataset = group.create_dataset(
-        name,
-        shape=(total,),
-        dtype=arrays[0].dtype,
-        chunks=chunk_shape((total,), arrays[0].itemsize),
-        **FILTERS,
-    )
-    digest, begin = hashlib.sha256(), 0
-    for array in arrays:
-        dataset[begin : begin + len(array)] = array
-        digest.update(np.ascontiguousarray(array).data)
-        begin += len(array)
-    dataset.attrs["sha256"] = digest.hexdigest()
-
-
-def verify_datasets(group: h5py.Group) -> str | None:
-    """Read every dataset in bounded memory; the first that is not as written, or ``None``.
-
-    Filters check Fletcher32 as they read; a recorded SHA-256 is compared with what comes back.
-    """
-    return typing.cast("str | None", group.visititems(_verify_item))
-
-
-def _verify_item(name: str, item: Any) -> str | None:
-    if not isinstance(item, h5py.Dataset) or item.shape in {None, ()}:
-        return None
-    digest = hashlib.sha256()
-    try:
-        for block in blocks_of(item):
-            digest.update(np.ascontiguousarray(block).data if block.dtype != object else b"")
-    except OSError as error:
-        return f"{name}: {error}"
-    recorded = item.attrs.get("sha256")
-    return None if recorded in {None, digest.hexdigest()} else f"{name}: wrong SHA-256"
-
-
-def blocks_of(dataset: h5py.Dataset) -> Iterator[npt.NDArray[Any]]:
-    """A dataset in blocks along its first axis, a few MiB each, in order."""
-    row = dataset.dtype.itemsize * int(np.prod(dataset.shape[1:], dtype=np.int64))
-    step = max(1, (4 << 20) // max(row, 1))
-    if dataset.chunks is not None:
-        step = -(-step // dataset.chunks[0]) * dataset.chunks[0]
-    for start in range(0, dataset.shape[0], step):
-        yield dataset[start : start + step]
-
-
-# --------------------------------------------------------------------------- plain values
-
-
-class NumberColumn:
-    """int, float or bool as one dataset of int64, float64 or HDF5 booleans."""
-
-    repeats = False
-
-    def __init__(self, kind: type) -> None:
-        self._kind = kind
-        self._dtype = {int: np.int64, float: np.float64, bool: np.bool_}[kind]
-        self._accepts: Any = {int: Integral, float: Real, bool: (bool, np.bool_)}[kind]
-
-    def write(self, group: h5py.Group, name: str, values: Sequence[Any]) -> None:
-        # numpy would turn None into NaN and 1.5 into 1
-        if not all(isinstance(value, self._accepts) for value in values):
-            raise TypeError(f"{group.name}/{name} takes {self._kind.__name__}")
-        write_array(group, name, np.asarray(values, dtype=self._dtype))
-
-    def read(self, group: h5py.Group, name: str, n: int) -> list[Any]:
-        return list(_of_length(group[name], n)[()].tolist())
-
-
-class TextColumn:
-    """str as variable-length UTF-8, or as bytes where HDF5 strings cannot hold them."""
-
-    repeats = True
-
-    def write(self, group: h5py.Group, name: str, values: Sequence[str]) -> None:
-        if not all(isinstance(value, str) for value in values):
-            raise TypeError(f"{group.name}/{name} takes str")
-        if all("\0" not in value and _is_unicode(value) for value in values):
-            group.create_dataset(name, data=list(values), dtype=h5py.string_dtype())
-            return
-        BytesColumn().write(group, name, [v.encode("utf-8", "surrogatepass") for v in values])
-
-    def read(self, group: h5py.Group, name: str, n: int) -> list[str]:
-        if isinstance(group[name], h5py.Group):
-            raw = BytesColumn().read(group, name, n)
-            return [value.decode("utf-8", "surrogatepass") for value in raw]
-        return list(_of_length(group[name], n).asstr()[()])
-
-
-class BytesColumn:
-    """bytes, one after another, with their lengths."""
-
-    repeats = False
-
-    def write(self, group: h5py.Group, name: str, values: Sequence[bytes]) -> None:
-        inner = group.create_group(name)
-        write_array(inner, "lengths", np.array([len(v) for v in values], dtype=np.int64))
-        joined = values[0] if len(values) == 1 else b"".join(values)
-        write_array(inner, "bytes", np.frombuffer(joined, dtype=np.uint8))
-
-    def read(self, group: h5py.Group, name: str, n: int) -> list[bytes]:
-        inner = group[name]
-        data = inner["bytes"][()].tobytes()
-        ends = np.cumsum(_of_length(inner["lengths"], n)[()])
-        return [
-            data[end - size : end] for end, size in zip(ends, inner["lengths"][()], strict=True)
-        ]
-
-
-class PathColumn:
-    """Paths as text."""
-
-    repeats = True
-
-    def write(self, group: h5py.Group, name: str, values: Sequence[Path]) -> None:
-        TextColumn().write(group, name, [str(value) for value in values])
-
-    def read(self, group: h5py.Group, name: str, n: int) -> list[Path]:
-        return [Path(text) for text in TextColumn().read(group, name, n)]
-
-
-class EnumColumn:
-    """Members as their value, which is text in every enum of the records."""
-
-    repeats = True
-
-    def __init__(self, kind: type[enum.Enum]) -> None:
-        self._kind = kind
-
-    def write(self, group: h5py.Group, name: str, values: Sequence[enum.Enum]) -> None:
-        TextColumn().write(group, name, [member.value for member in values])
-
-    def read(self, group: h5py.Group, name: str, n: int) -> list[enum.Enum]:
-        return [self._kind(text) for text in TextColumn().read(group, name, n)]
-
-
-class NoneColumn:
-    """Nothing to store."""
-
-    repeats = False
-
-    def write(self, group: h5py.Group, name: str, values: Sequence[None]) -> None:
-        pass
-
-    def read(self, _group: h5py.Group, _name: str, n: int) -> list[None]:
-        return [None] * n
 
 
 # --------------------------------------------------------------------------- arrays
@@ -282,7 +83,7 @@ class ArrayColumn:
         sizes = inner["shape"][()].tolist()
         found = []
         begin = axis = 0
-        for ndim in _of_length(inner["ndim"], n)[()].tolist():
+        for ndim in of_length(inner["ndim"], n)[()].tolist():
             shape = sizes[axis : axis + ndim]
             end = begin + int(np.prod(shape, dtype=np.int64))
             found.append(flat[begin:end].reshape(shape))
@@ -309,7 +110,7 @@ class TupleColumn:
 
     def read(self, group: h5py.Group, name: str, n: int) -> list[tuple[Any, ...]]:
         inner = group[name]
-        lengths = _of_length(inner["lengths"], n)[()].tolist()
+        lengths = of_length(inner["lengths"], n)[()].tolist()
         total = sum(lengths)
         items = self._inner.read(inner, "items", total) if total else []
         found, begin = [], 0
@@ -362,7 +163,7 @@ class UnionColumn:
         if "which" in inner.attrs:
             number = int(inner.attrs["which"])
             return self._inner[number].read(inner, self._kinds[number].__name__, n)
-        which = _of_length(inner["which"], n)[()].tolist()
+        which = of_length(inner["which"], n)[()].tolist()
         parts = {
             k: iter(self._inner[k].read(inner, self._kinds[k].__name__, which.count(k)))
             for k in set(which)
@@ -447,11 +248,15 @@ class SharedColumn:
         if item is None or "shared" not in item.attrs:
             return self._inner.read(group, name, n)
         unique = self._inner.read(item, "unique", int(item.attrs["shared"]))
-        return [unique[k] for k in _of_length(item["index"], n)[()].tolist()]
+        return [unique[k] for k in of_length(item["index"], n)[()].tolist()]
 
 
 def _interned(values: Sequence[Any]) -> tuple[npt.NDArray[np.int64], list[Any]]:
-    """Index into unique values. By ``repr``: it tells True from 1, 1 from 1.0 and -0.0 from 0.0."""
+    """Index into unique values, told apart by ``repr``.
+
+    It tells True from 1, 1 from 1.0, -0.0 from 0.0 and None from "None". NaNs differ in bits that
+    it does not show, so values with one are never merged.
+    """
     seen: dict[str, int] = {}
     known: dict[int, int] = {}
     unique: list[Any] = []
@@ -459,7 +264,8 @@ def _interned(values: Sequence[Any]) -> tuple[npt.NDArray[np.int64], list[Any]]:
     for place, value in enumerate(values):
         number = known.get(id(value))
         if number is None:
-            text = value if type(value) is str else repr(value)
+            text = repr(value)
+            text = f"{text}#{place}" if "nan" in text else text
             number = seen.setdefault(text, len(unique))
             if number == len(unique):
                 unique.append(value)
@@ -510,21 +316,7 @@ def _plain_column(hint: Any) -> Column:
     raise TypeError(f"a record cannot hold {hint!r}")
 
 
-def _of_length(dataset: h5py.Dataset, n: int) -> h5py.Dataset:
-    if dataset.shape != (n,):
-        raise ValueError(f"{dataset.name} has shape {dataset.shape}, expected ({n},)")
-    return dataset
-
-
 def _read_only(array: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     found: npt.NDArray[Any] = np.asarray(array, dtype=dtype)
     found.setflags(write=False)
     return found
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -1,6 +1,6 @@
 """Labelled data in the formats others use: deepmd/npy (standard and mixed), extxyz, H5MD.
 
-Readers are streams of :class:`FrameSet`, at most BLOCK_FRAMES frames each; writers take such
+Readers are streams of :class:`FrameSet`, at most some BLOCK_ATOMS atoms each; writers take such
 streams, so that memory stays bounded however large the data are.
 """
 
@@ -23,7 +23,8 @@ from sis_engine.records import FloatArray, FrameSet
 from sis_engine.storage.atomic import DurableFile, write_file, write_text
 from sis_engine.storage.h5md import Elements, write_particles, write_root
 
-BLOCK_FRAMES = 2000
+BLOCK_ATOMS = 1_200_000
+"""Atoms in hand at a time, all frames together: 29 MB of positions, as much of forces."""
 FORMATS = "a deepmd/npy folder, an extxyz file (.xyz, .extxyz) or an H5MD file (.h5, .h5md)"
 
 Pbc = tuple[bool, bool, bool]
@@ -43,6 +44,11 @@ def read_frames(path: Path, system: str | None = None) -> Iterator[FrameSet]:
         return read_h5md(path, system)
     seen = "there is nothing" if not path.exists() else f"{path.suffix or 'no suffix'}"
     raise ConfigurationError(f"cannot import this: {seen}", file=path, allowed=FORMATS)
+
+
+def block_frames(n_atoms: int) -> int:
+    """How many frames of so many atoms make a block."""
+    return max(1, BLOCK_ATOMS // max(1, n_atoms))
 
 
 # --------------------------------------------------------------------------- deepmd/npy
@@ -155,12 +161,13 @@ def _npy(folder: Path, key: str) -> Any:
 
 
 def _runs(types: Any) -> Iterator[slice]:
-    """Slices of frames with the same atoms, at most BLOCK_FRAMES long."""
+    """Slices of frames with the same atoms, at most one block long."""
+    step = block_frames(types.shape[1])
     changes = np.flatnonzero((types[1:] != types[:-1]).any(axis=1)) + 1
     edges = [0, *(int(k) for k in changes), len(types)]
     for begin, end in itertools.pairwise(edges):
-        for start in range(begin, end, BLOCK_FRAMES):
-            yield slice(start, min(start + BLOCK_FRAMES, end))
+        for start in range(begin, end, step):
+            yield slice(start, min(start + step, end))
 
 
 def _doubles(values: Any, shape: tuple[int, ...]) -> FloatArray:
@@ -186,7 +193,7 @@ def read_extxyz(path: Path, system: str | None = None) -> Iterator[FrameSet]:
                 file=path,
                 allowed="energy=… in the comment line, forces:R:3 in Properties",
             )
-        if batch and (len(batch) == BLOCK_FRAMES or _kind(batch[0]) != _kind(atoms)):
+        if batch and (len(batch) == block_frames(len(batch[0])) or _kind(batch[0]) != _kind(atoms)):
             yield _from_atoms(batch, name)
             batch = []
         batch.append(atoms)
@@ -285,8 +292,9 @@ def _h5md_blocks(
     species = tuple(chemical_symbols[k] for k in np.atleast_2d(numbers)[0])
     boundary = [_text(item) == "periodic" for item in group["box"].attrs["boundary"]]
     edges = group.get("box/edges/value", group.get("box/edges"))
-    for start in range(0, len(energies), BLOCK_FRAMES):
-        block = slice(start, min(start + BLOCK_FRAMES, len(energies)))
+    step = block_frames(len(species))
+    for start in range(0, len(energies), step):
+        block = slice(start, min(start + step, len(energies)))
         yield FrameSet(
             system=name,
             species=species,

@@ -23,7 +23,7 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from sis_engine.records import DatasetPart, Exploration, PlanOutcome
-from sis_engine.storage.columns import write_array
+from sis_engine.storage.datasets import write_array
 
 VERSION = (1, 1)
 LENGTH_UNIT = "Angstrom"

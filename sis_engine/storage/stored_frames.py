@@ -16,7 +16,7 @@ import numpy as np
 from sis_engine.errors import TornFile
 from sis_engine.records import DatasetPart, FloatArray, FrameSet
 from sis_engine.storage.codec import READ_ERRORS, open_store, read_value, unreadable
-from sis_engine.storage.columns import sha256_of_array
+from sis_engine.storage.datasets import sha256_of_array
 
 
 class StoredFrames(FrameSet):

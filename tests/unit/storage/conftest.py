@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from storage_samples import FailingDisk
+
+from tests.unit.storage.storage_samples import FailingDisk
 
 
 @pytest.fixture

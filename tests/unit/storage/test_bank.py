@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from storage_samples import LEVEL, make_failure, make_labelled
 
 from sis_engine.errors import InfrastructureError, NewerFormat, TornFile
 from sis_engine.records import LabelFailure, Labelled, LevelOfTheory, Origin, Purpose
 from sis_engine.storage.bank import BANK_FILE, LabelBank
+from tests.unit.storage.storage_samples import LEVEL, make_failure, make_labelled
 
 OTHER = Origin(Purpose.BISECT, 3, "cluster", "another plan", 7, 1.5)
 
@@ -143,7 +143,7 @@ WRITER = """
 import sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
-from storage_samples import make_labelled
+from tests.unit.storage.storage_samples import make_labelled
 from sis_engine.storage.bank import LabelBank
 bank = LabelBank(Path(sys.argv[1]), campaign=sys.argv[3])
 for item in make_labelled(5000, seed=int(sys.argv[3])):
@@ -153,7 +153,7 @@ for item in make_labelled(5000, seed=int(sys.argv[3])):
 
 
 def test_two_writers_killed_at_once_lose_nothing_that_they_reported(tmp_path: Path) -> None:
-    here = str(Path(__file__).parent)
+    here = str(Path(__file__).parents[3])
     writers = [
         subprocess.Popen(
             [sys.executable, "-c", WRITER, str(tmp_path), here, seed],

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from storage_samples import make_exploration, make_labelled, make_outcome
 
 from sis_engine.errors import InfrastructureError, TornFile
 from sis_engine.records import (
@@ -38,6 +37,7 @@ from sis_engine.storage.codec import (
     write_record,
     write_value,
 )
+from tests.unit.storage.storage_samples import make_exploration, make_labelled, make_outcome
 
 text = st.text(st.characters(exclude_categories=()), max_size=8)
 floats = st.floats(allow_nan=True, allow_infinity=True, width=64)
@@ -113,11 +113,11 @@ def test_repeated_values_of_different_type_are_not_merged() -> None:
     hint = tuple[LevelOfTheory, ...]
     levels = tuple(
         LevelOfTheory("p", "1", "m", (("x", value),))
-        for value in (1, True, 1.0, 0.0, -0.0, None) * 6
+        for value in (1, True, 1.0, 0.0, -0.0, None, "None", "1") * 6
     )
     found = round_trip(hint, levels)
     assert [level.fingerprint for level in found] == [level.fingerprint for level in levels]
-    kinds = [int, bool, float, float, float, type(None)] * 6
+    kinds = [int, bool, float, float, float, type(None), str, str] * 6
     assert [type(level.settings[0][1]) for level in found] == kinds
 
 

@@ -7,7 +7,6 @@ import ase.io
 import dpdata
 import numpy as np
 import pytest
-from storage_samples import LEVEL, SPECIES, make_frame_set, make_labelled
 
 from sis_engine.errors import ConfigurationError
 from sis_engine.records import Frame, FrameSet, Split, System
@@ -22,6 +21,7 @@ from sis_engine.storage.exchange import (
 from sis_engine.storage.gate import GateConfig
 from sis_engine.storage.importing import Source, as_labelled, frame_keys, import_data
 from sis_engine.storage.splits import SplitConfig
+from tests.unit.storage.storage_samples import LEVEL, SPECIES, make_frame_set, make_labelled
 
 ELEMENTS = ("F", "H", "Li", "O", "S")
 SOURCE = Source(LEVEL)
@@ -114,7 +114,7 @@ def test_h5md_comes_back_bit_by_bit(tmp_path, periodic) -> None:
 
 
 def test_readers_hand_out_blocks_of_bounded_size(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(exchange, "BLOCK_FRAMES", 4)
+    monkeypatch.setattr(exchange, "BLOCK_ATOMS", 4 * 6)
     given = make_frame_set(10)
     write_deepmd([given], tmp_path / "npy", ELEMENTS)
     write_extxyz([given], tmp_path / "a.xyz")

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 from pydantic import ValidationError
-from storage_samples import make_frame_set, make_labelled
 
 from sis_engine.records import DatasetPart, Frame, Label, Labelled, Purpose, Split
 from sis_engine.storage.gate import GateConfig, pass_gate
+from tests.unit.storage.storage_samples import make_frame_set, make_labelled
 
 
 def altered(item: Labelled, **label: object) -> Labelled:

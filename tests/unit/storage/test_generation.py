@@ -7,7 +7,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from storage_samples import SPECIES, make_generation
 
 from sis_engine.errors import InfrastructureError, NewerFormat, TornFile
 from sis_engine.records import ModelForm, Requests
@@ -23,6 +22,7 @@ from sis_engine.storage.generation import (
     load_generation,
 )
 from sis_engine.storage.ledger import Ledger
+from tests.unit.storage.storage_samples import SPECIES, make_generation
 
 
 def commit(folder: Path, n: int = 1) -> list[GenerationRow]:

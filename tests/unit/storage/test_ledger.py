@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from storage_samples import make_failure, make_labelled
 
 from sis_engine.errors import CampaignHeld, InfrastructureError, NewerFormat, StorageError
 from sis_engine.records import Purpose
@@ -22,6 +21,7 @@ from sis_engine.storage.ledger import (
     StageState,
 )
 from sis_engine.storage.ownership import acquire, holder
+from tests.unit.storage.storage_samples import make_failure, make_labelled
 
 ROW = GenerationRow(0, "generations/0000.h5", "a" * 64, 10, None, "d" * 64, "2026-11-20")
 

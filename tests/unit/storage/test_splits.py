@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from storage_samples import SPECIES, make_frame_set, make_labelled, make_outcome
 
 from sis_engine.records import (
     Dataset,
@@ -22,6 +21,7 @@ from sis_engine.storage.splits import (
     split_segment,
     support_of,
 )
+from tests.unit.storage.storage_samples import SPECIES, make_frame_set, make_labelled, make_outcome
 
 SYSTEM = System("cluster", make_labelled(1)[0].frame)
 
