@@ -145,8 +145,8 @@ class DeepmdConfig(PluginConfig):
     compress: tabulate the embedding net; ``auto`` does so wherever the descriptor allows it
         (it costs about a second inside the worker and doubles the MD speed)
     python: interpreter of DeePMD's own environment; ``None``: this one
-    threads: cores for training; ``None``: those the engine gives (more than one gains little
-        below some hundred atoms)
+    threads: of the worker. One: a second gains nothing below some hundred atoms, and where other
+        jobs want the cores it costs ten times
     start_model: checkpoint (.pt) to fine-tune from in the first generation; models are code: give
         only files you trust
     keep_worker: keep the process between calls: saves its start, some 10 s each time
@@ -174,7 +174,7 @@ class DeepmdConfig(PluginConfig):
     zbl: Zbl | None = None
     python: Path | None = None
     device: Literal["auto", "cpu"] = "auto"
-    threads: PositiveInt | None = None
+    threads: PositiveInt = 1
     start_model: Path | None = None
     keep_worker: bool = True
     extra: dict[str, Any] = Field(default_factory=dict)

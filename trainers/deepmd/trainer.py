@@ -304,7 +304,7 @@ class DeepmdTrainer:
     def _ask(
         self, folder: Path, request: dict[str, Any], context: Context, watch: Any = lambda: None
     ) -> Answer:
-        settings = self._settings(self.config.threads or context.threads)
+        settings = self._settings()
         if self.config.zbl is not None and "elements" in request:
             write_table(folder / "zbl.table", request["elements"], self.config.cutoff_angstrom)
         try:
@@ -313,11 +313,11 @@ class DeepmdTrainer:
             if not self.config.keep_worker:
                 self.close()
 
-    def _settings(self, threads: int) -> Settings:
+    def _settings(self) -> Settings:
         config = self.config
         return Settings(
             python=interpreter(config.python),
-            threads=threads,
+            threads=config.threads,
             cpu_only=config.device == "cpu",
             start_timeout_s=config.start_timeout_s,
             silence_timeout_s=config.silence_timeout_s,
