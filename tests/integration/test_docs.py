@@ -1,0 +1,118 @@
+"""The documentation says what is so: its examples run, its generated pages are up to date."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def _blocks(page: Path, language: str) -> list[str]:
+    found = FENCE.findall(page.read_text(encoding="utf-8"))
+    return [text for name, text in found if name == language]
+
+
+def _written(page: Path, folder: Path, module: str, test: str) -> None:
+    """The page's package, installed as pip would: the module, and its entry points."""
+    (toml,), (code, tests) = _blocks(page, "toml"), _blocks(page, "python")
+    target = folder / module
+    target.parent.mkdir(parents=True)
+    target.write_text(code, encoding="utf-8")
+    (folder / test).write_text(tests, encoding="utf-8")
+    project = tomllib.loads(toml)["project"]
+    installed = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    lines = []
+    for group, points in project["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
+    (installed / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+def _python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": f"{folder}:{ROOT}", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+EXAMPLES = [
+    ("labeler", "my_labelers/emt.py", "test_emt.py", "LABELER", "emt"),
+    ("monitor", "my_monitors/simmer.py", "test_simmer.py", "MONITOR", "simmer"),
+]
+
+
+@pytest.mark.parametrize(("page", "module", "test", "kind", "name"), EXAMPLES)
+def test_the_example_plugin_is_found_and_keeps_its_contract(
+    page, module, test, kind, name, tmp_path
+):
+    _written(DOCS / "extending" / f"{page}.md", tmp_path, module, test)
+    found = _python(
+        tmp_path,
+        "-c",
+        f"from sis_engine.plugins import Kind, configure\n"
+        f"print(type(configure(Kind.{kind}, {{'type': {name!r}}}, key='k')).__module__)",
+    )
+    assert found.stdout.strip() == module.removesuffix(".py").replace("/", "."), found.stderr
+    ran = _python(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", test)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert " passed" in ran.stdout
+
+
+def test_the_example_labeler_is_as_short_as_promised():
+    code = _blocks(DOCS / "extending" / "labeler.md", "python")[0]
+    assert len(code.splitlines()) <= 75
+    lines = [line for line in code.splitlines() if line.strip()]
+    assert len(lines) <= 60, len(lines)
+
+
+def test_the_reference_is_what_the_code_says(tmp_path):
+    """Mend it with: python docs/make_reference.py"""
+    made = _python(ROOT, str(DOCS / "make_reference.py"), str(tmp_path))
+    assert made.returncode == 0, made.stderr
+    fresh = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    kept = {p.name: p.read_text(encoding="utf-8") for p in (DOCS / "reference").iterdir()}
+    assert sorted(fresh) == sorted(kept)
+    stale = [name for name in fresh if fresh[name] != kept[name]]
+    assert not stale, "python docs/make_reference.py"
+
+
+def _pages() -> Iterator[Path]:
+    yield ROOT / "README.md"
+    yield from sorted(DOCS.rglob("*.md"))
+
+
+@pytest.mark.parametrize("page", list(_pages()), ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_link_to_a_file_of_ours_leads_somewhere(page):
+    targets = LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+    lost = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
+    assert not lost
+
+
+@pytest.mark.slow
+def test_the_site_builds_strictly_and_needs_nothing_from_elsewhere(tmp_path):
+    built = _python(ROOT, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(tmp_path))
+    assert built.returncode == 0, built.stdout + built.stderr
+    asset = re.compile(r"<(?:script|img|link)\b[^>]*(?:src|href)=[\"']?(?:https?:)?//[^\s\"'>]+")
+    pages = [p for p in tmp_path.rglob("*.html") if "results" not in p.parts]
+    foreign = [(p.name, hit) for p in pages for hit in asset.findall(p.read_text(encoding="utf-8"))]
+    assert pages
+    assert not [item for item in foreign if 'rel="canonical"' not in item[1]]
