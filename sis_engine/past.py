@@ -86,7 +86,8 @@ def load_past(folder: Path, store: GenerationStore, *, with_model: bool = True) 
     rows = store.committed()
     for row in rows:
         last = with_model and row is rows[-1]
-        record = store.load(row, only=NEEDED | {"model_images"} if last else NEEDED)
+        needed = NEEDED | {"model_images"} if last else NEEDED
+        record = store.load(row, only=needed, lazy_parts=True)
         model = None
         if last and record.model is not None:
             place = folder / "work" / "models" / record.model.id
