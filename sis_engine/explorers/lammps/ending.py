@@ -83,7 +83,7 @@ def _ending(
             value = shortest_distance(frames[-1].frame, rule.pair)
         return Exit.HALTED, rule, value, halt_message(rule, value)
     if log.refused:
-        return Exit.CRASHED, None, None, "energy is not finite after the minimisation, at step 0"
+        return Exit.CRASHED, None, None, "energy or forces are not finite at step 0"
     if log.halted_at is not None:
         return Exit.CRASHED, None, None, f"energy is not finite at step {log.halted_at}"
     if log.end_step is None:

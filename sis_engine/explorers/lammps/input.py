@@ -91,7 +91,7 @@ def script(
         f'print "{DYNAMICS}"',
         f"run {n_steps_of(replica)}",
         *(compiled.report if n_steps_of(replica) else ()),
-        *_end_lines(replica.condition, ENDED),
+        *_end_lines(frame_columns(replica.condition), ENDED),
     ]
     return "\n".join(lines) + "\n", compiled
 
@@ -200,13 +200,26 @@ def _minimise_lines(replica: Replica) -> list[str]:
         return []
     frozen = bool(replica.system.frozen)
     most = condition.max_minimise_steps
+    # no bath yet, so these are the model's forces whatever the thermostat
+    columns = "id xu yu zu vx vy vz fx fy fz v_sis_epot"
+    refuse = " ".join(
+        f'"{command}"'
+        for command in (f"print '{STARTED}'", *_end_lines(columns, REFUSED), "quit 0")
+    )
     return [
         *(["fix sis_hold sis_frozen setforce 0.0 0.0 0.0"] if frozen else []),
-        "thermo_style custom step pe fmax",
+        "variable sis_epot atom pe",
+        "thermo_style custom step pe fnorm fmax",
         "thermo_modify format float %.12g flush yes",
         "thermo 20",
+        # LAMMPS's line search never ends when it begins with a NaN
+        "run 0 post no",
+        'variable sis_relaxes equal "(pe<1e300)*(pe>-1e300)*(fnorm<1e300)"',
+        f'if "$(v_sis_relaxes) != 1" then {refuse}',
+        "fix sis_relax all halt 1 v_sis_relaxes != 1 error continue",
         f"minimize {condition.etol!r} {condition.ftol!r} {most} {10 * most}",
         *(["unfix sis_hold"] if frozen else []),
+        "unfix sis_relax",
         "reset_timestep 0",
     ]
 
@@ -214,7 +227,9 @@ def _minimise_lines(replica: Replica) -> list[str]:
 def _start_lines(condition: Condition, compiled: CompiledRules) -> list[str]:
     """Forces at the start; refuse a start that is not finite or breaks a rule already."""
     checks = [f"v_{name}" for name in compiled.start_checks]
-    refuse = " ".join(f'"{command}"' for command in (*_end_lines(condition, REFUSED), "quit 0"))
+    refuse = " ".join(
+        f'"{command}"' for command in (*_end_lines(frame_columns(condition), REFUSED), "quit 0")
+    )
     return [
         f"thermo_style custom step temp pe ke c_sis_maxke c_sis_maxf {' '.join(checks)}",
         "thermo_modify temp sis_temp format float %.17g flush yes line one",
@@ -244,8 +259,7 @@ def _output_lines(replica: Replica, sampling: Sampling, compiled: CompiledRules)
     ]
 
 
-def _end_lines(condition: Condition, mark: str) -> tuple[str, ...]:
-    columns = frame_columns(condition)
+def _end_lines(columns: str, mark: str) -> tuple[str, ...]:
     return (
         f"print '{mark} $(step)'",
         f"write_dump all custom {FINAL} {columns} modify sort id",

@@ -145,3 +145,13 @@ def test_rules_that_have_no_meaning_here_are_refused():
             replace(MODEL, cutoff_angstrom=None),
             LammpsConfig(),
         )
+
+
+def test_a_minimisation_never_begins_with_a_nan():
+    # LAMMPS's line search does not end then: seen with DeePMD and two atoms in one place
+    lines = text_of(replica()).splitlines()
+    start = lines.index("run 0 post no")
+    guard = next(k for k, line in enumerate(lines) if line.startswith('if "$(v_sis_relaxes) != 1"'))
+    minimise = next(k for k, line in enumerate(lines) if line.startswith("minimize"))
+    assert start < guard < minimise
+    assert "quit 0" in lines[guard]
