@@ -151,6 +151,21 @@ def test_a_new_element_is_learnt_from_an_older_model(trainers, dataset, tmp_path
     assert second.model.elements == ("H", "O", "N")
 
 
+@pytest.mark.parametrize("name", ["dpa1", "se_e2_a"])
+def test_a_model_grows_when_denser_data_need_more_neighbours(name, trainers, dataset, tmp_path):
+    trainer = trainers(descriptor=DESCRIPTORS[name])
+    first = trainer.train(dataset, None, SCHEDULE, Context(tmp_path, 1))
+    parts = [_squeezed(part) if part.frames.cells is not None else part for part in dataset.parts]
+    second = trainer.train(Dataset(tuple(parts)), first.model, SCHEDULE, Context(tmp_path, 1))
+    assert sum(second.model.sel) > sum(first.model.sel)
+
+
+def _squeezed(part: DatasetPart) -> DatasetPart:
+    frames = part.frames
+    smaller = replace(frames, positions=0.6 * frames.positions, cells=0.6 * frames.cells)
+    return replace(part, frames=smaller)
+
+
 def test_a_loss_that_is_not_finite_is_a_divergence(trainers, dataset, tmp_path):
     part = dataset.parts[0]
     broken = replace(part, frames=replace(part.frames, energies=part.frames.energies * np.nan))

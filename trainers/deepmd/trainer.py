@@ -18,7 +18,6 @@ from sis_engine.records import (
     Dataset,
     FrameSet,
     LammpsPair,
-    LearningCurve,
     Model,
     ModelForm,
     Prediction,
@@ -29,11 +28,10 @@ from sis_engine.records import (
 from trainers.deepmd import data, doctor, files
 from trainers.deepmd.config import DeepmdConfig, Kalman
 from trainers.deepmd.input import DataFolders, Phase, choose_sel, dp_seed, phases
-from trainers.deepmd.output import diverged, read_curves
 from trainers.deepmd.session import Answer, Settings, WorkerPool, interpreter
+from trainers.deepmd.watch import CurveWatch
 from trainers.deepmd.zbl import write_table
 
-WATCH_EVERY_S = 0.5
 LAMMPS = LammpsPair(style="deepmd {file}")
 
 
@@ -89,8 +87,9 @@ class DeepmdTrainer:
         folders = self._write_data(folder, dataset, systems, elements, schedule.batch_size)
         planned = phases(self.config, elements, sel, schedule, folders)
         request = self._request(folder, planned, systems, elements, start_from, schedule)
+        request["sel"] = list(sel)
         largest = self.config.divergence_ratio * data.rms_force(systems)
-        watch = _CurveWatch(folder, planned, largest, context)
+        watch = CurveWatch(folder, planned, largest, context)
         answer = self._ask(folder, request, context, watch)
         watch.finish()
         self.timings = tuple(answer.seconds.items())
@@ -323,55 +322,6 @@ class DeepmdTrainer:
             silence_timeout_s=config.silence_timeout_s,
             timeout_s=config.timeout_s,
         )
-
-
-class _CurveWatch:
-    """Reads the learning curves while they grow: progress, and an early end when one diverges."""
-
-    def __init__(
-        self, folder: Path, planned: Sequence[Phase], largest: float, context: Context
-    ) -> None:
-        self._folder = folder
-        self._planned = planned
-        self._total = sum(phase.steps for phase in planned)
-        self._largest = largest
-        self._context = context
-        self._begun = time.monotonic()
-        self._next = 0.0
-        self._said = 0
-
-    def curve(self) -> LearningCurve:
-        return read_curves(
-            [self._folder / phase.curve_file for phase in self._planned],
-            [phase.steps for phase in self._planned],
-        )
-
-    def __call__(self) -> None:
-        now = time.monotonic()
-        if now < self._next:
-            return
-        self._next = now + WATCH_EVERY_S
-        curve = self.curve()
-        if not len(curve.step):
-            return
-        reason = diverged(curve, self._largest)
-        if reason is not None:
-            raise TrainingDiverged(
-                f"training diverged: {reason}\n  files: {self._folder}",
-                hint="lower start_lr, or look for bad labels among the newest frames",
-            )
-        done = int(curve.step[-1])
-        if done > self._said:
-            self._said = done
-            left = (now - self._begun) * (self._total - done) / done
-            force = float(curve.force_rmse_training[-1])
-            message = f"training step {done} of {self._total}"
-            self._context.progress(done, self._total, message, force_rmse=force, eta_s=left)
-
-    def finish(self) -> None:
-        """The last look, at the whole curve."""
-        self._next = 0.0
-        self()
 
 
 def _claimed(

@@ -23,6 +23,9 @@ import numpy as np
 
 Answer = dict[str, Any]
 
+STATISTICS = (".mean", ".stddev", ".davg", ".dstd")
+"""How DeePMD's backends name the statistics of a descriptor."""
+
 
 class DivergedError(Exception):
     """The trained weights are not finite."""
@@ -46,6 +49,8 @@ def train(request: Answer, watch: Stopwatch) -> Answer:
     from deepmd.pt.entrypoints import main as dp
 
     start, mode = request["start"], request["start_mode"]
+    if start is not None:
+        start = _with_room(start, sum(request["sel"]))
     checkpoint = Path()
     for phase in request["phases"]:
         checkpoint = _train_phase(request["backend"], phase, start, mode).resolve()
@@ -105,6 +110,27 @@ def _train_phase(backend: str, phase: Answer, start: str | None, mode: str) -> P
         for step in undo:
             step()
     return Path(phase["checkpoint"])
+
+
+def _with_room(checkpoint: str, n_neighbours: int) -> str:
+    """The checkpoint with statistics for so many neighbours; itself, if it has them already.
+
+    Mean and deviation of the environment matrix, (n_types, n_neighbours, 4), are the same for all
+    neighbours of a type, so that a larger ``sel`` only repeats them.
+    """
+    import torch
+
+    whole = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    state, changed = whole.get("model", whole), False
+    for name, value in state.items():
+        if name.endswith(STATISTICS) and value.ndim == 3 and value.shape[1] != n_neighbours:
+            state[name] = value[:, :1].expand(-1, n_neighbours, -1).clone()
+            changed = True
+    if not changed:
+        return checkpoint
+    target = Path("start-with-room.pt").resolve()
+    torch.save(whole, target)
+    return str(target)
 
 
 def _prepare(trainer: Any, phase: Answer, *, fresh: bool) -> list[Any]:

@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
+MAX_STEP = 0.01
+"""RMS change of the weights by one update, at most; they start with an RMS of some 0.3."""
+
 
 def install(
     optimizer: Any, seed: int, movable: Callable[[], Any], covariance: float
@@ -49,13 +52,26 @@ def update(optimizer: Any, gradient: Any, error: Any, weights: Any) -> None:
     gains = [block @ column for block, column in zip(covariances, gradient, strict=True)]
     pairs = zip(gradient, gains, strict=True)
     scale = 1.0 / float(sum(forget + float(torch.sum(h * k)) for h, k in pairs))
+    moved = _bounded(scale * float(error), gains)
     for block, gain, i in zip(covariances, gains, range(len(gains)), strict=True):
-        weights[i] = weights[i] + scale * error * gain
+        weights[i] = weights[i] + moved * gain
         flat = gain.reshape(-1)
         block.addr_(flat, flat, beta=1.0 / forget, alpha=-scale / forget)
     nue = settings["kalman_nue"]
     state["kalman_lambda"] = nue * forget + 1.0 - nue
     _put_back(settings["params"], torch.cat([block.reshape(-1) for block in weights]))
+
+
+def _bounded(step: float, gains: Any) -> float:
+    """``step``, shortened so that no update moves the weights by more than MAX_STEP (RMS).
+
+    The filter trusts its linearisation however far it leads; the first updates of a fresh net then
+    drive its tanh into saturation, where every gradient is zero and the net is dead.
+    """
+    squares = sum(float(torch.sum(gain * gain)) for gain in gains)
+    count = sum(gain.numel() for gain in gains)
+    rms = abs(step) * (squares / count) ** 0.5
+    return step if rms <= MAX_STEP else step * MAX_STEP / rms
 
 
 def _put_back(parameters: Any, flat: Any) -> None:
