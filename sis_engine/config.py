@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sis_engine.admission import AdmissionLimits
 from sis_engine.records import Condition, Ensemble, Sampling, SegmentSpec, TrainingSchedule
@@ -27,9 +27,9 @@ PluginSettings = dict[str, Any]
 
 
 class Strict(BaseModel):
-    """Unknown keys are errors; values are frozen."""
+    """Unknown keys are errors; values are frozen and finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SystemConfig(Strict):
@@ -298,10 +298,11 @@ class CampaignConfig(Strict):
     label_bank: Path | None = None
     pause_before: tuple[Literal["label", "train", "explore"], ...] = ()
 
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> CampaignConfig:
-        names = [system.name for system in self.systems]
+    @field_validator("systems")
+    @classmethod
+    def _names_are_unique(cls, systems: tuple[SystemConfig, ...]) -> tuple[SystemConfig, ...]:
+        names = [system.name for system in systems]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"two systems are called {twice[0]!r}")
-        return self
+        return systems

@@ -49,9 +49,9 @@ from sis_engine.records import (
 
 
 class PluginConfig(BaseModel):
-    """Base of every plugin's configuration: unknown keys are errors, values are frozen."""
+    """Base of every plugin's configuration: unknown keys are errors, values frozen and finite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     type: str
 

@@ -13,6 +13,9 @@ from pydantic import ValidationError
 from sis_engine.errors import ConfigurationError, PluginNotFound
 from sis_engine.interfaces import PluginConfig
 
+LONGEST_SEEN = 120
+"""Longer values are not repeated in a message: they hide it."""
+
 
 class Kind(enum.Enum):
     """Kinds of plugin; the value is also the key in ``campaign.yaml``."""
@@ -70,6 +73,13 @@ def load(kind: Kind, name: str, *, file: Path | None = None, key: str | None = N
 
 def configure(kind: Kind, given: dict[str, Any], *, key: str, file: Path | None = None) -> Any:
     """A plugin object from its configuration mapping (``type`` names the plugin)."""
+    if not given.get("type"):
+        raise ConfigurationError(
+            "required key is missing",
+            file=file,
+            key=f"{key}.type",
+            allowed=", ".join(sorted(available(kind))),
+        )
     plugin = load(kind, str(given.get("type", "")), file=file, key=f"{key}.type")
     return plugin.from_config(validated(plugin.Config, given, key=key, file=file))
 
@@ -102,7 +112,10 @@ def explain(
     elif first["type"] == "missing":
         message = "required key is missing"
     else:
-        message = f"{first['msg']} (seen: {first['input']!r})"
+        message = first["msg"].removeprefix("Value error, ")
+        seen = repr(first["input"])
+        if len(seen) <= LONGEST_SEEN:
+            message += f" (seen: {seen})"
     return ConfigurationError(message, file=file, key=key, allowed=allowed, hint=hint)
 
 

@@ -16,7 +16,13 @@ from sis_engine.banked import BankedLabeler
 from sis_engine.campaign import Campaign, Outcome
 from sis_engine.campaign_folder import Accepted
 from sis_engine.console import CampaignConsole, Facts
-from sis_engine.errors import InfrastructureError, SisError, StopRequested
+from sis_engine.errors import (
+    ConfigurationError,
+    InfrastructureError,
+    NewerFormat,
+    SisError,
+    StopRequested,
+)
 from sis_engine.states import State
 from sis_engine.storage.bank import LabelBank
 from sis_engine.storage.ledger import Ledger
@@ -49,6 +55,10 @@ def run_in_folder(
 
     Raises ConfigurationError, CampaignHeld … before anything starts; later troubles are states.
     """
+    if folder.exists() and not folder.is_dir():
+        raise ConfigurationError(
+            f"{folder} is a file, not a folder", allowed="a new folder, or that of a campaign"
+        )
     if config is not None and not campaign_folder.exists(folder):
         validate(assemble(config))  # nothing is created for a campaign that cannot run
     folder.mkdir(parents=True, exist_ok=True)
@@ -137,6 +147,8 @@ def _run(campaign: Campaign, accepted: Accepted) -> Ended:
                 return Ended(State.PAUSED, str(error))
         except StopRequested as error:
             return Ended(State.PAUSED, str(error))
+        except NewerFormat:
+            raise
         except SisError as error:
             campaign.note(type(error).__name__, str(error), level="error")
             return Ended(State.PAUSED, str(error))

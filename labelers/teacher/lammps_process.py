@@ -24,6 +24,7 @@ class LammpsProcess:
     def __init__(self, executable: Path, silent_timeout_s: float, directory: Path) -> None:
         self._timeout = silent_timeout_s
         self._directory = directory
+        self._executable = executable
         self._asked = 0
         self._rest = b""
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -36,7 +37,11 @@ class LammpsProcess:
             env=environment,
             start_new_session=True,
         )
-        self.version = self._greeting()
+        try:
+            self.version = self._greeting()
+        except BaseException:
+            self.close()
+            raise
 
     def ask(self, commands: tuple[str, ...]) -> tuple[str, ...]:
         """Lines printed by these commands. Raises ProgramFailed or ProgramHung."""
@@ -100,7 +105,8 @@ class LammpsProcess:
                 code = self._process.wait()
                 said = " | ".join(before[-3:])
                 raise ProgramFailed(
-                    f"lmp ended with exit code {code}: {said}", directory=self._directory
+                    f"{self._executable} ended with exit code {code}: {said}",
+                    directory=self._directory,
                 )
             self._rest += piece
         line, self._rest = self._rest.split(b"\n", 1)

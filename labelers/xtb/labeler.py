@@ -19,7 +19,7 @@ from ase.data import atomic_numbers
 from labelers.geometry import absurdity
 from labelers.xtb.config import XtbConfig
 from labelers.xtb.openmp import gnu_openmp, openmp_threads
-from sis_engine.errors import ConfigurationError, ProgramMissing, StopRequested
+from sis_engine.errors import ConfigurationError, ProgramMissing, ProgramUnsuitable, StopRequested
 from sis_engine.interfaces import Capability, Context, LabelTask, ProgramReport, SinglePoints
 from sis_engine.records import (
     Failure,
@@ -42,6 +42,8 @@ LAST_ELEMENT = 86
 """GFN1 and GFN2 have parameters for H to Rn."""
 SHORTEST_ANGSTROM = 0.4
 """Below this no two atoms meet in chemistry (H-H is 0.74 Å), and tblite may fail in any way."""
+OLDEST_TBLITE = (0, 8)
+"""The oldest that this labeler was tested with."""
 _INSTALL = "pip install 'sis-engine[xtb]'"
 _REASONS = (
     ("not converged", Failure.NOT_CONVERGED),
@@ -87,8 +89,10 @@ class XtbLabeler:
         )
 
     def check(self, system: System) -> None:
-        """Raise ConfigurationError or ProgramMissing if this system cannot be labelled."""
-        self._version()
+        """Raise ConfigurationError or ProgramError if this system cannot be labelled."""
+        problem = _version_problem(self._version())
+        if problem is not None:
+            raise ProgramUnsuitable(problem, hint=_INSTALL)
         unknown = sorted(
             {s for s in system.frame.species if not 0 < atomic_numbers.get(s, 0) <= LAST_ELEMENT}
         )
@@ -126,8 +130,9 @@ class XtbLabeler:
             version = self._version()
         except ProgramMissing as error:
             return (ProgramReport("tblite", None, None, error.message, _INSTALL),)
-        problem = mend = None
-        if gnu_openmp() is None:
+        problem = _version_problem(version)
+        mend = None if problem is None else _INSTALL
+        if problem is None and gnu_openmp() is None:
             problem = "its OpenMP threads cannot be limited at run time (no libgomp.so.1)"
             mend = f"export OMP_NUM_THREADS={self.config.threads}"
         return (ProgramReport("tblite", "tblite (in process)", version, problem, mend),)
@@ -246,6 +251,14 @@ def _tblite_version() -> str:
         raise ProgramMissing(
             "tblite is not installed in this Python environment", hint=_INSTALL
         ) from error
+
+
+def _version_problem(version: str) -> str | None:
+    """Why this tblite will not do, or ``None``."""
+    parts = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if parts >= OLDEST_TBLITE:
+        return None
+    return f"tblite {version} is too old: {'.'.join(map(str, OLDEST_TBLITE))} or newer is needed"
 
 
 def _silent(message: str) -> None:

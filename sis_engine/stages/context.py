@@ -66,18 +66,22 @@ class StageContext:
             stop=self.stop,
         )
 
-    def once(self, name: str, kind: type[Record], compute: Callable[[Context], Record]) -> Record:
+    def once(
+        self,
+        name: str,
+        kind: type[Record],
+        compute: Callable[[Context], Record],
+        whole: Callable[[Record], Record | None] | None = None,
+    ) -> Record:
         """The result of a stage: loaded if it was finished before, else computed and kept.
 
         The result file is durable before the ledger says *done*; a kill in between computes the
         stage again, from the same seeds and the same bank. So does a result file that is torn.
+        whole: looks at a loaded result's own files; ``None`` from it: they are not as recorded
         """
-        known = self.ledger.done_stage(self.generation, name)
-        if known is not None and known.result_path is not None:
-            try:
-                return load_record(self.folder / known.result_path, kind)
-            except TornFile as error:
-                self._tell_torn(known, self.folder / known.result_path, error)
+        found = self._found(name, kind, whole)
+        if found is not None:
+            return found
         attempt = self.ledger.start_stage(self.generation, name)
         started = time.monotonic()
         try:
@@ -102,6 +106,27 @@ class StageContext:
             seconds=time.monotonic() - started,
         )
         return result
+
+    def _found(
+        self, name: str, kind: type[Record], whole: Callable[[Record], Record | None] | None
+    ) -> Record | None:
+        """The result of a finished stage, or ``None`` when there is none that is whole."""
+        known = self.ledger.done_stage(self.generation, name)
+        if known is None or known.result_path is None:
+            return None
+        try:
+            result = load_record(self.folder / known.result_path, kind)
+        except TornFile as error:
+            self._tell_torn(known, self.folder / known.result_path, error)
+            return None
+        found = result if whole is None else whole(result)
+        if found is None:
+            self.note(
+                "torn_result",
+                f"generation {self.generation} {name}: its files are not as recorded; "
+                "the stage is done again",
+            )
+        return found
 
     def kept(self, name: str, kind: type[Record]) -> Kept[Record]:
         """Pieces of a stage's result that outlive a kill in the middle of it."""

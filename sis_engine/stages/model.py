@@ -19,6 +19,7 @@ from sis_engine.records import (
     TrainingSchedule,
 )
 from sis_engine.stages.context import StageContext
+from sis_engine.storage.atomic import sha256_of, sync_file
 
 
 def training_data(
@@ -79,6 +80,7 @@ def _challenge(
             f"train-{number}",
             TrainingResult,
             lambda context: _train(stage, dataset, start_from, schedule, context),
+            lambda found: _with_files(stage, found),
         )
     except TrainingDiverged as error:
         return Challenger(kind, schedule, None, None, problem=str(error))
@@ -106,5 +108,24 @@ def _train(
     context: Context,
 ) -> TrainingResult:
     result = stage.parts.trainer.train(dataset, start_from, schedule, context)
+    for file in result.model.files:
+        sync_file(file.path)
     model_id = f"g{stage.generation:04d}-{result.model.id}"
     return replace(result, model=replace(result.model, id=model_id))
+
+
+def _with_files(stage: StageContext, found: TrainingResult) -> TrainingResult | None:
+    """The result with its model files where they are now; ``None`` if one is not as recorded.
+
+    The campaign folder may have been moved since: paths inside it are followed.
+    """
+    files = []
+    for file in found.model.files:
+        path = file.path
+        if not path.is_file() and "work" in path.parts:
+            inside = path.parts[len(path.parts) - path.parts[::-1].index("work") :]
+            path = stage.folder.joinpath("work", *inside)
+        if not path.is_file() or sha256_of(path) != file.sha256:
+            return None
+        files.append(replace(file, path=path))
+    return replace(found, model=replace(found.model, files=tuple(files)))

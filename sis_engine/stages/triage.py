@@ -1,4 +1,4 @@
-"""Triage of catastrophes before labels are bought, with reruns through the campaign's own explorer."""
+"""Triage of catastrophes before labels are bought, with reruns through its explorer."""
 
 from __future__ import annotations
 

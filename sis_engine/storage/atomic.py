@@ -221,6 +221,19 @@ def sync_folder(folder: Path, *, disk: Disk = DISK) -> None:
         disk.close(descriptor)
 
 
+def sync_file(path: Path, *, disk: Disk = DISK) -> None:
+    """Make a file that a program wrote durable, with its name."""
+    try:
+        descriptor = disk.open(path, os.O_RDONLY)
+        try:
+            disk.fsync(descriptor)
+        finally:
+            disk.close(descriptor)
+        sync_folder(path.parent, disk=disk)
+    except OSError as error:
+        raise infrastructure_error(error, path, "making durable") from error
+
+
 def move_aside(path: Path, *, disk: Disk = DISK) -> Path:
     """Move a torn or unknown file into ``aside/`` beside it, never deleting; the new path."""
     folder = path.parent / ASIDE_FOLDER

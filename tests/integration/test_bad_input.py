@@ -1,0 +1,374 @@
+"""Wrong input: the message names file, key or line, value and what is allowed; nothing starts."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.command_line import Said, sis
+from tests.integration.small_campaigns import write_campaign
+
+Capture = pytest.CaptureFixture[str]
+
+
+def refused(capsys: Capture, config: Path, folder: Path) -> Said:
+    """``sis run`` refuses with 2, names the file, shows no traceback, and creates nothing."""
+    said = sis(capsys, "run", config, folder)
+    assert said.code == 2, said
+    assert str(config) in said.err
+    assert "Traceback" not in said.err
+    assert not folder.exists()
+    checked = sis(capsys, "validate", config)
+    assert checked.code == 2
+    assert checked.err.splitlines()[0] == said.err.splitlines()[0]
+    return said
+
+
+CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "unknown key at the top": ({"budgett": {}}, ("budgett", "did you mean 'budget'")),
+    "unknown nested key": (
+        {"explore.condition.temprature_k": 3},
+        ("explore.condition.temprature_k", "did you mean 'temperature_k'"),
+    ),
+    "unknown key of a plugin": ({"labeler.dept_ev": 1}, ("labeler.dept_ev", "'depth_ev'")),
+    "unknown key of a monitor": (
+        {"monitors.1.hard_factor": 1},
+        ("monitors.1.hard_factor", "unknown key"),
+    ),
+    "a word for a number": (
+        {"explore.condition.timestep_fs": "fast"},
+        ("explore.condition.timestep_fs", "'fast'", "number"),
+    ),
+    "a unit in the value": (
+        {"explore.condition.timestep_fs": "0.5 fs"},
+        ("explore.condition.timestep_fs", "'0.5 fs'", "number"),
+    ),
+    "a list for a mapping": ({"training": [1]}, ("training", "[1]")),
+    "a mapping for a list": ({"systems": {"a": 1}}, ("systems",)),
+    "no systems": ({"systems": []}, ("systems",)),
+    "no monitors": ({"monitors": []}, ("monitors",)),
+    "a missing key": ({"training": {}}, ("training.steps_first", "required key is missing")),
+    "a timestep of zero": (
+        {"explore.condition.timestep_fs": 0},
+        ("explore.condition.timestep_fs", "greater than 0", "0"),
+    ),
+    "a negative timestep": (
+        {"initial.segment.timestep_fs": -0.5},
+        ("initial.segment.timestep_fs", "greater than 0", "-0.5"),
+    ),
+    "a timestep that is not a number": (
+        {"explore.condition.timestep_fs": float("nan")},
+        ("explore.condition.timestep_fs", "nan"),
+    ),
+    "an infinite length": (
+        {"initial.segment.length_fs": float("inf")},
+        ("initial.segment.length_fs", "inf"),
+    ),
+    "a plugin that is not installed": (
+        {"labeler": {"type": "fakke"}},
+        ("labeler.type", "'fakke'", "did you mean 'fake'", "xtb"),
+    ),
+    "a monitor that is not installed": (
+        {"monitors.0.type": "temprature"},
+        ("monitors.0.type", "did you mean 'temperature'"),
+    ),
+    "a plugin without a type": ({"labeler": {}}, ("labeler.type", "required key is missing")),
+    "two systems of one name": (
+        {
+            "systems": [
+                {"name": "a", "structure": "structures/fake-cluster.xyz"},
+                {"name": "a", "structure": "structures/fake-cluster.xyz"},
+            ]
+        },
+        ("systems", "'a'"),
+    ),
+    "a system name that is no file name": (
+        {"systems.0.name": "../x"},
+        ("systems.0.name", "'../x'"),
+    ),
+    "a frozen atom that does not exist": (
+        {"systems.0.frozen": [13]},
+        ("systems.0.frozen", "13", "0 … 12"),
+    ),
+    "a window without the target": (
+        {"monitors.0.windows": [{"lower_k": 400, "upper_k": 900}]},
+        ("monitors.0.windows", "300 K", "[400, 900] K", "lower_k < temperature_k < upper_k"),
+    ),
+    "a window upside down": (
+        {"monitors.0.windows": [{"lower_k": 500, "upper_k": 200}]},
+        ("monitors.0.windows.0", "500", "200"),
+    ),
+    "a fine window that healthy fluctuations leave": (
+        {"monitors.0.windows": [{"lower_k": 200, "upper_k": 1100, "average_fs": 0}]},
+        ("monitors.0.windows", "[200, 1100] K", "probability", "average_fs"),
+    ),
+    "a pressure without npt": (
+        {"explore.condition.pressure_gpa": 0.1},
+        ("explore.condition", "pressure_gpa"),
+    ),
+    "a missing structure": (
+        {"systems.0.structure": "nowhere.xyz"},
+        ("systems.0.structure", "nowhere.xyz", "does not exist"),
+    ),
+    "data that do not exist": ({"initial.data": ["gone"]}, ("initial.data.0", "'gone'")),
+    "a model that does not exist": ({"initial.model": "gone.pt"}, ("initial.model", "'gone.pt'")),
+    "an exact campaign with warm starts": (
+        {"labeler": {"type": "xtb", "warm_start": True}},
+        ("labeler.warm_start", "exact"),
+    ),
+    "an unknown budget purpose": (
+        {"budget.evaluations_by_purpose": {"audits": 5}},
+        ("budget.evaluations_by_purpose.audits", "'audit'"),
+    ),
+    "a newer format": ({"format": 2}, ("format", "2", "upgrade")),
+    "an unknown stage to pause before": (
+        {"pause_before": ["commit"]},
+        ("pause_before.0", "'commit'", "'label'"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_wrong_campaign_is_refused_by_key_line_and_value(
+    case: str, tmp_path: Path, capsys: Capture
+) -> None:
+    changes, fragments = CASES[case]
+    config = write_campaign(tmp_path / "given", changes)
+    said = refused(capsys, config, tmp_path / "run")
+    for fragment in fragments:
+        assert fragment in said.err
+    place = said.err.split()[1]
+    assert place.removeprefix(f"{config}:").rstrip(":").isdigit(), said.err
+
+
+def test_the_line_is_that_of_the_wrong_key(tmp_path: Path, capsys: Capture) -> None:
+    config = write_campaign(tmp_path / "given", {"monitors.2.nonsense": 1})
+    said = refused(capsys, config, tmp_path / "run")
+    lines = config.read_text().splitlines()
+    (line,) = [n for n, text in enumerate(lines, 1) if "nonsense" in text]
+    assert f"{config}:{line} monitors.2.nonsense" in said.err
+
+
+STRUCTURES = {
+    "no atoms": (b"0\n\n", "no atoms"),
+    "overlapping atoms": (b"2\n\nAr 0 0 0\nAr 0 0 0.1\n", "atoms 0 (Ar) and 1 (Ar) overlap"),
+    "atoms in one place": (b"2\n\nAr 0 0 0\nAr 0 0 0\n", "overlap"),
+    "half a file": (b"13\n\nAr 0 0 0\n", "cannot be read"),
+    "not a structure": (b"\x00\x01\xff" * 50, "cannot be read"),
+    "an empty file": (b"", "cannot be read"),
+    "a position that is not a number": (b"2\n\nAr 0 0 0\nAr 0 0 nan\n", "not finite"),
+    "an element that does not exist": (b"2\n\nAr 0 0 0\nQq 0 0 3\n", ""),
+}
+
+
+@pytest.mark.parametrize("case", STRUCTURES)
+def test_a_wrong_structure_is_refused_by_name(case: str, tmp_path: Path, capsys: Capture) -> None:
+    content, fragment = STRUCTURES[case]
+    config = write_campaign(tmp_path / "given", {"systems.0.structure": "structures/x.xyz"})
+    structure = config.parent / "structures" / "x.xyz"
+    structure.write_bytes(content)
+    said = refused(capsys, config, tmp_path / "run")
+    assert str(structure) in said.err
+    assert "systems.0.structure" in said.err
+    assert fragment in said.err
+
+
+def test_a_structure_that_is_a_folder_is_refused(tmp_path: Path, capsys: Capture) -> None:
+    config = write_campaign(tmp_path / "given", {"systems.0.structure": "structures"})
+    assert "systems.0.structure" in refused(capsys, config, tmp_path / "run").err
+
+
+FILES = {
+    "not YAML": (b"name: [1, 2\nseed: 3\n", "not valid YAML"),
+    "a tab": (b"name: a\n\tseed: 1\n", "not valid YAML"),
+    "a doubled key": (b"name: a\nseed: 1\nname: b\n", "name"),
+    "an empty file": (b"", "expected keys and values"),
+    "only a comment": (b"# nothing\n", "expected keys and values"),
+    "a list": (b"- a\n- b\n", "expected keys and values"),
+    "a binary file": (bytes(range(256)), "cannot be read as text"),
+    "a null byte": (b"name: a\x00b\n", "not valid YAML"),
+    "an object": (b"name: !!python/object/apply:os.system ['true']\n", ""),
+    "an anchor to itself": (b"name: &a [*a]\nseed: 1\n", ""),
+    "two documents": (b"name: a\n---\nname: b\n", ""),
+    "a merge of nothing": (b"<<: 3\nname: a\n", ""),
+    "a key that is a list": (b"? [a, b]\n: 1\n", ""),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_file_that_is_no_campaign_is_refused(case: str, tmp_path: Path, capsys: Capture) -> None:
+    content, fragment = FILES[case]
+    config = tmp_path / "campaign.yaml"
+    config.write_bytes(content)
+    assert fragment in refused(capsys, config, tmp_path / "run").err
+
+
+def test_a_missing_file_is_refused_with_its_neighbour(tmp_path: Path, capsys: Capture) -> None:
+    config = write_campaign(tmp_path)
+    said = sis(capsys, "run", tmp_path / "campain.yaml", tmp_path / "run")
+    assert said.code == 2
+    assert f"did you mean {config}" in said.err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_without_a_campaign_is_refused(tmp_path: Path, capsys: Capture) -> None:
+    said = sis(capsys, "run", tmp_path)
+    assert said.code == 2
+    assert "folder without a campaign" in said.err
+    assert "sis init" in said.err
+
+
+def test_a_file_where_the_campaign_folder_should_be_is_refused(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    config = write_campaign(tmp_path / "given")
+    (tmp_path / "run").write_text("in the way")
+    said = sis(capsys, "run", config, tmp_path / "run")
+    assert said.code == 2, said
+    assert str(tmp_path / "run") in said.err
+    assert (tmp_path / "run").read_text() == "in the way"
+
+
+# --------------------------------------------------------------------------- programs
+
+
+def with_parts(tmp_path: Path, changes: Mapping[str, Any]) -> Path:
+    return write_campaign(tmp_path / "given", changes)
+
+
+LENNARD_JONES = {"type": "lammps", "pair_style": "lj/cut 8.0", "pair_coeff": ["* * 0.01 3.4"]}
+
+
+def test_a_labeler_program_that_is_absent_is_named_with_how_to_install_it(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    teacher = LENNARD_JONES | {"program": "/nonexistent/lmp"}
+    config = with_parts(tmp_path, {"labeler": {"type": "teacher", "potential": teacher}})
+    said = refused(capsys, config, tmp_path / "run")
+    assert "/nonexistent/lmp" in said.err
+    assert "labeler" in said.err
+    assert "→" in said.err
+
+
+def test_a_program_that_is_something_else_is_refused(tmp_path: Path, capsys: Capture) -> None:
+    program = tmp_path / "lmp"
+    program.write_text("#!/bin/sh\necho 'I am not LAMMPS'\n")
+    program.chmod(0o755)
+    teacher = LENNARD_JONES | {"program": str(program)}
+    config = with_parts(tmp_path, {"labeler": {"type": "teacher", "potential": teacher}})
+    said = refused(capsys, config, tmp_path / "run")
+    assert str(program) in said.err
+
+
+def test_a_labeler_of_a_wrong_version_is_refused(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from labelers.xtb import labeler
+
+    monkeypatch.setattr(labeler, "_tblite_version", lambda: "0.1.0")
+    config = with_parts(tmp_path, {"labeler": {"type": "xtb"}})
+    said = refused(capsys, config, tmp_path / "run")
+    assert "0.1.0" in said.err
+    assert "tblite" in said.err
+
+
+def test_an_element_that_the_labeler_cannot_do_is_named(tmp_path: Path, capsys: Capture) -> None:
+    config = with_parts(
+        tmp_path, {"labeler": {"type": "xtb"}, "systems.0.structure": "structures/x.xyz"}
+    )
+    (config.parent / "structures" / "x.xyz").write_text("2\n\nU 0 0 0\nU 0 0 3\n")
+    assert "U" in refused(capsys, config, tmp_path / "run").err
+
+
+# --------------------------------------------------------------------------- newer versions
+
+
+def test_a_campaign_folder_of_a_newer_ledger_is_refused(copied: Path, capsys: Capture) -> None:
+    with sqlite3.connect(copied / "ledger.sqlite") as ledger:
+        ledger.execute("PRAGMA user_version=99")
+    ledger.close()
+    for command in ("run", "status", "report"):
+        said = sis(capsys, command, copied)
+        assert said.code == 2, said
+        assert "99" in said.err
+        assert "upgrade" in said.err
+
+
+def test_a_campaign_file_of_a_newer_format_is_refused_on_resume(
+    copied: Path, capsys: Capture
+) -> None:
+    config = copied / "campaign.yaml"
+    config.write_text(config.read_text() + "format: 7\n")
+    said = sis(capsys, "run", copied)
+    assert said.code == 2
+    assert f"{config}:" in said.err
+    assert "format" in said.err
+
+
+def test_a_generation_file_of_a_newer_format_is_refused(
+    copied: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sis_engine.storage import generation_file
+
+    monkeypatch.setattr(generation_file, "FORMAT_VERSION", 0)
+    said = sis(capsys, "run", copied)
+    assert said.code == 2, said
+    assert "upgrade" in said.err
+
+
+# --------------------------------------------------------------------------- edits on resume
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "key"),
+    [
+        ("seed: 3", "seed: 4", "seed"),
+        ("depth_error: 0.1", "depth_error: 0.2", "trainer.depth_error"),
+        ("name: cluster", "name: clusters", "systems"),
+        ("length_fs: 60.0", "length_fs: 80.0", "initial.segment.length_fs"),
+    ],
+)
+def test_an_edit_that_needs_a_fork_is_refused_by_key(
+    before: str, after: str, key: str, copied: Path, capsys: Capture
+) -> None:
+    config = copied / "campaign.yaml"
+    assert before in config.read_text()
+    config.write_text(config.read_text().replace(before, after, 1))
+    said = sis(capsys, "run", copied)
+    assert said.code == 2, said
+    assert f"{config}" in said.err
+    assert key in said.err
+    assert "only in a fork" in said.err
+    assert "sis fork" in said.err
+
+
+@pytest.mark.parametrize(
+    ("added", "key", "when"),
+    [
+        ("execution: {cores: 1}", "execution.cores", "now"),
+        ("pause_before: [label]", "pause_before", "now"),
+    ],
+)
+def test_an_edit_that_is_safe_now_is_told_and_taken(
+    added: str, key: str, when: str, copied: Path, capsys: Capture
+) -> None:
+    config = copied / "campaign.yaml"
+    config.write_text(f"{config.read_text()}{added}\n")
+    said = sis(capsys, "run", copied)
+    assert said.code == 0, said
+    assert f"configuration: {key}" in said.out
+    assert f"({when})" in said.out
+
+
+def test_a_wrong_edit_names_the_edited_file(copied: Path, capsys: Capture) -> None:
+    config = copied / "campaign.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("type: geometry", "type: geometri"))
+    said = sis(capsys, "run", copied)
+    assert said.code == 2
+    assert f"{config}:" in said.err
+    assert "did you mean 'geometry'" in said.err
