@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -102,7 +103,8 @@ def _pages() -> Iterator[Path]:
 
 @pytest.mark.parametrize("page", list(_pages()), ids=lambda p: str(p.relative_to(ROOT)))
 def test_every_link_to_a_file_of_ours_leads_somewhere(page):
-    targets = LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+    text = COMMENT.sub("", FENCE.sub("", page.read_text(encoding="utf-8")))
+    targets = LINK.findall(text)
     lost = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
     assert not lost
 
