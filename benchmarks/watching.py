@@ -243,7 +243,7 @@ def run_plain(replica: Replica, model: Model, directory: Path) -> Rates:
 def rate_in(log: Path) -> Rates:
     """Steps/s of the longest loop in a log (the first one is ``run 0``)."""
     loops = re.findall(
-        r"Loop time of (\S+) on \d+ procs for (\d+) steps.*?(\S+)% CPU use",
+        r"Loop time of (\S+) on \d+ procs for (\d+) steps(?:(?!Loop time).)*?(\S+)% CPU use",
         log.read_text(),
         re.DOTALL,
     )
