@@ -60,7 +60,7 @@ class Campaign:
     def note(self, kind: str, text: str, *, level: str = "info") -> None:
         """An event, in the ledger and for the person watching."""
         self.ledger.event(kind, text, level=level)
-        self.console.event(text)
+        self.console.event(text, kind, level)
 
     def in_generation(self) -> bool:
         """Is a generation half done that a changed configuration has to wait for?
@@ -86,6 +86,7 @@ class Campaign:
                 return ended
             self.ledger.set_meta("state", State.RUNNING.value)
             past = self._generation(past, parts)
+            self.console.expect(past.history[-1].stage_seconds)
             changes = set()
             if parts is not accepted.next_parts:
                 parts = accepted.next_parts
@@ -110,6 +111,8 @@ class Campaign:
         lives = [life.time_ps for item in past.history for life in item.lives]
         if lives:
             self.console.lived(max(lives))
+        if past.history:
+            self.console.expect(past.history[-1].stage_seconds)
 
     def _generation(self, past: Past, parts: Parts) -> Past:
         """Run and commit the next generation."""

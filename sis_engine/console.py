@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -19,6 +19,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from sis_engine.campaign_log import CampaignLog
 from sis_engine.interfaces import Progress
 
 KEEP_EVERY_S = 1.0
@@ -43,6 +44,8 @@ class Facts:
     temperature_k: float | None = None
     evaluations: int = 0
     longest_life_ps: float | None = None
+    earlier_s: tuple[tuple[str, float], ...] = ()
+    """Seconds of each stage in the generation before, in their order."""
 
     def as_json(self) -> str:
         """What ``sis status`` shows of the stage in hand."""
@@ -52,6 +55,8 @@ class Facts:
                 "stage": self.stage,
                 "fraction": self.fraction,
                 "eta_s": self.eta_s,
+                "generation_eta_s": self.generation_eta_s,
+                "evaluations": self.evaluations,
                 "message": self.message,
                 "temperature_k": self.temperature_k,
                 "longest_life_ps": self.longest_life_ps,
@@ -73,12 +78,22 @@ class Facts:
             return None
         return (time.monotonic() - self.stage_started) * (1.0 - fraction) / fraction
 
+    @property
+    def generation_eta_s(self) -> float | None:
+        """Seconds to the end of this generation: this stage's pace, then as the last one took."""
+        names = [name for name, _ in self.earlier_s]
+        if self.stage not in names:
+            return None
+        here = names.index(self.stage)
+        in_hand = self.eta_s
+        if in_hand is None:
+            spent = time.monotonic() - self.stage_started
+            in_hand = max(0.0, self.earlier_s[here][1] - spent)
+        return in_hand + sum(seconds for _, seconds in self.earlier_s[here + 1 :])
+
 
 class CampaignConsole:
-    """Shows progress and events; hands facts to ``keep`` at most once a second.
-
-    estimate: seconds to the end of this generation beyond the stage in hand, if it can be said
-    """
+    """Shows progress and events, and logs them; hands facts to ``keep`` at most once a second."""
 
     def __init__(
         self,
@@ -86,12 +101,14 @@ class CampaignConsole:
         *,
         rich: RichConsole | None = None,
         keep: Callable[[Facts], None] | None = None,
+        log: CampaignLog | None = None,
         quiet: bool = False,
     ) -> None:
         self.facts = Facts()
         self.rich = rich or RichConsole()
         self._title = title
         self._keep = keep
+        self._log = log
         self._quiet = quiet
         self._kept = 0.0
         self._printed = 0.0
@@ -116,6 +133,8 @@ class CampaignConsole:
         self.facts.done = self.facts.total = None
         self.facts.message, self.facts.stage_started = "", time.monotonic()
         self.facts.temperature_k = None
+        if self._log is not None:
+            self._log.write("stage", f"generation {generation}  {name}", generation=generation)
         self._refresh(force=True)
 
         def report(
@@ -129,8 +148,15 @@ class CampaignConsole:
 
         return report
 
-    def event(self, text: str) -> None:
+    def expect(self, earlier_s: Sequence[tuple[str, float]]) -> None:
+        """What each stage took in the last generation: from it the end of this one is told."""
+        self.facts.earlier_s = tuple(earlier_s)
+
+    def event(self, text: str, kind: str = "event", level: str = "info") -> None:
         """One fact worth a line."""
+        if self._log is not None:
+            facts = self.facts
+            self._log.write(kind, text, level=level, generation=facts.generation, stage=facts.stage)
         clock = _duration(time.monotonic() - self._started)
         self._events.append(f"{clock}  {text}")
         if self._live is None and not self._quiet:
@@ -148,10 +174,15 @@ class CampaignConsole:
         if self._keep is not None and (force or now - self._kept >= KEEP_EVERY_S):
             self._kept = now
             self._keep(self.facts)
-        plain = self._live is None and not self._quiet and not force
-        if plain and now - self._printed >= PLAIN_EVERY_S:
+        if not force and now - self._printed >= PLAIN_EVERY_S:
             self._printed = now
-            clock = _duration(now - self._started)
+            self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        if self._log is not None:
+            self._log.say(self._line())
+        if self._live is None and not self._quiet:
+            clock = _duration(time.monotonic() - self._started)
             self.rich.print(Text(f"{clock}  {self._line()}"), soft_wrap=True)
 
     def _line(self) -> str:
@@ -161,6 +192,8 @@ class CampaignConsole:
             parts.append(f"{facts.fraction:4.0%}")
         if facts.eta_s is not None:
             parts.append(f"{_duration(facts.eta_s)} left")
+        if facts.generation_eta_s is not None:
+            parts.append(f"{_duration(facts.generation_eta_s)} to the end of the generation")
         parts.extend(self._figures())
         if facts.message:
             parts.append(facts.message)
@@ -178,18 +211,32 @@ class CampaignConsole:
     def __rich__(self) -> RenderableType:
         facts = self.facts
         grid = Table.grid(padding=(0, 2))
-        grid.add_row("generation", str(facts.generation))
-        grid.add_row("stage", facts.stage)
-        bar = ProgressBar(total=1.0, completed=facts.fraction or 0.0, width=40)
-        grid.add_row("progress", bar if facts.fraction is not None else Text("…"))
-        left = "–" if facts.eta_s is None else _duration(facts.eta_s)
-        grid.add_row("this stage ends in", left)
-        grid.add_row("so far", _duration(time.monotonic() - self._started))
-        for figure in self._figures():
-            grid.add_row("", figure)
+        grid.add_column(style="dim", no_wrap=True)
+        grid.add_column()
+        grid.add_row("generation", f"{facts.generation}, stage [bold]{facts.stage}[/bold]")
+        if facts.fraction is not None:
+            bar = ProgressBar(total=1.0, completed=facts.fraction, width=40)
+            grid.add_row(f"{facts.fraction:.0%}", bar)
+        grid.add_row("time left", self._time_left())
+        grid.add_row("temperature now", _figure(facts.temperature_k, "{:.0f} K"))
+        grid.add_row("evaluations so far", str(facts.evaluations))
+        grid.add_row("longest life", _figure(facts.longest_life_ps, "{:.2f} ps"))
         grid.add_row("", Text(facts.message[:100], style="dim"))
-        events = Text("\n".join(self._events[-EVENTS_SHOWN:]))
+        events = Text("\n".join(self._events[-EVENTS_SHOWN:]), overflow="ellipsis", no_wrap=True)
         return Panel(Group(grid, Text(), events), title=self._title, title_align="left")
+
+    def _time_left(self) -> str:
+        """Of this stage, of this generation, and what has gone by."""
+        facts = self.facts
+        stage = "–" if facts.eta_s is None else _duration(facts.eta_s)
+        whole = facts.generation_eta_s
+        generation = "–" if whole is None else _duration(whole)
+        gone = _duration(time.monotonic() - self._started)
+        return f"{stage} of this stage, {generation} of this generation; {gone} so far"
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)
 
 
 def _duration(seconds: float) -> str:

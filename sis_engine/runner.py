@@ -15,6 +15,7 @@ from sis_engine.assembly import Parts, assemble
 from sis_engine.banked import BankedLabeler
 from sis_engine.campaign import Campaign, Outcome
 from sis_engine.campaign_folder import Accepted
+from sis_engine.campaign_log import CampaignLog
 from sis_engine.console import CampaignConsole, Facts
 from sis_engine.errors import (
     ConfigurationError,
@@ -80,6 +81,7 @@ def run_in_folder(
             ended = _run(campaign, accepted)
         finally:
             clock.save()
+        CampaignLog(folder).write("ended", f"{ended.state.value}: {ended.reason}")
         ledger.set_meta("state", ended.state.value)
         ledger.set_meta("reason", ended.reason)
     return replace(ended, lines=(*ended.lines, _reported(folder)))
@@ -114,7 +116,9 @@ def _console(parts: Parts, ledger: Ledger, *, quiet: bool) -> CampaignConsole:
     def keep(facts: Facts) -> None:
         ledger.set_meta("now", facts.as_json())
 
-    console = CampaignConsole(parts.config.name, keep=keep, quiet=quiet)
+    console = CampaignConsole(
+        parts.config.name, keep=keep, log=CampaignLog(ledger.folder), quiet=quiet
+    )
     console.facts.evaluations = sum(item.paid for item in ledger.counts())
     return console
 
@@ -153,10 +157,11 @@ def _run(campaign: Campaign, accepted: Accepted) -> Ended:
             campaign.note(type(error).__name__, str(error), level="error")
             return Ended(State.PAUSED, str(error))
         except Exception as error:  # noqa: BLE001 - the border: a defect of ours or a plugin's
-            campaign.note("defect", traceback.format_exc(), level="error")
+            told = f"{type(error).__name__}: {error}"
+            campaign.note("defect", f"{told}\n{traceback.format_exc()}", level="error")
             return Ended(
                 State.FAILED,
-                f"{type(error).__name__}: {error}",
+                told,
                 ("the traceback is in the event log: `sis status --events`",),
             )
     raise AssertionError("unreachable")

@@ -33,6 +33,8 @@ def _now(now: dict[str, Any]) -> str:
         parts.append(f"{now['fraction']:.0%}")
     if now.get("eta_s") is not None:
         parts.append(f"{now['eta_s']:.0f} s left")
+    if now.get("generation_eta_s") is not None:
+        parts.append(f"{now['generation_eta_s']:.0f} s to the end of the generation")
     if now.get("temperature_k") is not None:
         parts.append(f"T {now['temperature_k']:.0f} K")
     if now.get("message"):
