@@ -12,7 +12,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from sis_engine import campaign_folder
-from sis_engine.assembly import assemble
+from sis_engine.assembly import Parts, assemble
 from sis_engine.campaign_file import parse_yaml
 from sis_engine.config_changes import changes_between
 from sis_engine.errors import ConfigurationError
@@ -51,6 +51,8 @@ def fork_campaign(
         text = changed_text(before.text, changes, before.file, _bank_of(source, old))
         parts = assemble(before.file, text, source / campaign_folder.INPUTS, before.base)
         validate(parts)
+        if last >= 0:
+            _check_same_theory(before, parts)
         with acquire(target), Ledger(target) as new:
             _share_generations(source, target, [row for row in rows if row.number <= last])
             for row in rows[: last + 1]:
@@ -60,6 +62,23 @@ def fork_campaign(
             new.set_meta("config_file", str(before.base.absolute()))
     told = tuple(str(item) for item in changes_between(before.config, parts.config))
     return Forked(last, told)
+
+
+def _check_same_theory(before: Parts, after: Parts) -> None:
+    """Labels of two levels of theory may not meet in one data set."""
+    names = {system.name for system in after.systems}
+    for system in before.systems:
+        old = before.labeler.level_of_theory(system)
+        if system.name in names:
+            new = after.labeler.level_of_theory(after.system(system.name))
+            if old.fingerprint != new.fingerprint:
+                raise ConfigurationError(
+                    f"labels of the kept generations are {old.method} by {old.program}; those to "
+                    f"come would differ from them ({new.method} by {new.program}, or its settings)",
+                    key="--set labeler",
+                    allowed="changes of the level of theory in a fork that keeps no generation",
+                    hint="fork with --at -1: it shares the bank and starts with generation 0",
+                )
 
 
 def _bank_of(source: Path, ledger: Ledger) -> Path:

@@ -16,6 +16,7 @@ from sis_engine.records import LabelPlan
 from sis_engine.stages.label import plans_at_start
 from sis_engine.storage.generation import GenerationStore
 from sis_engine.storage.ledger import Ledger, Outcome
+from sis_engine.wallclock import PEAK_MEMORY_MIB
 
 BYTES_PER_ATOM_AND_FRAME = 24 * 3
 """Positions, forces and velocities in float64, before compression."""
@@ -38,6 +39,7 @@ class Quote:
 
     evaluations_left: by the budget, ``None`` without one
     train_seconds, explore_seconds: as the last generation took; ``None`` before the first
+    memory_mib: the largest that a process of this campaign was so far; ``None`` before the first
     disk_mib: that frames and labels will take, uncompressed;  free_disk_gib: at the folder
     """
 
@@ -48,6 +50,7 @@ class Quote:
     evaluations_left: int | None
     train_seconds: float | None
     explore_seconds: float | None
+    memory_mib: float | None
     disk_mib: float
     free_disk_gib: float
 
@@ -73,6 +76,12 @@ class Quote:
                 unknown
                 if self.explore_seconds is None
                 else f"about {self.explore_seconds:.0f} s, as the last",
+            ),
+            (
+                "memory",
+                unknown
+                if self.memory_mib is None
+                else f"up to {self.memory_mib:.0f} MiB a process, as so far",
             ),
             ("disk", f"{self.disk_mib:.1f} MiB of frames; {self.free_disk_gib:.0f} GiB are free"),
         ]
@@ -120,6 +129,7 @@ def _quote(
         evaluations_left=None if budget is None else max(0, budget - spent),
         train_seconds=_last_seconds(ledger, "train"),
         explore_seconds=_last_seconds(ledger, "explore"),
+        memory_mib=None if ledger is None else _peak_memory_mib(ledger),
         disk_mib=frames * BYTES_PER_ATOM_AND_FRAME / 2**20,
         free_disk_gib=shutil.disk_usage(place).free / 2**30,
     )
@@ -135,6 +145,11 @@ def _seconds_per_label(ledger: Ledger) -> float | None:
     """Median time of the labels paid for so far."""
     times = [row.seconds for row in ledger.evaluations() if row.outcome is Outcome.GOOD]
     return statistics.median(times) if times else None
+
+
+def _peak_memory_mib(ledger: Ledger) -> float | None:
+    found = ledger.meta(PEAK_MEMORY_MIB)
+    return None if found is None else float(found)
 
 
 def _last_seconds(ledger: Ledger | None, stage: str) -> float | None:

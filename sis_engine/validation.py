@@ -36,11 +36,18 @@ def _notes(parts: Parts) -> tuple[str, ...]:
     _check_references(parts)
     parts.sampler.check(parts.config.explore.replicas)
     with _program_of("explorer", parts.config.explorer):
-        parts.explorer.check(model_in_lammps=True, conditions=conditions)
+        parts.explorer.check(
+            model_in_lammps=runs_in_lammps(type(parts.trainer)), conditions=conditions
+        )
     for context in _contexts(parts):
         for index, monitor in enumerate(parts.monitors):
             _check_monitor(index, context, monitor)
     return (*_unwatched(parts), *_exactness(parts))
+
+
+def runs_in_lammps(trainer: type[Any]) -> bool:
+    """A trainer whose models do not says so with a class attribute ``runs_in_lammps = False``."""
+    return bool(getattr(trainer, "runs_in_lammps", True))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -57,11 +58,16 @@ def fork(
 def gc(
     folder: Annotated[Path, typer.Argument(help="The campaign folder.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> int:
     """Remove scratch of committed generations (all of it is in the generation files)."""
     from sis_engine.garbage import collect
 
     found = collect(folder, dry_run=dry_run)
+    if as_json:
+        gone = [str(path) for path in found.folders]
+        typer.echo(json.dumps({"removed": not dry_run, "bytes": found.bytes, "paths": gone}))
+        return 0
     verb = "would free" if dry_run else "freed"
     typer.echo(f"{verb} {found.bytes / 2**20:.1f} MiB in {len(found.folders)} folders")
     return 0

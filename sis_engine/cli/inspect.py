@@ -79,11 +79,15 @@ def why(
     return 0
 
 
-def digest(folder: Folder) -> int:
+def digest(folder: Folder, as_json: AsJson = False) -> int:
     """One hash over all committed frames, labels, decisions (and, when exact, models)."""
     from sis_engine.status import open_ledger
 
     with open_ledger(folder) as ledger:
         rows = ledger.generations()
-    typer.echo(rows[-1].digest if rows else "no generation is committed yet")
+    if as_json:
+        found = {"digest": rows[-1].digest if rows else None, "generations": len(rows)}
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        typer.echo(rows[-1].digest if rows else "no generation is committed yet")
     return 0 if rows else 1

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 
 import click
 import typer
@@ -24,6 +26,25 @@ for module in (prepare, campaigns, inspect, data):
     module.register(app)
 
 
+TRACEBACK_SWITCH = "SIS_TRACEBACK"
+"""Environment variable: set it to see where an unexpected error came from."""
+
+
+def _unexpected(error: Exception) -> int:
+    """A fault that is not one of ours: one line, and how to see more."""
+    if isinstance(error, BrokenPipeError):  # `sis status | head`
+        sys.stderr.close()
+        return 0
+    if os.environ.get(TRACEBACK_SWITCH):
+        traceback.print_exception(error)
+    typer.echo(
+        f"sis: unexpected {type(error).__name__}: {error}\n"
+        f"  → {TRACEBACK_SWITCH}=1 shows where; please report it with that",
+        err=True,
+    )
+    return 1
+
+
 def main() -> None:
     """Entry point: the one place where an error becomes an exit code."""
     try:
@@ -36,7 +57,6 @@ def main() -> None:
     except SisError as error:
         typer.echo(f"sis: {error}", err=True)
         code = error.exit_code
-    except BrokenPipeError:  # `sis status | head`
-        sys.stderr.close()
-        code = 0
+    except Exception as error:  # noqa: BLE001 - the border to the shell
+        code = _unexpected(error)
     sys.exit(code if isinstance(code, int) else 0)

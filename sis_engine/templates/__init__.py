@@ -16,6 +16,7 @@ from sis_engine.errors import ConfigurationError
 from sis_engine.plugins import Kind, load
 from sis_engine.storage.atomic import write_text
 from sis_engine.structures import atoms_of, read_structure
+from sis_engine.validation import runs_in_lammps
 
 TEMPLATE = "quickstart.yaml"
 CLUSTER = "lifsi-dol-cluster.xyz"
@@ -36,15 +37,13 @@ def write_template(folder: Path, *, structure: Path | None, labeler: str, traine
     else:
         _use_structure(tree, structure)
     if labeler != "xtb":
-        tree["labeler"] = CommentedMap({"type": labeler})
-        tree.yaml_set_comment_before_after_key(
-            "labeler", before=_settings_of(Kind.LABELER, labeler)
-        )
+        _use_plugin(tree, Kind.LABELER, labeler)
     if trainer != "deepmd":
-        tree["trainer"] = CommentedMap({"type": trainer})
-        tree.yaml_set_comment_before_after_key(
-            "trainer", before=_settings_of(Kind.TRAINER, trainer)
-        )
+        _use_plugin(tree, Kind.TRAINER, trainer)
+        if not runs_in_lammps(load(Kind.TRAINER, trainer)):
+            tree["explorer"] = CommentedMap({"type": "ase"})
+    if (structure, labeler, trainer) != (None, "xtb", "deepmd"):
+        _say_what_it_is(tree)
     _write(tree, target)
     return target
 
@@ -58,9 +57,11 @@ def write_import(source: Path, folder: Path, template: Path | None) -> tuple[str
         raise ConfigurationError("no such file or folder", file=source)
     target = _target(folder)
     tree = _template() if template is None else parse_yaml(read_text(template), template)
-    tree["name"] = folder.name
+    tree["name"] = folder.absolute().name
     if template is None:
         _copy_cluster(folder)
+    else:
+        _follow_structures(tree, template)
     initial = tree.setdefault("initial", CommentedMap())
     if source.suffix in MODEL_SUFFIXES:
         initial["model"] = str(source.absolute())
@@ -122,8 +123,27 @@ def _use_structure(tree: Any, structure: Path) -> None:
         tree["labeler"]["charges"] = True
 
 
+def _follow_structures(tree: Any, template: Path) -> None:
+    """Structures that the template names beside itself are named from anywhere."""
+    for system in tree.get("systems", []):
+        given = Path(str(system["structure"]))
+        if not given.is_absolute():
+            system["structure"] = str((template.parent / given).absolute())
+
+
+def _say_what_it_is(tree: Any) -> None:
+    """The template's first lines speak of the quickstart."""
+    tree.yaml_set_start_comment(
+        f"A campaign made by `sis init`: {tree['labeler']['type']} labels, "
+        f"{tree['trainer']['type']} models.\n"
+        "Numbers are those of the quickstart: look at each (`sis schema` lists all keys), then\n"
+        "`sis validate campaign.yaml` and `sis plan campaign.yaml`."
+    )
+
+
 def _use_plugin(tree: Any, kind: Kind, name: str) -> None:
     """Another plugin than the template's, its settings listed in a comment above it."""
+    tree.ca.items.pop(kind.value, None)  # what was said of the template's own
     tree[kind.value] = CommentedMap({"type": name})
     tree.yaml_set_comment_before_after_key(kind.value, before=_settings_of(kind, name))
 

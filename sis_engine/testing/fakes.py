@@ -136,6 +136,7 @@ class FakeTrainer:
     """'Trains' a Morse model from how much and how close the data are; models are JSON files."""
 
     Config: ClassVar[type[FakeTrainerConfig]] = FakeTrainerConfig
+    runs_in_lammps: ClassVar[bool] = False
 
     def __init__(self, config: FakeTrainerConfig | None = None) -> None:
         self.config = config or FakeTrainerConfig()
