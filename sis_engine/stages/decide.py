@@ -24,7 +24,7 @@ from sis_engine.records import (
 )
 from sis_engine.stages.context import StageContext
 from sis_engine.stages.explore import data_catastrophes
-from sis_engine.stages.label import label_plan
+from sis_engine.stages.label import label
 from sis_engine.storage.splits import frame_set
 
 MAX_AUDITS = 2
@@ -65,7 +65,7 @@ def decide(
 
 def audit(stage: StageContext, plans: Sequence[LabelPlan], context: Context) -> AuditRound:
     """Label frames of the survivors and compare with what the model said of them."""
-    outcomes = tuple(label_plan(stage, plan, context) for plan in plans)
+    outcomes = label(stage, plans, context).outcomes
     config = stage.parts.config.audit
     clusters = [_cluster(stage, p, o) for p, o in zip(plans, outcomes, strict=True)]
     result = audit_result(

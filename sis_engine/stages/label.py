@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 from sis_engine.assembly import Parts
-from sis_engine.interfaces import Context
+from sis_engine.interfaces import Context, Progress
 from sis_engine.labelling import walk
 from sis_engine.records import (
     AcceptBounds,
@@ -69,8 +72,46 @@ def test_plans(parts: Parts) -> tuple[LabelPlan, ...]:
 
 
 def label(stage: StageContext, plans: Sequence[LabelPlan], context: Context) -> LabelResult:
-    """Walk down every plan; one that cannot be labelled does not stop the others."""
-    return LabelResult(tuple(label_plan(stage, plan, context) for plan in plans))
+    """Walk down every plan, side by side on the cores there are; outcomes in the plans' order.
+
+    Plans are independent and each is seeded by itself, so the order of work changes nothing. One
+    that cannot be labelled does not stop the others.
+    """
+    workers = max(1, min(len(plans), context.threads))
+    if workers == 1:
+        return LabelResult(tuple(label_plan(stage, plan, context) for plan in plans))
+    shares = [
+        replace(context, workdir=_own_folder(context, plan), threads=1, progress=shared)
+        for plan, shared in zip(plans, side_by_side(context.progress, len(plans)), strict=True)
+    ]
+    with ThreadPoolExecutor(workers) as pool:
+        walks = [
+            pool.submit(label_plan, stage, plan, share)
+            for plan, share in zip(plans, shares, strict=True)
+        ]
+        return LabelResult(tuple(walk.result() for walk in walks))
+
+
+def _own_folder(context: Context, plan: LabelPlan) -> Path:
+    folder = context.workdir / plan.id
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def side_by_side(progress: Progress, n: int) -> tuple[Progress, ...]:
+    """Progress callables for ``n`` pieces of work whose sum is told to ``progress``."""
+    all_done, all_total = [0.0] * n, [0.0] * n
+
+    def of(index: int) -> Progress:
+        def report(
+            done: float, total: float | None, message: str = "", **facts: float | str
+        ) -> None:
+            all_done[index], all_total[index] = done, max(total or 0.0, done)
+            progress(sum(all_done), sum(all_total) or None, message, **facts)
+
+        return report
+
+    return tuple(of(index) for index in range(n))
 
 
 def label_plan(stage: StageContext, plan: LabelPlan, context: Context) -> PlanOutcome:
