@@ -11,6 +11,7 @@ JSON. Exit code 0: within the goal; 1: not; 2: there is no finished campaign to 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 import platform
 import subprocess
@@ -88,9 +89,10 @@ def read(folder: Path) -> tuple[list[Generation], float]:
         rows = [row for row in ledger.stages() if row.seconds is not None]
         generations = generations_of(ledger, rows)
         clock_s = float(ledger.meta(WALL_S) or 0.0)
+        labels_s = sum(item.seconds for item in ledger.counts())
     if sum(item.wall_s for item in generations) > 1.05 * clock_s + 5.0:
         raise NoCampaign("it was interrupted; its generations' times hold the pauses")
-    tell(rows, generations, clock_s)
+    tell(rows, generations, clock_s, labels_s)
     return generations, max(0.0, clock_s - sum(item.wall_s for item in generations))
 
 
@@ -114,9 +116,7 @@ def audit_seconds(ledger: Ledger, generation: int) -> float:
 
 
 def seconds_of(stamp: str) -> float:
-    from datetime import datetime
-
-    return datetime.fromisoformat(stamp).timestamp()
+    return dt.datetime.fromisoformat(stamp).timestamp()
 
 
 def timed_outside(folder: Path) -> float:
@@ -157,8 +157,10 @@ def interval(generations: list[Generation], outside_s: float) -> tuple[float, fl
     return float(low), float(high)
 
 
-def tell(rows: list[StageRow], generations: list[Generation], clock_s: float) -> None:
-    """The machine, the versions, and where the time went."""
+def tell(
+    rows: list[StageRow], generations: list[Generation], clock_s: float, labels_s: float
+) -> None:
+    """The machine, the versions, and where the time went. labels_s: by the labeler's own clock."""
     print(f"machine: {machine()}; Python {platform.python_version()}")
     print(f"sis-engine {version('sis-engine')}; {len(generations)} generations, {clock_s:.1f} s")
     names = sorted({row.stage.split("-")[0] for row in rows})
@@ -166,6 +168,7 @@ def tell(rows: list[StageRow], generations: list[Generation], clock_s: float) ->
         total = sum(row.seconds or 0.0 for row in rows if row.stage.split("-")[0] == name)
         kind = "work" if name in WORK else "engine, but for the audit's labels"
         print(f"  {name:8} {total:9.2f} s  {kind}")
+    print(f"  all labels, audit and suspects too, by the labeler's own clock: {labels_s:.2f} s")
     for item in generations:
         own = item.wall_s - item.work_s
         print(f"  generation {item.number}: {item.wall_s:.2f} s, engine {own:.2f} s")

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from sis_engine.lineage import lineage
+from sis_engine.report.summary import summary_json
+from sis_engine.status import status
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -94,6 +98,19 @@ def test_the_reference_is_what_the_code_says(tmp_path):
     assert sorted(fresh) == sorted(kept)
     stale = [name for name in fresh if fresh[name] != kept[name]]
     assert not stale, "python docs/make_reference.py"
+
+
+def test_the_worked_example_of_the_readme_is_what_the_smoke_campaign_says(finished):
+    (example, *_) = _blocks(ROOT / "README.md", "console")[1:]
+    said = summary_json(status(finished)[0])
+    by_purpose = ", ".join(f"{name} {count}" for name, count in said["evaluations"].items())
+    assert f"stable: {said['reason']}\n" in example
+    assert f"{said['evaluations_total']}  ({by_purpose})" in example
+    ratio, paper = said["acceleration_ratio"], said["acceleration_ratio_paper"]
+    assert f"{ratio:.3g} (paper's form {paper:.3g})" in example
+    for step in (lineage(finished, "1").title, *lineage(finished, "1").steps):
+        shown = [line for line in example.splitlines() if line.startswith(f"  {step[:12]}")]
+        assert all(f"  {step}".startswith(line.removesuffix("…")) for line in shown)
 
 
 def _pages() -> Iterator[Path]:
