@@ -16,6 +16,7 @@ from sis_engine.assembly import Parts, assemble
 from sis_engine.campaign_file import parse_yaml
 from sis_engine.config_changes import changes_between
 from sis_engine.errors import ConfigurationError
+from sis_engine.status import open_ledger
 from sis_engine.storage.generation import GENERATIONS_FOLDER
 from sis_engine.storage.ledger import Ledger
 from sis_engine.storage.ownership import acquire
@@ -40,7 +41,7 @@ def fork_campaign(
     """
     if campaign_folder.exists(target):
         raise ConfigurationError(f"{target} holds a campaign already", allowed="a new folder")
-    with Ledger(source, read_only=True) as old:
+    with open_ledger(source) as old:
         rows = old.generations()
         last = len(rows) - 1 if at is None else at
         if not -1 <= last < len(rows):

@@ -6,6 +6,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from sis_engine.status import open_ledger
 from sis_engine.storage.ledger import Ledger, StageState
 from sis_engine.storage.ownership import acquire
 
@@ -23,6 +24,7 @@ def collect(folder: Path, *, dry_run: bool = False) -> Collected:
 
     The campaign must not be running.
     """
+    open_ledger(folder).close()  # a clear error where there is no campaign; nothing is made there
     with acquire(folder), Ledger(folder) as ledger:
         committed = [row.number for row in ledger.generations()]
         failed = {

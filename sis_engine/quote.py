@@ -14,6 +14,7 @@ from sis_engine.labelling import evaluations_of
 from sis_engine.past import load_past
 from sis_engine.records import LabelPlan
 from sis_engine.stages.label import plans_at_start
+from sis_engine.status import open_ledger
 from sis_engine.storage.generation import GenerationStore
 from sis_engine.storage.ledger import Ledger, Outcome
 from sis_engine.wallclock import PEAK_MEMORY_MIB
@@ -90,7 +91,7 @@ class Quote:
 def quote(campaign: Path) -> Quote:
     """The quote for a campaign file (its first round) or a campaign folder (its next)."""
     if campaign.is_dir():
-        with Ledger(campaign, read_only=True) as ledger:
+        with open_ledger(campaign) as ledger:
             return _next_round(campaign, ledger)
     parts = assemble(campaign)
     plans = plans_at_start(parts)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from typing import Any
 
-import click
 import typer
 
 from sis_engine.cli import campaigns, data, inspect, prepare
@@ -25,6 +25,9 @@ app = typer.Typer(
 for module in (prepare, campaigns, inspect, data):
     module.register(app)
 
+
+USAGE_ERROR = next(k for k in typer.BadParameter.__mro__ if k.__name__ == "ClickException")
+"""Base of what a wrong call raises: click's own class, or the copy that newer typers bring."""
 
 TRACEBACK_SWITCH = "SIS_TRACEBACK"
 """Environment variable: set it to see where an unexpected error came from."""
@@ -45,18 +48,21 @@ def _unexpected(error: Exception) -> int:
     return 1
 
 
+def _misused(error: Any) -> int:
+    """A command that does not exist, an option that is missing or wrong."""
+    error.show()
+    return 2
+
+
 def main() -> None:
     """Entry point: the one place where an error becomes an exit code."""
     try:
         code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        code = 2
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         code = 3
     except SisError as error:
         typer.echo(f"sis: {error}", err=True)
         code = error.exit_code
     except Exception as error:  # noqa: BLE001 - the border to the shell
-        code = _unexpected(error)
+        code = _misused(error) if isinstance(error, USAGE_ERROR) else _unexpected(error)
     sys.exit(code if isinstance(code, int) else 0)

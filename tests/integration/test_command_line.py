@@ -1,0 +1,394 @@
+"""Every command: what it prints for people, what for programs, and its exit code."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sis_engine.plugins import Kind, available
+from tests.integration.command_line import sis
+from tests.integration.small_campaigns import (
+    CLUSTER,
+    ROOT,
+    SMOKE,
+    digest_of,
+    paid,
+    records,
+    run,
+    write_campaign,
+)
+
+Capture = pytest.CaptureFixture[str]
+
+COMMANDS = (
+    *("doctor", "init", "validate", "plan", "schema", "run", "status", "report"),
+    *("why", "export", "import", "fork", "gc", "digest"),
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: Capture) -> None:
+    said = sis(capsys, command, "--help")
+    assert said.code == 0
+    assert "Usage: " in said.out
+    assert len(said.out.splitlines()) > 5
+
+
+def test_the_help_names_every_command_and_loads_nothing_heavy() -> None:
+    program = (
+        "import sys, sis_engine.cli.main as cli\n"
+        "sys.argv = ['sis', '--help']\n"
+        "try: cli.main()\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "heavy = {'torch', 'ase', 'scipy', 'h5py', 'numpy', 'pydantic', 'deepmd', 'rich.live'}\n"
+        "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stderr.strip() == "[]"
+    assert all(command in done.stdout for command in COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [("--nonsense",), ("run",), ("run", "a", "b", "c"), ("ru",)])
+def test_a_wrong_call_is_bad_input(arguments: tuple[str, ...], capsys: Capture) -> None:
+    said = sis(capsys, *arguments)
+    assert said.code == 2
+    assert said.err
+
+
+def test_an_unexpected_error_is_one_line_and_no_traceback(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sis_engine import schema
+
+    def fail() -> None:
+        raise ZeroDivisionError("one over nothing")
+
+    monkeypatch.setattr(schema, "campaign_schema", fail)
+    said = sis(capsys, "schema")
+    assert said.code == 1
+    assert "ZeroDivisionError: one over nothing" in said.err
+    assert "Traceback" not in said.err
+
+
+# --------------------------------------------------------------------------- looking
+
+
+def test_status_as_json_has_what_the_issue_names(finished: Path, capsys: Capture) -> None:
+    said = sis(capsys, "status", finished, "--json")
+    assert said.code == 0
+    found = json.loads(said.out)
+    assert found["state"] == "stable"
+    assert found["generation"] == len(records(finished)) - 1
+    assert set(found) >= {
+        *("state", "generation", "stage", "windows", "evaluations", "reference_ps", "md_ps"),
+        *("acceleration_ratio", "acceleration_ratio_paper", "survival", "audit", "test", "cost"),
+    }
+    assert sum(found["evaluations"].values()) == paid(finished)
+    assert {"time_ps", "censored", "verdict"} <= set(found["survival"][0])
+    assert {
+        *("force_rmse", "relative_force_rmse", "per_element", "energy_rmse_per_atom"),
+        *("n_frames", "passed"),
+    } <= set(found["audit"])
+    assert found["test"] is None
+    assert {"label", "train", "explore"} <= set(found["cost"])
+    assert found["acceleration_ratio"] > 0.0
+
+
+def test_status_for_people_shows_state_lives_and_audit(finished: Path, capsys: Capture) -> None:
+    said = sis(capsys, "status", finished)
+    assert said.code == 0
+    for word in ("smoke", "stable", "longest life", "audit passed", "temperature"):
+        assert word in said.out
+
+
+def test_the_logs_tell_what_the_terminal_told(finished: Path, capsys: Capture) -> None:
+    text = (finished / "log" / "console.txt").read_text()
+    entries = [
+        json.loads(line) for line in (finished / "log" / "events.jsonl").read_text().splitlines()
+    ]
+    assert "generation 0 committed" in text
+    assert {"stage", "committed", "ended"} <= {item["kind"] for item in entries}
+    assert all({"time", "kind", "text"} <= set(item) for item in entries)
+    assert "committed" in sis(capsys, "status", finished, "--events").out
+
+
+@pytest.mark.parametrize(
+    "command", ["status", "report", "digest", "gc", "why", "plan", "fork", "export"]
+)
+def test_a_folder_without_a_campaign_is_said_to_be_one(
+    command: str, tmp_path: Path, capsys: Capture
+) -> None:
+    further = {"why": ["0"], "fork": [tmp_path / "out"], "export": [tmp_path / "out"]}
+    place = tmp_path / "here"
+    place.mkdir()
+    said = sis(capsys, command, place, *further.get(command, []))
+    assert said.code == 2, said
+    assert str(place) in said.err
+    assert not list(place.iterdir())
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_digest_is_the_ledgers(finished: Path, capsys: Capture) -> None:
+    assert sis(capsys, "digest", finished).out.strip() == digest_of(finished)
+    assert json.loads(sis(capsys, "digest", finished, "--json").out)["digest"] == digest_of(
+        finished
+    )
+
+
+def test_why_tells_where_a_generation_and_a_frame_came_from(
+    finished: Path, capsys: Capture
+) -> None:
+    said = sis(capsys, "why", finished, "1")
+    assert said.code == 0
+    assert "asked for by generation 0" in said.out
+    frame = records(finished)[1].outcomes[0].labelled[3]
+    told = sis(capsys, "why", finished, frame.frame.key[:12]).out
+    assert "paid for as segment in generation 1" in told
+    assert "temperature" in told  # the catastrophe it answers
+    as_json = json.loads(sis(capsys, "why", finished, frame.key[:12], "--json").out)
+    assert as_json["steps"]
+    said = sis(capsys, "why", finished, "nothing")
+    assert said.code == 2
+    assert "'nothing'" in said.err
+
+
+def test_the_report_is_written_where_it_is_asked_for(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    said = sis(capsys, "report", finished, "--out", tmp_path / "out")
+    assert said.code == 0
+    assert (tmp_path / "out" / "report.html").stat().st_size > 10_000
+    assert json.loads((tmp_path / "out" / "report.json").read_text())
+
+
+# --------------------------------------------------------------------------- before a run
+
+
+@pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
+def test_the_shipped_configurations_fit_the_schema(config: Path, capsys: Capture) -> None:
+    schema = json.loads(sis(capsys, "schema").out)
+    from ruamel.yaml import YAML
+
+    given = YAML(typ="safe", pure=True).load(config.read_text())
+    assert set(given) <= set(schema["properties"])
+    assert set(schema["required"]) <= set(given)
+    for kind in (Kind.LABELER, Kind.TRAINER, Kind.EXPLORER, Kind.SAMPLER):
+        if kind.value not in given:
+            continue
+        own = schema["$defs"][f"{kind.value}_{given[kind.value]['type']}"]
+        assert set(given[kind.value]) <= set(own["properties"]), kind
+    for monitor in given["monitors"]:
+        assert set(monitor) <= set(schema["$defs"][f"monitor_{monitor['type']}"]["properties"])
+
+
+def test_the_schema_refers_only_to_what_it_defines(capsys: Capture) -> None:
+    schema = json.loads(sis(capsys, "schema").out)
+    assert {f"monitor_{name}" for name in available(Kind.MONITOR)} <= set(schema["$defs"])
+
+    def references(node: Any) -> set[str]:
+        if isinstance(node, dict):
+            own = {node["$ref"]} if isinstance(node.get("$ref"), str) else set()
+            return own.union(*(references(item) for item in node.values()))
+        if isinstance(node, list):
+            return set().union(*(references(item) for item in node))
+        return set()
+
+    assert {ref.removeprefix("#/$defs/") for ref in references(schema)} <= set(schema["$defs"])
+
+
+def test_validate_says_valid_and_notes_a_lone_temperature_window(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    config = write_campaign(tmp_path, {"monitors": [{"type": "temperature"}]})
+    said = sis(capsys, "validate", config)
+    assert said.code == 0
+    assert "only one monitor" in said.out
+    assert f"{config}: valid" in said.out
+    assert json.loads(sis(capsys, "validate", config, "--json").out)["valid"] is True
+
+
+def test_plan_quotes_the_first_and_the_next_round(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    found = json.loads(sis(capsys, "plan", SMOKE, "--json").out)
+    assert found["plans"][0]["least"] == 30
+    assert found["memory_mib"] is None
+    config = write_campaign(tmp_path / "given", {"budget.generations": 1})
+    run(tmp_path / "run", config)
+    found = json.loads(sis(capsys, "plan", tmp_path / "run", "--json").out)
+    assert found["generation"] == 1
+    assert found["plans"][0]["purpose"] == "segment"
+    assert found["plans"][0]["seconds"] is not None
+    assert found["memory_mib"] > 10.0
+    said = sis(capsys, "plan", tmp_path / "run")
+    for word in ("evaluations", "cores", "memory", "disk", "training", "exploration"):
+        assert word in said.out
+
+
+def test_init_writes_a_campaign_that_is_valid_and_plannable(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    written = tmp_path / "mine"
+    said = sis(
+        capsys,
+        *("init", written, "--structure", CLUSTER, "--labeler", "fake", "--trainer", "fake"),
+    )
+    assert said.code == 0
+    text = (written / "campaign.yaml").read_text()
+    assert "unconverged_below_angstrom" in text  # the settings, as a comment
+    assert "GFN2" not in text
+    assert "type: ase" in text  # fake models do not run in LAMMPS
+    assert sis(capsys, "validate", written / "campaign.yaml").code == 0
+    assert sis(capsys, "plan", written / "campaign.yaml").code == 0
+    again = sis(capsys, "init", written)
+    assert again.code == 2
+    assert "exists already" in again.err
+
+
+def test_init_refuses_what_is_not_installed(tmp_path: Path, capsys: Capture) -> None:
+    said = sis(capsys, "init", tmp_path / "x", "--labeler", "xtbb")
+    assert said.code == 2
+    assert "did you mean 'xtb'" in said.err
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_model_that_does_not_run_in_lammps_is_refused_there(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    config = write_campaign(tmp_path, {"explorer": {"type": "lammps"}})
+    said = sis(capsys, "validate", config)
+    assert said.code == 2
+    assert "ase" in said.err
+
+
+# --------------------------------------------------------------------------- out, in, fork, gc
+
+
+@pytest.mark.parametrize("form", ["deepmd", "extxyz", "h5md"])
+def test_exported_data_start_another_campaign(
+    form: str, finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / {"deepmd": "data", "extxyz": "data.extxyz", "h5md": "data.h5"}[form]
+    said = sis(capsys, "export", finished, out, "--format", form)
+    assert said.code == 0, said
+    n_frames = sum(part.frames.n_frames for item in records(finished) for part in item.parts)
+    assert f"{n_frames} frames" in said.out
+    template = write_campaign(tmp_path / "given", {"budget.generations": 1})
+    said = sis(capsys, "import", out, tmp_path / "again", "--template", template)
+    assert said.code == 0, said
+    run(tmp_path / "run", tmp_path / "again" / "campaign.yaml")
+    found = records(tmp_path / "run")[0]
+    kept = sum(part.frames.n_frames for part in found.parts)
+    assert 0.8 * n_frames <= kept <= n_frames  # the gaps between training and validation go
+    assert f"imported {n_frames} frames" in (tmp_path / "run" / "log" / "console.txt").read_text()
+    assert not found.outcomes
+    assert found.lives
+
+
+def test_another_campaign_can_be_imported(finished: Path, tmp_path: Path, capsys: Capture) -> None:
+    template = write_campaign(tmp_path / "given")
+    said = sis(capsys, "import", finished, tmp_path / "again", "--template", template)
+    assert said.code == 0, said
+    assert sis(capsys, "validate", tmp_path / "again" / "campaign.yaml").code == 0
+
+
+def test_the_kit_holds_model_input_validity_and_citation(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    said = sis(capsys, "export", finished, tmp_path / "kit")
+    assert said.code == 0
+    assert "passed its audit" in said.out
+    names = {path.name for path in (tmp_path / "kit").iterdir()}
+    assert {"frozen.json", "in.lammps", "validity.json", "CITATION.cff"} <= names
+    validity = json.loads((tmp_path / "kit" / "validity.json").read_text())
+    assert validity["elements"] == ["Ar"]
+    assert validity["audit"]["passed"] is True
+    again = sis(capsys, "export", finished, tmp_path / "kit")
+    assert again.code == 2
+    assert "not empty" in again.err
+
+
+def test_an_existing_model_is_where_generation_0_starts(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    sis(capsys, "export", finished, tmp_path / "kit")
+    model = tmp_path / "kit" / "frozen.json"
+    config = write_campaign(
+        tmp_path / "given", {"initial.model": str(model), "budget.generations": 1}
+    )
+    run(tmp_path / "run", config)
+    assert records(tmp_path / "run")[0].challengers[0].kind == "fine-tuned"
+
+
+def test_a_fork_shares_labels_and_generations_and_may_change_any_key(
+    copied: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    said = sis(
+        capsys,
+        *("fork", copied, tmp_path / "fork", "--at", "0", "--set", "trainer.depth_error=0.05"),
+    )
+    assert said.code == 0, said
+    assert "trainer.depth_error: 0.1 → 0.05" in said.out
+    ended = run(tmp_path / "fork")
+    assert ended.state.value == "stable", ended
+    ours, theirs = records(copied), records(tmp_path / "fork")
+    assert theirs[0].lives == ours[0].lives
+    segment = theirs[1].outcomes[0]
+    assert segment.n_evaluations == 0  # the same request: every label from the shared bank
+    assert all(item.cached for item in segment.labelled)
+
+
+def test_a_fork_that_would_mix_levels_of_theory_keeps_no_generation(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    change = ("--set", "labeler.depth_ev=0.4")
+    said = sis(capsys, "fork", finished, tmp_path / "fork", *change)
+    assert said.code == 2
+    assert "--at -1" in said.err
+    assert not (tmp_path / "fork").exists()
+    assert sis(capsys, "fork", finished, tmp_path / "fork", "--at", "-1", *change).code == 0
+
+
+@pytest.mark.parametrize("change", ["nonsense=1", "audit.min_frames=0", "no sign", "a.b.c=1"])
+def test_a_fork_with_a_wrong_change_writes_nothing(
+    change: str, finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    said = sis(capsys, "fork", finished, tmp_path / "fork", "--set", change)
+    assert said.code == 2, said
+    assert not (tmp_path / "fork").exists()
+
+
+def test_gc_frees_scratch_and_the_campaign_goes_on(copied: Path, capsys: Capture) -> None:
+    would = json.loads(sis(capsys, "gc", copied, "--dry-run", "--json").out)
+    assert would["bytes"] > 0
+    assert all(Path(path).exists() for path in would["paths"])
+    assert sis(capsys, "gc", copied).code == 0
+    assert not any(Path(path).exists() for path in would["paths"])
+    config = copied / "campaign.yaml"
+    config.write_text(config.read_text().replace("duration_ps: 1.0", "duration_ps: 1.2"))
+    before = len(records(copied))
+    run(copied)
+    assert len(records(copied)) > before
+
+
+# --------------------------------------------------------------------------- doctor
+
+
+def test_doctor_reports_every_program_as_text_and_json(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    config = write_campaign(tmp_path)
+    said = sis(capsys, "doctor", config)
+    assert said.code == 0
+    for word in ("sis-engine", "cores", "disk", "GPU", "fake labeler", "ase"):
+        assert word in said.out
+    found = json.loads(sis(capsys, "doctor", config, "--json").out)
+    assert {"name", "found", "version", "problem", "mend"} <= set(found[0])
