@@ -188,13 +188,15 @@ def model_section(model: type[BaseModel], title: str, level: int) -> Iterator[st
     yield ""
 
 
-def nested(model: type[BaseModel]) -> list[type[BaseModel]]:
-    """Models among the fields of a model, and of those, each once, in order."""
-    found: list[type[BaseModel]] = []
-    for field in model.model_fields.values():
+def nested(model: type[BaseModel], path: str = "") -> dict[type[BaseModel], str]:
+    """Models among the fields of a model, and of those, each with the first key it is at."""
+    found: dict[type[BaseModel], str] = {}
+    for key, field in model.model_fields.items():
         for one in _models_in(field.annotation):
-            if one not in found:
-                found += [item for item in (one, *nested(one)) if item not in found]
+            own = f"{path}{key}"
+            found.setdefault(one, own)
+            for inner, at in nested(one, f"{own}.").items():
+                found.setdefault(inner, at)
     return found
 
 
@@ -205,6 +207,27 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models_in(item)
 
 
+def sections(model: type[BaseModel], title: str, level: int, below: int) -> list[str]:
+    """A section for a model and for each nested one, called by its key (and its ``type``)."""
+    titles = {}
+    for one, path in nested(model).items():
+        kind = one.model_fields.get("type")
+        named = "" if kind is None else f": {typing.get_args(kind.annotation)[0]}"
+        titles[one] = f"{path}{named}"
+    lines = list(model_section(model, title, level))
+    for one, own in titles.items():
+        lines += model_section(one, own, below)
+    return [named_by_key(line, titles) for line in lines]
+
+
+def named_by_key(line: str, titles: dict[type[BaseModel], str]) -> str:
+    """Links to classes become links to the sections of their keys."""
+    for one, title in titles.items():
+        anchor = re.sub(r"[^\w\s-]", "", title).strip().lower().replace(" ", "-")
+        line = line.replace(_plain(one), f"[{title}](#{anchor})")
+    return line
+
+
 def campaign_page() -> str:
     lines = [
         "# Campaign file\n",
@@ -213,11 +236,8 @@ def campaign_page() -> str:
         "its name. `sis schema` prints the same as JSON Schema, for editors. The parts that plug "
         "in have pages of their own: [labelers](labelers.md), [trainers](trainers.md), "
         "[explorers](explorers.md), [monitors](monitors.md), [samplers](samplers.md).\n",
-        *model_section(CampaignConfig, "The whole", 2),
     ]
-    for model in nested(CampaignConfig):
-        lines += model_section(model, model.__name__, 2)
-    return "\n".join(lines)
+    return "\n".join([*lines, *sections(CampaignConfig, "The whole", 2, 2)])
 
 
 def plugin_page(kind: Kind) -> str:
@@ -232,9 +252,7 @@ def plugin_page(kind: Kind) -> str:
         if point.dist is None or point.dist.name != "sis-engine":
             continue
         config = load(kind, name).Config
-        lines += model_section(config, f"{name}", 2)
-        for model in nested(config):
-            lines += model_section(model, model.__name__, 3)
+        lines += sections(config, name, 2, 3)
     return "\n".join(lines)
 
 
