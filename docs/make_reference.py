@@ -153,7 +153,9 @@ def shown_default(field: FieldInfo) -> str:
         return ""
     if isinstance(value, BaseModel):
         own = value.model_dump(exclude_defaults=True, mode="json")
-        return f"`{own}`" if own else "its defaults"
+        kind = getattr(value, "type", None)
+        named = "its defaults" if kind is None else f"`{kind}`, its defaults"
+        return f"`{own}`" if own else named
     return f"`{_yaml(value)}`"
 
 
