@@ -97,7 +97,7 @@ def read_campaign_text(text: str, file: Path) -> CampaignConfig:
 
 def with_line(error: ConfigurationError, tree: Any) -> ConfigurationError:
     """The same error, with the line of its key where the file has one."""
-    location = [int(part) if part.isdigit() else part for part in (error.key or "").split(".")]
+    location = [int(part) if part.isdecimal() else part for part in (error.key or "").split(".")]
     if error.line is None:
         error.line = line_of(tree, location)
     return error

@@ -121,7 +121,7 @@ def parse_value(text: str) -> Any:
 
 def _set(tree: Any, key: str, value: Any) -> None:
     """Set a dotted key; list items by number."""
-    *parents, last = [int(part) if part.isdigit() else part for part in key.split(".")]
+    *parents, last = [int(part) if part.isdecimal() else part for part in key.split(".")]
     node = tree
     for part in parents:
         if isinstance(node, dict) and part not in node:

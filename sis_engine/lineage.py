@@ -46,7 +46,7 @@ def lineage(folder: Path, what: str) -> Lineage:
     """
     with open_ledger(folder) as ledger:
         records = tuple(GenerationStore(folder, ledger).load_all(only=FIELDS))
-    if what.isdigit() and int(what) < 10_000:
+    if what.isdecimal() and int(what) < 10_000:
         return _of_generation(records, int(what))
     for record in records:
         for item in _items(record):

@@ -132,6 +132,7 @@ def test_a_campaign_killed_in_every_stage_has_the_digest_of_one_that_was_not(
     assert len(done) <= len(once) + in_progress
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "point", ["banked::6", "saved:train-1:1", "replica:after:2", "renamed::1", "extract:before:1"]
 )
@@ -191,6 +192,7 @@ def tiny(unkilled: Path, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+@pytest.mark.slow
 @DAMAGES
 @pytest.mark.parametrize("which", ["last", "first"])
 def test_a_torn_generation_is_named_moved_aside_and_made_again(
@@ -210,6 +212,7 @@ def test_a_torn_generation_is_named_moved_aside_and_made_again(
         assert list((tiny / "generations" / "aside").glob(f"{torn.name}.*"))
 
 
+@pytest.mark.slow
 @DAMAGES
 @pytest.mark.parametrize("stage", ["label", "train-1", "explore"])
 def test_a_torn_stage_result_is_made_again(
@@ -225,6 +228,7 @@ def test_a_torn_stage_result_is_made_again(
     assert "torn_result" in events(folder)
 
 
+@pytest.mark.slow
 def test_a_torn_kept_replica_is_run_again(tmp_path: Path, unkilled: Path) -> None:
     config = write_campaign(tmp_path / "given", TINY)
     folder = tmp_path / "run"
@@ -235,6 +239,7 @@ def test_a_torn_kept_replica_is_run_again(tmp_path: Path, unkilled: Path) -> Non
     assert "torn_piece" in events(folder)
 
 
+@pytest.mark.slow
 def test_a_torn_model_file_of_a_stage_in_hand_is_trained_again(
     tmp_path: Path, unkilled: Path
 ) -> None:
@@ -257,6 +262,13 @@ def test_a_campaign_folder_may_be_moved_between_two_stages(tmp_path: Path, unkil
     assert digest_of(folder) == digest_of(unkilled / "run")
 
 
+def test_a_torn_generation_does_not_end_a_campaign(tiny: Path, unkilled: Path) -> None:
+    truncate(max((tiny / "generations").glob("*.h5")))
+    run(tiny)
+    assert digest_of(tiny) == digest_of(unkilled / "run")
+    assert "torn_generation" in events(tiny)
+
+
 # --------------------------------------------------------------------------- engines and signals
 
 
@@ -270,7 +282,7 @@ def test_a_second_engine_is_refused_and_told_who_holds_the_campaign(tiny: Path) 
 def test_sigterm_stops_soon_with_exit_code_3_and_the_campaign_goes_on(
     tmp_path: Path, unkilled: Path
 ) -> None:
-    config = write_campaign(tmp_path / "given", TINY | {"labeler.seconds_per_label": 0.05})
+    config = write_campaign(tmp_path / "given", TINY | {"labeler.seconds_per_label": 0.02})
     folder = tmp_path / "run"
     engine = subprocess.Popen(
         [Path(sys.executable).parent / "sis", "run", config, folder],
