@@ -84,6 +84,21 @@ def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def light_transaction(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
+    """As :func:`transaction`, without waiting for the disk.
+
+    Killed, the process loses nothing; a power cut may take back what the next full transaction
+    has not flushed. For what can be found again elsewhere.
+    """
+    connection.execute("PRAGMA synchronous=NORMAL")
+    try:
+        with transaction(connection, path):
+            yield
+    finally:
+        connection.execute("PRAGMA synchronous=FULL")
+
+
+@contextlib.contextmanager
 def translated(path: Path) -> Iterator[None]:
     """SQLite's errors as ours, naming the file and what to do."""
     try:

@@ -18,6 +18,7 @@ from sis_engine.records import LabelFailure, Labelled, Purpose
 from sis_engine.storage.database import (
     open_database,
     open_read_only,
+    light_transaction,
     transaction,
     translated,
 )
@@ -183,8 +184,12 @@ class Ledger:
     # ---------------------------------------------------------------- evaluations
 
     def count(self, row: EvaluationRow) -> bool:
-        """Count one evaluation; ``False`` if it was counted before (a resume recounts nothing)."""
-        with self._lock, transaction(self._connection, self.path):
+        """Count one evaluation; ``False`` if it was counted before (a resume recounts nothing).
+
+        The label itself is durable in the bank by now, and a count that a power cut took back is
+        made again when the stage is; waiting for the disk would cost as much as a fast label.
+        """
+        with self._lock, light_transaction(self._connection, self.path):
             changed = self._connection.execute(
                 "INSERT OR IGNORE INTO evaluations (key, generation, purpose, outcome, reason, "
                 "system, plan, idx, attempt, seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
