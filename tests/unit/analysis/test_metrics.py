@@ -1,7 +1,5 @@
 """Errors and audit limits, against values worked by hand and simulated coverage."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
