@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sis_engine.campaign_file import parse_yaml, read_campaign_text, read_text, with_line
 from sis_engine.config import CampaignConfig, SystemConfig
 from sis_engine.errors import ConfigurationError
-from sis_engine.interfaces import Explorer, Labeler, Monitor, Sampler, Trainer
+from sis_engine.interfaces import Explorer, Labeler, Monitor, ProgramReport, Sampler, Trainer
 from sis_engine.plugins import Kind, configure
 from sis_engine.records import Condition, System
 from sis_engine.structures import read_structure
@@ -43,6 +44,12 @@ class Parts:
     def elements(self) -> tuple[str, ...]:
         """All elements of all systems, sorted: the type map."""
         return tuple(sorted({s for system in self.systems for s in system.frame.species}))
+
+    @cached_property
+    def reports(self) -> tuple[ProgramReport, ...]:
+        """What the parts say of their programs; asked once: starting ``dp`` takes seconds."""
+        parts = (self.labeler, self.trainer, self.explorer)
+        return tuple(report for part in parts for report in part.doctor())
 
     @property
     def base_condition(self) -> Condition:

@@ -11,10 +11,9 @@ from sis_engine.assembly import Parts
 def versions_of(parts: Parts) -> tuple[tuple[str, str], ...]:
     """(name, version) of the engine, Python, and what the parts report of their programs."""
     found = {"sis-engine": __version__, "python": platform.python_version()}
-    for part in (parts.labeler, parts.trainer, parts.explorer):
-        for report in part.doctor():
-            if report.version is not None:
-                found.setdefault(report.name, report.version)
+    for report in parts.reports:
+        if report.version is not None:
+            found.setdefault(report.name, report.version)
     return tuple(found.items())
 
 
