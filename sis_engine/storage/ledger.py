@@ -16,9 +16,9 @@ from typing import Any, Self
 
 from sis_engine.records import LabelFailure, Labelled, Purpose
 from sis_engine.storage.database import (
+    light_transaction,
     open_database,
     open_read_only,
-    light_transaction,
     transaction,
     translated,
 )
@@ -227,9 +227,16 @@ class Ledger:
             )
         )
 
-    def counts(self, generation: int | None = None) -> tuple[PurposeCount, ...]:
-        """Evaluations by purpose, of one generation or of all; purposes with none are left out."""
+    def counts(
+        self, generation: int | None = None, *, through: int | None = None
+    ) -> tuple[PurposeCount, ...]:
+        """Evaluations by purpose; purposes with none are left out.
+
+        generation: of this one only;  through: of this one and all before it;  neither: of all
+        """
         where, values = ("", ()) if generation is None else ("WHERE generation=?", (generation,))
+        if through is not None:
+            where, values = "WHERE generation<=?", (through,)
         rows = self._all(
             "SELECT purpose, SUM(outcome='good'), SUM(outcome='failed'), SUM(outcome='cached'), "  # noqa: S608
             f"SUM(CASE outcome WHEN 'cached' THEN 0.0 ELSE seconds END) FROM evaluations {where} "
