@@ -7,6 +7,16 @@ from collections.abc import Mapping, Sequence
 from sis_engine.config import BudgetConfig
 from sis_engine.labelling import evaluations_of
 from sis_engine.records import LabelPlan
+from sis_engine.storage.ledger import Ledger
+
+
+def spent_through(ledger: Ledger, generation: int) -> dict[str, int]:
+    """Evaluations paid for by purpose, up to a generation.
+
+    Those of later ones (half done before a kill, or taken back) must not sway what is decided
+    now: a campaign that was interrupted decides as one that was not.
+    """
+    return {item.purpose.value: item.paid for item in ledger.counts(through=generation)}
 
 
 def budget_left(budget: BudgetConfig, spent: Mapping[str, int]) -> int | None:

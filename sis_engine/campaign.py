@@ -9,7 +9,7 @@ from pathlib import Path
 from sis_engine import campaign_folder
 from sis_engine.assembly import Parts
 from sis_engine.banked import BankedLabeler
-from sis_engine.budget import over_budget
+from sis_engine.budget import over_budget, spent_through
 from sis_engine.campaign_folder import Accepted
 from sis_engine.config_changes import When
 from sis_engine.console import CampaignConsole
@@ -153,7 +153,7 @@ class Campaign:
             parts.config.budget,
             generation=past.next_generation,
             plans=past.plans,
-            spent={item.purpose.value: item.paid for item in self.ledger.counts()},
+            spent=spent_through(self.ledger, past.next_generation - 1),
             hours=self.clock.hours,
         )
         if over is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sis_engine.errors import CampaignHeld
+from sis_engine.labelling import evaluations_of
 from sis_engine.states import State
 from sis_engine.storage.ownership import acquire
 from tests.integration.small_campaigns import (
@@ -147,6 +148,22 @@ def test_a_kill_costs_nothing_but_the_step_in_hand(
     run(folder)
     assert digest_of(folder) == digest_of(unkilled / "run")
     assert paid(folder) == paid(unkilled / "run")
+
+
+def test_a_kill_in_a_round_that_the_budget_just_allows_does_not_end_the_campaign(
+    tmp_path: Path,
+) -> None:
+    changes = TINY | {"test": None}
+    config = write_campaign(tmp_path / "given", changes | {"budget.generations": 1})
+    run(tmp_path / "first", config)
+    (plan,) = records(tmp_path / "first")[0].decision.plans  # type: ignore[union-attr]
+    first = paid(tmp_path / "first")
+    budget = first + evaluations_of(plan)[0]
+    config = write_campaign(tmp_path / "given", changes | {"budget.evaluations": budget})
+    folder = tmp_path / "run"
+    assert killed(f"counted::{first + 20}", config, folder, tmp_path / "log") == -signal.SIGKILL
+    run(folder)
+    assert len(records(folder)) >= 2
 
 
 def test_a_replica_that_ended_before_a_kill_is_not_run_again(tmp_path: Path) -> None:
