@@ -150,6 +150,7 @@ def test_a_kill_costs_nothing_but_the_step_in_hand(
     assert paid(folder) == paid(unkilled / "run")
 
 
+@pytest.mark.slow
 def test_a_kill_in_a_round_that_the_budget_just_allows_does_not_end_the_campaign(
     tmp_path: Path,
 ) -> None:
@@ -269,6 +270,7 @@ def test_a_torn_model_file_of_a_stage_in_hand_is_trained_again(
     assert digest_of(folder) == digest_of(unkilled / "run")
 
 
+@pytest.mark.slow
 def test_a_campaign_folder_may_be_moved_between_two_stages(tmp_path: Path, unkilled: Path) -> None:
     config = write_campaign(tmp_path / "given", TINY)
     folder = tmp_path / "run"
@@ -296,6 +298,7 @@ def test_a_second_engine_is_refused_and_told_who_holds_the_campaign(tiny: Path) 
     assert refused.value.exit_code == 1
 
 
+@pytest.mark.slow
 def test_sigterm_stops_soon_with_exit_code_3_and_the_campaign_goes_on(
     tmp_path: Path, unkilled: Path
 ) -> None:

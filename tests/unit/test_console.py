@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console as RichConsole
+
+from sis_engine import console as console_module
+from sis_engine.campaign_log import CampaignLog
+from sis_engine.console import CampaignConsole, Facts
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def time(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(console_module, "time", made)
+    return made
+
+
+def shown(console: CampaignConsole) -> str:
+    stream = StringIO()
+    RichConsole(file=stream, width=100).print(console)
+    return stream.getvalue()
+
+
+def test_the_panel_names_every_figure(clock: Clock) -> None:
+    console = CampaignConsole("demo", quiet=True)
+    console.facts.stage_started = clock.now
+    console.facts.evaluations = 41
+    console.evaluated()
+    console.lived(3.2)
+    console.lived(1.0)
+    console.expect((("label", 40.0), ("explore", 90.0), ("decide", 10.0)))
+    console.event("generation 2 committed")
+    report = console.stage(3, "explore")
+    clock.now += 5.0
+    report(5.0, 20.0, "MD r02", temperature_k=312.0)
+    text = shown(console)
+    assert "3, stage explore" in text
+    assert "25%" in text
+    assert "0:00:15 of this stage, 0:00:25 of this generation" in text
+    assert "312 K" in text
+    assert "42" in text
+    assert "3.20 ps" in text
+    assert "generation 2 committed" in text
+
+
+def test_without_a_pace_the_last_generation_tells_how_long_a_stage_takes(clock: Clock) -> None:
+    facts = Facts(stage="label", stage_started=clock.now)
+    facts.earlier_s = (("label", 40.0), ("explore", 90.0))
+    clock.now += 10.0
+    assert facts.eta_s is None
+    assert facts.generation_eta_s == pytest.approx(30.0 + 90.0)
+
+
+def test_before_the_first_generation_no_end_is_made_up(clock: Clock) -> None:
+    console = CampaignConsole("demo", quiet=True)
+    console.stage(0, "label")
+    assert console.facts.generation_eta_s is None
+    assert "– of this stage, – of this generation" in shown(console)
+
+
+def test_markup_in_messages_is_text(clock: Clock) -> None:
+    console = CampaignConsole("demo", quiet=True)
+    report = console.stage(0, "label")
+    report(1.0, 2.0, "[red]plan[/red]")
+    console.event("[bold]event[/bold]")
+    assert "[red]plan[/red]" in shown(console)
+    assert "[bold]event[/bold]" in shown(console)
+
+
+def test_facts_are_kept_at_most_once_a_second(clock: Clock) -> None:
+    kept: list[str] = []
+    console = CampaignConsole("demo", keep=lambda f: kept.append(f.as_json()), quiet=True)
+    report = console.stage(0, "label")
+    for step in range(20):
+        clock.now += 0.25
+        report(step, 20.0)
+    assert len(kept) == 1 + 5
+    assert {"generation", "stage", "eta_s", "generation_eta_s", "temperature_k"} <= set(
+        json.loads(kept[-1])
+    )
+
+
+def test_events_are_logged_for_people_and_programs(tmp_path: Path, clock: Clock) -> None:
+    console = CampaignConsole("demo", log=CampaignLog(tmp_path), quiet=True)
+    console.stage(1, "train-1")
+    console.event("both refused", "refused", "warning")
+    entries = [json.loads(x) for x in (tmp_path / "log" / "events.jsonl").read_text().splitlines()]
+    assert [item["kind"] for item in entries] == ["stage", "refused"]
+    assert entries[1]["level"] == "warning"
+    assert entries[1]["generation"] == 1
+    assert "both refused" in (tmp_path / "log" / "console.txt").read_text()
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("in the way")
+    CampaignLog(tmp_path).write("event", "text")
