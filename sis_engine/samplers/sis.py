@@ -67,7 +67,8 @@ class SisSampler:
     def decide(self, given: SamplerInput) -> Decision:
         verdicts = self._catastrophes(given)
         if verdicts:
-            return self._answer(given, verdicts)
+            early = self._early_audit(given, verdicts)
+            return self._answer(given, verdicts) if early is None else early
         doubtful = [run for run in given.explorations if not _lived(run)]
         if doubtful:
             return Exhausted(
@@ -82,6 +83,19 @@ class SisSampler:
         if not self.config.published:
             return given.verdicts
         return tuple(v for v in given.verdicts if v.monitor in PUBLISHED_MONITORS)
+
+    def _early_audit(self, given: SamplerInput, verdicts: Sequence[Verdict]) -> AuditRequest | None:
+        """An audit of those that lived beside those that failed; ``None``: none, or had already."""
+        if self.config.published or not self.config.audit.early or given.audit is not None:
+            return None
+        failed = {verdict.replica for verdict in verdicts}
+        lived = [r for r in given.explorations if _lived(r) and r.replica.id not in failed]
+        plans = audit_plans(given, self.config, lived)
+        n_frames = sum(cost(plan) for plan in plans)
+        left = given.evaluations_left
+        if not plans or (left is not None and n_frames > left):
+            return None
+        return AuditRequest(plans, f"{len(plans)} survivors beside {len(failed)} failures")
 
     def _answer(self, given: SamplerInput, verdicts: Sequence[Verdict]) -> Decision:
         """Segments from before the earliest catastrophes."""
@@ -99,6 +113,8 @@ class SisSampler:
             points = point_plan(given, self.config, run, verdict, index)
             if points is not None:
                 plans.append(points)
+        if given.audit is not None and not given.audit.passed:
+            plans += [*learn_plans(given, self.config), *mending_plans(given, self.config)]
         first = chosen[0][1]
         reason = (
             f"{len({v.replica for v in verdicts})} of {len(given.explorations)} replicas failed, "

@@ -131,6 +131,8 @@ class AuditRule(Rule):
     learn: the audited frames join the data (their labels are paid for; the next audit draws
         fresh ones)
     segments_per_system: reference MD from where the audit found the model worst
+    early: survivors beside a failure are audited as well. A model that lives in a place of its own
+        invention fails no monitor there; a few single points show it generations earlier
     """
 
     frames_per_system: Count = 32
@@ -138,6 +140,7 @@ class AuditRule(Rule):
     decorrelation_fs: Positive = 100.0
     learn: bool = True
     segments_per_system: Annotated[int, Field(ge=0)] = 1
+    early: bool = True
 
 
 class SisConfig(PluginConfig):

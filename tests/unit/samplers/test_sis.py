@@ -22,7 +22,7 @@ from sis_engine.records import (
     Verdict,
 )
 from sis_engine.samplers.sis import SisSampler
-from sis_engine.samplers.sis_config import BisectRule, SegmentRule, SisConfig
+from sis_engine.samplers.sis_config import AuditRule, BisectRule, SegmentRule, SisConfig
 from sis_engine.testing.sampler_contract import failed_input, surviving_input
 from sis_engine.testing.synthetic import example_context, exploration, planted
 
@@ -30,6 +30,8 @@ LEVEL = LevelOfTheory("fake", "1", "fake")
 
 
 def decide(given, **settings):
+    """Without early audits, which are tested by themselves."""
+    settings = {**settings, "audit": {"early": False, **settings.get("audit", {})}}
     return SisSampler(SisConfig(**settings)).decide(given)
 
 
@@ -334,6 +336,7 @@ def test_every_number_is_configurable_and_unknown_keys_are_refused():
     config = SisConfig(
         segment=SegmentRule(length_fs=50.0, timestep_fs=1.0, stride=5, thermostat="langevin"),
         bisect=BisectRule(max_relative_error=0.3, max_evaluations=4),
+        audit=AuditRule(early=False),
     )
     (plan,) = SisSampler(config).decide(failed_input()).plans
     assert (plan.segment.n_steps, plan.segment.stride) == (50, 5)
@@ -341,3 +344,34 @@ def test_every_number_is_configurable_and_unknown_keys_are_refused():
     assert plan.bisect.max_relative_error == 0.3
     with pytest.raises(ValueError, match="segment_length"):
         SisConfig(segment_length=5)  # type: ignore[call-arg]
+
+
+# --------------------------------------------------------------------------- early audits
+
+
+def test_survivors_beside_a_failure_are_audited_before_the_answer():
+    decision = SisSampler(SisConfig()).decide(failed_input())
+    assert isinstance(decision, AuditRequest)
+    assert [plan.id.rpartition("-")[2] for plan in decision.plans] == ["r0", "r3"]
+
+
+def test_a_failed_early_audit_adds_its_frames_and_segments_to_the_answer():
+    sampler = SisSampler(SisConfig())
+    asked = sampler.decide(failed_input())
+    decision = sampler.decide(audited(failed_input(), asked, 0.6, passed=False))
+    assert isinstance(decision, Requests)
+    assert sum(plan.purpose is Purpose.SINGLE for plan in decision.plans) == 1
+    assert sum(plan.purpose is Purpose.SEGMENT for plan in decision.plans) == 2
+    assert "2 of 4 replicas failed" in decision.reason
+
+
+def test_a_passed_early_audit_never_ends_a_campaign_in_which_something_failed():
+    sampler = SisSampler(SisConfig())
+    asked = sampler.decide(failed_input())
+    decision = sampler.decide(audited(failed_input(), asked, 0.01, passed=True))
+    assert isinstance(decision, Requests)
+    assert all(plan.purpose is Purpose.SEGMENT for plan in decision.plans)
+
+
+def test_published_asks_for_no_early_audit():
+    assert isinstance(SisSampler(SisConfig(published=True)).decide(failed_input()), Requests)
