@@ -140,6 +140,8 @@ class DeepmdConfig(PluginConfig):
         times ``sel_margin``), one number in all, or one per element in the order of ``elements``
     descriptor_gain: the environment matrix is divided by its standard deviation over this number;
         about 3 lets se_e2_a learn several times faster on molecules (much more saturates the net)
+    balance_elements: weight each atom's forces by the inverse mean square force of its element, so
+        that all elements reach the same *relative* error, which is what an audit asks of them
     backend: ``pt``, or ``pt-expt``, whose checkpoint is converted for LAMMPS (not for lkf, zbl)
     cutoff_angstrom: 5 suits molecules and trains safely; the Kalman filter may kill a net at 6
     compress: tabulate the embedding net; ``auto`` does so wherever the descriptor allows it
@@ -164,6 +166,7 @@ class DeepmdConfig(PluginConfig):
     sel: Literal["auto"] | PositiveInt | tuple[PositiveInt, ...] = "auto"
     sel_margin: Annotated[float, Field(ge=1.0, le=5.0)] = 1.3
     descriptor_gain: PositiveFloat = 1.0
+    balance_elements: bool = False
     fitting: Fitting = Fitting()
     optimizer: Optimizer = Kalman()
     activation: Literal["tanh", "gelu", "softplus", "sigmoid", "relu", "relu6", "silu"] = "tanh"

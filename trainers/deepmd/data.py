@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +92,37 @@ def force_weights(mask: FloatArray | None) -> FloatArray | None:
         return None
     total = float(np.sum(mask))
     return np.asarray(mask * (len(mask) / total if total > 0.0 else 0.0))
+
+
+BALANCE_RANGE = (0.25, 4.0)
+"""Weights of elements stay within: noise of a nearly force-free element is not worth more."""
+
+
+def balanced(parts: Sequence[DatasetPart]) -> tuple[DatasetPart, ...]:
+    """The parts with atoms weighted by the inverse mean square force of their element.
+
+    Mean squares are over all parts, relative to that of all atoms; masked atoms stay masked.
+    """
+    squares: dict[str, list[FloatArray]] = {}
+    for part in parts:
+        species = np.array(part.frames.species)
+        for symbol in sorted(set(part.frames.species)):
+            chosen = part.frames.forces[:, species == symbol]
+            squares.setdefault(symbol, []).append((chosen**2).ravel())
+    means = {symbol: float(np.mean(np.concatenate(found))) for symbol, found in squares.items()}
+    overall = float(np.mean(np.concatenate([f for found in squares.values() for f in found])))
+    weights = {
+        symbol: float(np.clip(overall / mean, *BALANCE_RANGE)) if mean > 0.0 else 1.0
+        for symbol, mean in means.items()
+    }
+    return tuple(replace(part, frames=_weighted(part.frames, weights)) for part in parts)
+
+
+def _weighted(frames: FrameSet, weights: Mapping[str, float]) -> FrameSet:
+    mask = np.array([weights[symbol] for symbol in frames.species])
+    if frames.force_mask is not None:
+        mask = mask * frames.force_mask
+    return replace(frames, force_mask=mask)
 
 
 def systems_of(

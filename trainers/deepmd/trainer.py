@@ -78,6 +78,8 @@ class DeepmdTrainer:
         context: Context,
     ) -> TrainingResult:
         begun = time.perf_counter()
+        if self.config.balance_elements:
+            dataset = Dataset(data.balanced(dataset.parts))
         elements = self._elements(dataset, start_from)
         systems = data.systems_of(dataset.of(Split.TRAINING), elements, self.config.cutoff_angstrom)
         if not systems:

@@ -146,7 +146,8 @@ def _prepare(trainer: Any, phase: Answer, *, fresh: bool) -> list[Any]:
         return []
     covariance = phase["covariance"] if fresh else phase["covariance_continued"]
     kalman = _sibling("worker_kalman")
-    return [kalman.install(trainer.optimizer, phase["seed"], lambda: batches.movable, covariance)]
+    atoms = lambda: (batches.movable, batches.chances)  # noqa: E731
+    return [kalman.install(trainer.optimizer, phase["seed"], atoms, covariance)]
 
 
 def _sibling(name: str) -> Any:

@@ -19,7 +19,8 @@ INPUTS = ("coord", "atype", "spin", "box", "fparam", "aparam", "charge_spin")
 class SystemBatches:
     """Batches of one system: every frame once, in random order, then again.
 
-    movable: indices of the atoms whose forces count, in DeePMD's order
+    movable, chances: indices of the atoms whose forces count, in DeePMD's order, and their
+        weights as chances to be looked at
     """
 
     def __init__(self, loader: Any, index: int, seed: list[int]) -> None:
@@ -32,9 +33,11 @@ class SystemBatches:
         self._n_frames = len(self._arrays["coord"])
         self._queue = np.empty(0, dtype=int)
         self.movable = np.arange(len(self._order))
+        self.chances = np.full(len(self._order), 1.0 / len(self._order))
         if "atom_pref" in self._arrays:
             weights = np.asarray(self._arrays["atom_pref"][0]).reshape(-1)[self._order]
             self.movable = np.flatnonzero(weights > 0.0)
+            self.chances = weights[self.movable] / np.sum(weights[self.movable])
 
     def _open(self, folder: Path) -> dict[str, Any]:
         found = {}
@@ -81,7 +84,7 @@ class Batches:
         }
         weights = np.array(trainer.training_dataloader.sampler.weights, dtype=float)
         self._weights = weights / weights.sum()
-        self.movable = np.empty(0, dtype=int)
+        self.movable, self.chances = np.empty(0, dtype=int), np.empty(0)
 
     @staticmethod
     def _systems(loader: Any, seed: int, stream: int) -> list[SystemBatches]:
@@ -101,7 +104,7 @@ class Batches:
         else:
             index = int(self._random.integers(len(systems)))
         batch = systems[index].next(self._device)
-        self.movable = systems[index].movable
+        self.movable, self.chances = systems[index].movable, systems[index].chances
         inputs = dict.fromkeys(INPUTS)
         inputs.update({key: value for key, value in batch.items() if key in INPUTS})
         left_out = (*INPUTS, "sid", "fid")

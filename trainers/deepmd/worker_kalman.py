@@ -16,11 +16,11 @@ MAX_STEP = 0.01
 
 
 def install(
-    optimizer: Any, seed: int, movable: Callable[[], Any], covariance: float
+    optimizer: Any, seed: int, atoms: Callable[[], tuple[Any, Any]], covariance: float
 ) -> Callable[[], None]:
     """Change ``optimizer`` and the choice of atoms; gives back what undoes the latter.
 
-    movable: indices of the atoms whose forces count in the batch at hand
+    atoms: indices of the atoms whose forces count in the batch at hand, and their chances
     covariance: of the weights at the start, DeePMD's is 1; less makes the first steps gentler
     """
     from deepmd.pt.optimizer.KFWrapper import KFOptimizerWrapper
@@ -39,7 +39,8 @@ def install(
     original = getattr(KFOptimizerWrapper, name)
 
     def sample(_self: Any, selected: int, per_group: int, _n_atoms: int) -> Any:
-        return random.choice(movable(), selected).reshape(-1, per_group)
+        indices, chances = atoms()
+        return random.choice(indices, selected, p=chances).reshape(-1, per_group)
 
     setattr(KFOptimizerWrapper, name, sample)
     return lambda: setattr(KFOptimizerWrapper, name, original)

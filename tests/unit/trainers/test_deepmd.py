@@ -10,7 +10,7 @@ from ase.neighborlist import neighbor_list
 
 from sis_engine.errors import ConfigurationError, TornFile
 from sis_engine.plugins import validated
-from sis_engine.records import ModelFile, ModelForm, Split, TrainingSchedule
+from sis_engine.records import DatasetPart, FrameSet, ModelFile, ModelForm, Split, TrainingSchedule
 from sis_engine.testing.trainer_contract import example_dataset
 from trainers.deepmd import data, files
 from trainers.deepmd.config import DeepmdConfig
@@ -228,3 +228,33 @@ def test_threads_of_the_worker_are_fixed():
     given = environment(settings)
     assert given["OMP_NUM_THREADS"] == given["DP_INTRA_OP_PARALLELISM_THREADS"] == "2"
     assert given["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_balanced_elements_weigh_the_inverse_mean_square_of_their_forces():
+    frames = FrameSet(
+        system="ab",
+        species=("Li", "O", "O"),
+        pbc=(False, False, False),
+        positions=np.zeros((1, 3, 3)),
+        cells=None,
+        energies=np.zeros(1),
+        forces=np.array([[[1.0, 1.0, 1.0], [2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]]),
+    )
+    part = DatasetPart("p", Split.TRAINING, 0, frames)
+    (found,) = data.balanced([part])
+    # Mean squares: all (1 + 4 + 4) / 3 = 3, Li 1, O 4.
+    assert found.frames.force_mask == pytest.approx([3.0, 0.75, 0.75])
+
+
+def test_balancing_keeps_masked_atoms_masked():
+    dataset = example_dataset()
+    part = replace(
+        dataset.parts[0],
+        frames=replace(
+            dataset.parts[0].frames,
+            force_mask=np.arange(dataset.parts[0].frames.n_atoms, dtype=float).clip(0.0, 1.0),
+        ),
+    )
+    (found,) = data.balanced([part])
+    assert found.frames.force_mask[0] == 0.0
+    assert (found.frames.force_mask[1:] > 0.0).all()
