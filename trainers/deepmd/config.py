@@ -153,7 +153,8 @@ class DeepmdConfig(PluginConfig):
         only files you trust
     keep_worker: keep the process between calls: saves its start, some 10 s each time
     extra: merged last, key by key, into DeePMD's own input
-    claim_frames: training frames on which the trained model states its errors
+    claim_frames: training frames on which the trained model states its errors; more are sampled,
+        and a sample may miss the few bad frames that carry a mean square
     divergence_ratio: training force RMSE over RMS reference force at which it has diverged (a
         model that says zero everywhere has 1)
     """
@@ -181,7 +182,7 @@ class DeepmdConfig(PluginConfig):
     start_model: Path | None = None
     keep_worker: bool = True
     extra: dict[str, Any] = Field(default_factory=dict)
-    claim_frames: PositiveInt = 256
+    claim_frames: PositiveInt = 4096
     divergence_ratio: PositiveFloat = 10.0
     start_timeout_s: PositiveFloat = 300.0
     silence_timeout_s: PositiveFloat = 3600.0
