@@ -104,7 +104,7 @@ def admit(
     reasons = (
         *different(comparisons),
         *unlike_claimed(result, training, limits),
-        *forgotten(blocks, limits),
+        *forgotten(blocks, limits, newest=max(part.generation for part in dataset.parts)),
         *absurd(training, limits),
     )
     return Admission(
@@ -311,12 +311,14 @@ def unlike_claimed(
     )
 
 
-def forgotten(blocks: Sequence[BlockErrors], limits: AdmissionLimits) -> tuple[str, ...]:
+def forgotten(
+    blocks: Sequence[BlockErrors], limits: AdmissionLimits, *, newest: int
+) -> tuple[str, ...]:
     """Validation blocks of earlier generations that have become worse.
 
-    The newest generation's blocks are not guarded: the previous model never saw that region.
+    newest: the generation of the newest data; its blocks are not guarded, for the previous model
+        never saw that region
     """
-    newest = max((block.generation for block in blocks), default=0)
     return tuple(
         f"forgot block {block.part}: force RMSE {block.after.force_rmse:.3g} eV/Å, was "
         f"{block.before.force_rmse:.3g}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from sis_engine.config import BudgetConfig
 from sis_engine.labelling import evaluations_of
-from sis_engine.records import LabelPlan
+from sis_engine.records import LabelPlan, Purpose
 from sis_engine.storage.ledger import Ledger
 
 
@@ -17,6 +17,19 @@ def spent_through(ledger: Ledger, generation: int) -> dict[str, int]:
     now: a campaign that was interrupted decides as one that was not.
     """
     return {item.purpose.value: item.paid for item in ledger.counts(through=generation)}
+
+
+def spent_before_audit(ledger: Ledger, generation: int) -> dict[str, int]:
+    """Evaluations paid for by purpose when DECIDE of a generation begins.
+
+    The audit of this generation, of which a killed run may have paid a part, is left out: DECIDE
+    itself counts it.
+    """
+    spent = spent_through(ledger, generation)
+    for item in ledger.counts(generation):
+        if item.purpose is Purpose.AUDIT:
+            spent[item.purpose.value] -= item.paid
+    return spent
 
 
 def budget_left(budget: BudgetConfig, spent: Mapping[str, int]) -> int | None:
@@ -52,7 +65,7 @@ def over_budget(
         )
     for purpose, limit in budget.evaluations_by_purpose.items():
         needed = sum(evaluations_of(plan)[0] for plan in plans if plan.purpose.value == purpose)
-        if spent.get(purpose, 0) + needed > limit and needed:
+        if spent.get(purpose, 0) + needed > limit:
             return (
                 f"the next round needs {needed} {purpose} evaluations; {spent.get(purpose, 0)} of "
                 f"budget.evaluations_by_purpose.{purpose} = {limit} are spent"

@@ -18,6 +18,7 @@ from sis_engine.generation import run_generation
 from sis_engine.past import Past, load_past
 from sis_engine.records import Exhausted, Stable
 from sis_engine.stages.context import StageContext
+from sis_engine.stages.label import plans_at_start
 from sis_engine.states import State
 from sis_engine.storage.atomic import move_aside
 from sis_engine.storage.generation import GenerationStore, commit_generation
@@ -55,6 +56,8 @@ class Campaign:
         self.console = console
         self.stop = stop
         self.clock = clock
+        self.accepted: Accepted | None = None
+        """What holds now: a retry after a fault goes on with this."""
         self._store = GenerationStore(folder, ledger)
 
     def note(self, kind: str, text: str, *, level: str = "info") -> None:
@@ -71,6 +74,7 @@ class Campaign:
 
     def run(self, accepted: Accepted) -> Outcome:
         """Generations until the campaign ends, pauses, or a stop is asked for."""
+        self.accepted = accepted
         self._mend()
         changes = {change.when for change in accepted.changes}
         if When.NEXT_GENERATION in changes and self._is_refused():
@@ -92,6 +96,7 @@ class Campaign:
                 parts = accepted.next_parts
                 changes = {change.when for change in accepted.changes}
                 campaign_folder.accept(self.folder, self.ledger, parts)
+                self.accepted = Accepted(parts, parts)
 
     @property
     def _next(self) -> int:
@@ -145,14 +150,16 @@ class Campaign:
             changed, an exhausted one also when its budget did
         """
         decision = past.decision
-        if isinstance(decision, Stable) and When.NEXT_GENERATION not in changes:
+        # Begun again by an earlier edit: what is half done is finished before anything is said.
+        begun = self.in_generation()
+        if isinstance(decision, Stable) and When.NEXT_GENERATION not in changes and not begun:
             return Outcome(State.STABLE, decision.reason)
-        if isinstance(decision, Exhausted) and not changes:
+        if isinstance(decision, Exhausted) and not changes and not begun:
             return Outcome(State.EXHAUSTED, decision.reason)
         over = over_budget(
             parts.config.budget,
             generation=past.next_generation,
-            plans=past.plans,
+            plans=past.plans if past.history else plans_at_start(parts),
             spent=spent_through(self.ledger, past.next_generation - 1),
             hours=self.clock.hours,
         )

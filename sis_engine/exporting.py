@@ -12,7 +12,7 @@ from pathlib import Path
 from sis_engine import campaign_folder
 from sis_engine.errors import ConfigurationError
 from sis_engine.past import last_audit
-from sis_engine.records import Dataset, DatasetPart, FrameSet, Model
+from sis_engine.records import Dataset, DatasetPart, FrameSet, Model, Stable
 from sis_engine.status import open_ledger
 from sis_engine.storage.atomic import write_text
 from sis_engine.storage.exchange import write_deepmd, write_extxyz, write_h5md
@@ -88,7 +88,8 @@ def _kit(folder: Path, ledger: Ledger, store: GenerationStore, out: Path) -> tup
     citation = Path(str(files("sis_engine"))) / "CITATION.cff"
     shutil.copyfile(citation, out / "CITATION.cff")
     audit = last_audit(record)
-    passed = "passed its audit" if audit is not None and audit.passed else "has NOT passed an audit"
+    right = audit is not None and audit.passed and isinstance(record.decision, Stable)
+    passed = "passed its audit" if right else "has NOT passed an audit of a stable end"
     return (
         f"{model.deployed_file.path.name} ({', '.join(model.elements)}), in.lammps, "
         f"validity.json, {campaign_folder.CONFIG_FILE}, CITATION.cff → {out}",

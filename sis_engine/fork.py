@@ -58,6 +58,9 @@ def fork_campaign(
             _share_generations(source, target, [row for row in rows if row.number <= last])
             for row in rows[: last + 1]:
                 new.commit(row)
+            for paid in old.evaluations():
+                if paid.generation <= last:
+                    new.count(paid)  # what the shared generations cost is part of the fork's cost
             new.event("fork", f"forked from {source.absolute()} at generation {last}")
             campaign_folder.create(target, parts, new)
             new.set_meta("config_file", str(before.base.absolute()))

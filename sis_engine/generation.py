@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sis_engine.approval import require_approval
-from sis_engine.budget import budget_left, spent_through
+from sis_engine.budget import budget_left, spent_before_audit
 from sis_engine.errors import StopRequested
 from sis_engine.interfaces import Context
 from sis_engine.past import Past
@@ -148,7 +148,9 @@ def _decide(
             for item in uncurable
         )
         return DecideResult(Exhausted(f"more data cannot cure this: {told}"))
-    left = budget_left(stage.parts.config.budget, spent_through(stage.ledger, stage.generation))
+    left = budget_left(
+        stage.parts.config.budget, spent_before_audit(stage.ledger, stage.generation)
+    )
     return decide(stage, explored, past.history, left, context)
 
 

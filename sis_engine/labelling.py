@@ -129,6 +129,10 @@ class _Walk:
             self._take(finite_or_failure(result), len(starts), "single points")
             if self._n_results < len(starts) and self._context.stop():
                 raise StopRequested(f"stopped among the single points of plan {self._plan.id}")
+        # Known labels come before new ones: put in the plan's order, a resume changes nothing.
+        known = sorted(self._labelled.items(), key=lambda item: item[1].origin.index)
+        self._labelled = dict(known)
+        self._failures.sort(key=lambda item: item.origin.index)
         return self._outcome(Rung.SINGLE_POINTS if self._labelled else Rung.NONE, None)
 
     def _first_accepted(self) -> int | None:

@@ -144,7 +144,7 @@ def _run(campaign: Campaign, accepted: Accepted) -> Ended:
     """Run with back-off on infrastructure faults; every other trouble is a state with a reason."""
     for wait_s in (*RETRY_AFTER_S, None):
         try:
-            return _ended(campaign.run(accepted))
+            return _ended(campaign.run(campaign.accepted or accepted))
         except InfrastructureError as error:
             campaign.note("infrastructure", str(error), level="warning")
             if wait_s is None or not _waited(wait_s, campaign.stop):

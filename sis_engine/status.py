@@ -108,6 +108,9 @@ def _longest_audited_ps(records: tuple[GenerationRecord, ...]) -> float | None:
     """Longest life of the final model, once an audit of its survivors has passed."""
     if not records or not isinstance(records[-1].decision, Stable):
         return None
+    audits = records[-1].audits
+    if not audits or not audits[-1].result.passed:  # `published: true` ends without an audit
+        return None
     return max((life.time_ps for life in records[-1].lives), default=None)
 
 

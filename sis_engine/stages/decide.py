@@ -9,8 +9,10 @@ import numpy as np
 
 from sis_engine.analysis.metrics import AuditCluster, AuditLimits, audit_result
 from sis_engine.interfaces import Context, SamplerInput
+from sis_engine.labelling import evaluations_of
 from sis_engine.records import (
     AuditRequest,
+    AuditResult,
     AuditRound,
     DecideResult,
     Exhausted,
@@ -58,27 +60,53 @@ def decide(
             break
         rounds.append(audit(stage, decision.plans, context))
         frames = tuple(item for r in rounds for o in r.outcomes for item in o.labelled)
-        given = replace(given, audit=rounds[-1].result, audit_frames=frames)
+        given = replace(
+            given,
+            audit=rounds[-1].result,
+            audit_frames=frames,
+            evaluations_left=_left_after(given.evaluations_left, decision.plans),
+        )
         decision = stage.parts.sampler.decide(given)
     return DecideResult(decision, tuple(rounds))
 
 
+def _left_after(left: int | None, plans: Sequence[LabelPlan]) -> int | None:
+    """The budget once an audit is paid for, whatever of it the bank knew."""
+    return None if left is None else max(0, left - sum(evaluations_of(p)[0] for p in plans))
+
+
 def audit(stage: StageContext, plans: Sequence[LabelPlan], context: Context) -> AuditRound:
-    """Label frames of the survivors and compare with what the model said of them."""
+    """Label frames of the survivors and compare with what the model said of them.
+
+    Every system has to pass by itself: pooled, a large right one would hide a small wrong one.
+    """
     outcomes = label(stage, plans, context).outcomes
-    config = stage.parts.config.audit
-    clusters = [_cluster(stage, p, o) for p, o in zip(plans, outcomes, strict=True)]
-    result = audit_result(
-        [cluster for cluster in clusters if cluster is not None],
-        AuditLimits(
-            relative=config.max_relative_force_rmse,
-            energy=config.max_energy_rmse_per_atom,
-            min_frames=config.min_frames,
-        ),
-        n_failed=sum(len(outcome.failures) for outcome in outcomes),
-        seed=stage.seed("audit"),
+    clusters: dict[str, list[AuditCluster]] = {plan.system: [] for plan in plans}
+    failed = dict.fromkeys(clusters, 0)
+    for plan, outcome in zip(plans, outcomes, strict=True):
+        cluster = _cluster(stage, plan, outcome)
+        if cluster is not None:
+            clusters[plan.system].append(cluster)
+        failed[plan.system] += len(outcome.failures)
+    results = {name: _judged(stage, own, failed[name]) for name, own in clusters.items()}
+    if len(results) == 1:
+        return AuditRound(outcomes, next(iter(results.values())))
+    pooled = _judged(
+        stage, [item for own in clusters.values() for item in own], sum(failed.values())
     )
-    return AuditRound(outcomes, result)
+    reasons = tuple(f"{name}: {why}" for name, found in results.items() for why in found.reasons)
+    passed = all(found.passed for found in results.values())
+    return AuditRound(outcomes, replace(pooled, passed=passed, reasons=reasons))
+
+
+def _judged(stage: StageContext, clusters: Sequence[AuditCluster], n_failed: int) -> AuditResult:
+    config = stage.parts.config.audit
+    limits = AuditLimits(
+        relative=config.max_relative_force_rmse,
+        energy=config.max_energy_rmse_per_atom,
+        min_frames=config.min_frames,
+    )
+    return audit_result(clusters, limits, n_failed=n_failed, seed=stage.seed("audit"))
 
 
 def _cluster(stage: StageContext, plan: LabelPlan, outcome: PlanOutcome) -> AuditCluster | None:

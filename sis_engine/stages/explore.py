@@ -121,12 +121,14 @@ def plan_replicas(
 
 
 def _labelled_starts(system: System, data: Sequence[DatasetPart]) -> list[Frame]:
-    """Training frames of reference MD within 5 sigma of the thermal energy spread above the mean.
+    """Training frames of reference MD, up to three robust widths above the median energy.
 
-    Frames far above it (bisected catastrophes) would start MD in the catastrophe itself.
+    Single points lie in places the model invented, and the first frames of a segment may still
+    be hot: MD from there would begin in the catastrophe itself.
     """
-    sets = [part.frames for part in data if part.split is Split.TRAINING]
-    sets = [item for item in sets if item.system == system.name]
+    own = [part for part in data if part.split is Split.TRAINING]
+    own = [part for part in own if part.frames.system == system.name]
+    sets = [part.frames for part in own if part.reference_md] or [part.frames for part in own]
     if not sets:
         return []
     energies = np.concatenate([item.energies for item in sets])

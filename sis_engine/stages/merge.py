@@ -11,6 +11,7 @@ from sis_engine.records import (
     LabelPlan,
     MergeResult,
     PlanOutcome,
+    Purpose,
     RejectedFrame,
 )
 from sis_engine.stages.context import StageContext
@@ -85,5 +86,10 @@ def thinned(outcome: PlanOutcome, stride: int) -> PlanOutcome:
     """Every ``stride``-th frame of a segment; single points are all kept."""
     if stride == 1:
         return outcome
-    kept = tuple(item for k, item in enumerate(outcome.labelled) if k % stride == 0)
+    segment = {Purpose.INITIAL, Purpose.SEGMENT, Purpose.TEST}
+    kept = tuple(
+        item
+        for item in outcome.labelled
+        if item.origin.purpose not in segment or item.origin.index % stride == 0
+    )
     return replace(outcome, labelled=kept)

@@ -85,7 +85,7 @@ def test_only_old_blocks_that_became_clearly_worse_are_forgotten(
 ):
     newest = BlockErrors("new", 3, None, errors(0.1))
     block = BlockErrors("old", generation, errors(before), errors(after))
-    assert bool(admission.forgotten((block, newest), LIMITS)) is refused
+    assert bool(admission.forgotten((block, newest), LIMITS, newest=newest.generation)) is refused
 
 
 def test_the_previous_model_is_asked_about_blocks_it_can_judge(tmp_path):
