@@ -88,6 +88,12 @@ def test_only_old_blocks_that_became_clearly_worse_are_forgotten(
     assert bool(admission.forgotten((block, newest), LIMITS, newest=newest.generation)) is refused
 
 
+def test_the_last_block_is_guarded_when_the_new_data_brought_no_block_of_their_own():
+    block = BlockErrors("old", 2, errors(0.1), errors(2.0))
+    assert admission.forgotten((block,), LIMITS, newest=3)
+    assert not admission.forgotten((block,), LIMITS, newest=2)
+
+
 def test_the_previous_model_is_asked_about_blocks_it_can_judge(tmp_path):
     trainer, dataset = FakeTrainer(), example_dataset(n_frames=10)
     context = Context(tmp_path)
