@@ -198,7 +198,6 @@ class TrainingConfig(Strict):
     fine_tune_energy_prefactor: tuple[float, float] | None = None
     fine_tune_force_prefactor: tuple[float, float] | None = None
     replay_weight: Positive = 1.0
-    chunk_steps: Count | None = None
 
     def schedule(
         self, generation: int, *, seed: int, scratch: bool, refit_bias: bool
@@ -218,7 +217,6 @@ class TrainingConfig(Strict):
             batch_size=self.batch_size,
             seed=seed,
             refit_bias=refit_bias,
-            chunk_steps=self.chunk_steps,
         )
 
     def learning_rate(self, generation: int) -> float:

@@ -80,7 +80,6 @@ class TrainingSchedule:
 
     steps, start_lr, stop_lr: optimiser steps and the ends of the exponential decay
     energy_prefactor, force_prefactor, virial_prefactor: (start, end) of the loss prefactors
-    chunk_steps: in the exact setting, steps between restart points; ``None``: one chunk
     """
 
     steps: int
@@ -92,7 +91,6 @@ class TrainingSchedule:
     batch_size: int = 4
     seed: int = 0
     refit_bias: bool = False
-    chunk_steps: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
