@@ -28,6 +28,9 @@ KEEP_EVERY_S = 1.0
 PLAIN_EVERY_S = 15.0
 """How often a line is printed where there is no terminal."""
 
+LEAST_FRACTION_FOR_ETA = 0.02
+"""Before it, a program's start-up is most of the time: "3 hours left" of half a minute."""
+
 EVENTS_SHOWN = 8
 
 
@@ -74,7 +77,7 @@ class Facts:
     def eta_s(self) -> float | None:
         """Seconds to the end of this stage, from its pace so far."""
         fraction = self.fraction
-        if not fraction:
+        if fraction is None or fraction < LEAST_FRACTION_FOR_ETA:
             return None
         return (time.monotonic() - self.stage_started) * (1.0 - fraction) / fraction
 

@@ -75,6 +75,16 @@ def test_before_the_first_generation_no_end_is_made_up(clock: Clock) -> None:
     assert "– of this stage, – of this generation" in shown(console)
 
 
+def test_the_start_up_of_a_program_is_not_taken_for_its_pace(clock: Clock) -> None:
+    console = CampaignConsole("demo", quiet=True)
+    report = console.stage(0, "train-1")
+    clock.now += 10.0
+    report(1.0, 1500.0)
+    assert console.facts.eta_s is None
+    report(30.0, 1500.0)
+    assert console.facts.eta_s == pytest.approx(490.0)
+
+
 def test_markup_in_messages_is_text(clock: Clock) -> None:
     console = CampaignConsole("demo", quiet=True)
     report = console.stage(0, "label")
