@@ -130,6 +130,7 @@ def _of_frame(
         f"plan {origin.plan}, number {origin.index}"
         + ("" if origin.time_fs is None else f", at {origin.time_fs:g} fs"),
         _fate(record, item),
+        *(f"the solver was helped: {change}" for change in item.handlers),
     ]
     plan = _find_plan(records, origin.plan)
     if plan is not None:

@@ -103,6 +103,8 @@ class Labelled:
     program_version: exact version of the code that made it
     seconds: wall time of the evaluation;  cached: taken from the bank, not paid for now
     temperature_k: kinetic temperature in reference MD, if it came from MD
+    handlers: changes of the solver's path that this label needed, in the order they were made, each
+        as "what: from → to" ("MIXING_BETA: 0.7 → 0.3"). Never of the physics: that is ``level``
     """
 
     frame: Frame
@@ -114,6 +116,7 @@ class Labelled:
     cached: bool = False
     temperature_k: float | None = None
     velocities: FloatArray | None = None
+    handlers: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -140,6 +143,7 @@ class LabelFailure:
 
     directory: where the program's files are kept, if it left any
     cached: known from the bank, not paid for now
+    handlers: what was tried, as in :class:`Labelled`, and did not help
     """
 
     frame: Frame
@@ -151,6 +155,7 @@ class LabelFailure:
     directory: Path | None = None
     seconds: float = 0.0
     cached: bool = False
+    handlers: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:

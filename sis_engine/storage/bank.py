@@ -250,6 +250,8 @@ def _encode(item: Labelled | LabelFailure) -> tuple[str, bytes]:
         "origin": [item.origin.purpose.value, *dataclasses.astuple(item.origin)[1:]],
         "seconds": item.seconds,
     }
+    if item.handlers:  # absent in older banks, and in most rows
+        header["handlers"] = item.handlers
     arrays: dict[str, FloatArray | None] = {"positions": frame.positions, "cell": frame.cell}
     if isinstance(item, Labelled):
         label = item.label
@@ -288,6 +290,7 @@ def _decode(
     frame = Frame(facts["species"], arrays["positions"], arrays.get("cell"), tuple(facts["pbc"]))
     purpose, *rest = facts["origin"]
     origin = Origin(Purpose(purpose), *rest)
+    handlers = tuple(facts.get("handlers", ()))
     if good:
         label = Label(
             float(arrays["energy"][0]),
@@ -295,7 +298,9 @@ def _decode(
             arrays.get("virial"),
             arrays.get("charges"),
         )
-        return Labelled(frame, label, level, origin, version or "", facts["seconds"])
+        return Labelled(
+            frame, label, level, origin, version or "", facts["seconds"], handlers=handlers
+        )
     return LabelFailure(
         frame,
         level,
@@ -305,6 +310,7 @@ def _decode(
         facts["retry_can_help"],
         None if facts["directory"] is None else Path(facts["directory"]),
         facts["seconds"],
+        handlers=handlers,
     )
 
 

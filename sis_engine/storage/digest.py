@@ -24,7 +24,16 @@ START = hashlib.sha256(b"sis-engine digest 1").hexdigest()
 """Parent digest of generation 0."""
 
 _LEFT_OUT = frozenset(
-    {"seconds", "cached", "message", "directory", "path", "program_version", "n_evaluations"}
+    {
+        "seconds",
+        "cached",
+        "message",
+        "directory",
+        "path",
+        "program_version",
+        "n_evaluations",
+        "handlers",  # what they did is in the label's bits; older digests stay as they are
+    }
 )
 
 _PRODUCTION = ("number", "outcomes", "test_outcomes", "rejected", "parts", "audits", "decision")

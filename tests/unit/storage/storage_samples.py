@@ -72,6 +72,7 @@ def make_labelled(
             origin=Origin(Purpose.SEGMENT, 0, "cluster", plan, k, 0.5 * k),
             program_version="0.8.1",
             seconds=0.01,
+            handlers=("mixing: broyden → kerker", "β: 0.7 → 0.3") if k % 5 == 1 else (),
         )
         for k in range(n)
     )
@@ -80,8 +81,9 @@ def make_labelled(
 def make_failure() -> LabelFailure:
     item = make_labelled(1, seed=99)[0]
     return LabelFailure(
-        item.frame, LEVEL, item.origin, Failure.NOT_CONVERGED, "no\0luck", directory=Path("work/x")
-    )
+        item.frame, LEVEL, item.origin, Failure.NOT_CONVERGED, "no\0luck", directory=Path("work/x"),
+        handlers=("mixing: broyden → kerker",),
+    )  # fmt: skip
 
 
 def make_outcome(n: int = 30, *, seed: int = 0) -> PlanOutcome:

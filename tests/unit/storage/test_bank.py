@@ -37,6 +37,7 @@ def test_a_label_comes_back_bit_by_bit_with_the_callers_origin(tmp_path: Path) -
         assert found.label.energy == items[1].label.energy
         for name in ("forces", "virial", "charges"):
             np.testing.assert_array_equal(getattr(found.label, name), getattr(items[1].label, name))
+        assert found.handlers == items[1].handlers != ()
         assert [item.key for item in bank.iterate()] == [item.key for item in items]
         assert list(bank.iterate(LevelOfTheory("other", "1", "m"))) == []
 
@@ -71,8 +72,8 @@ def test_a_failure_is_kept_until_a_label_replaces_it_and_never_replaces_one(tmp_
         assert bank.get(good.frame, LEVEL, OTHER) is None
         found = bank.failure(good.frame, LEVEL, OTHER)
         assert isinstance(found, LabelFailure)
-        assert (found.reason, found.message, found.directory) == (
-            failure.reason, failure.message, failure.directory,
+        assert (found.reason, found.message, found.directory, found.handlers) == (
+            failure.reason, failure.message, failure.directory, failure.handlers,
         )  # fmt: skip
         assert (bank.count(), bank.count(good=False)) == (0, 1)
         bank.put(good)

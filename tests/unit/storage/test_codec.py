@@ -127,6 +127,9 @@ def test_a_plan_outcome_keeps_every_key_origin_failure_and_path(tmp_path: Path) 
     found = load_record(tmp_path / "a.h5", PlanOutcome)
     assert [item.key for item in found.labelled] == [item.key for item in outcome.labelled]
     assert [item.origin for item in found.labelled] == [item.origin for item in outcome.labelled]
+    assert [item.handlers for item in found.labelled] == [i.handlers for i in outcome.labelled]
+    assert len({item.handlers for item in found.labelled}) == 2
+    assert found.failures[0].handlers == outcome.failures[0].handlers != ()
     assert found.labelled[3].label.virial is None
     np.testing.assert_array_equal(
         found.labelled[3].label.charges, outcome.labelled[3].label.charges
@@ -195,6 +198,15 @@ def test_a_field_that_an_older_file_does_not_know_gets_its_default() -> None:
         write_record(store, "x", Old(3))
         found = read_record(store, "x", New)
     assert (found.a, found.b, found.c) == (3, None, "x")
+
+
+def test_labels_of_a_file_from_before_handlers_were_recorded_have_none() -> None:
+    with h5py.File("memory", "w", driver="core", backing_store=False) as store:
+        write_record(store, "x", make_outcome(40))
+        for place in ("labelled", "failures"):
+            del store[f"x/{place}/items/handlers"]
+        found = read_record(store, "x", PlanOutcome)
+    assert {item.handlers for item in (*found.labelled, *found.failures)} == {()}
 
 
 def test_types_that_records_do_not_hold_are_refused() -> None:
