@@ -29,6 +29,18 @@ REFUSED = "refused_model_in"
 """Ledger key: the generation that has no admitted model."""
 
 
+def is_half_done(ledger: Ledger) -> bool:
+    """Is a generation half done that a changed configuration has to wait for?
+
+    One whose models were all refused does not count: an edit is what it waits for.
+    """
+    return bool(ledger.stages(len(ledger.generations()))) and not _is_refused(ledger)
+
+
+def _is_refused(ledger: Ledger) -> bool:
+    return ledger.meta(REFUSED) == str(len(ledger.generations()))
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a run of the loop ended, with lines for the person who started it."""
@@ -65,25 +77,18 @@ class Campaign:
         self.ledger.event(kind, text, level=level)
         self.console.event(text, kind, level)
 
-    def in_generation(self) -> bool:
-        """Is a generation half done that a changed configuration has to wait for?
-
-        One whose models were all refused does not count: an edit is what it waits for.
-        """
-        return bool(self.ledger.stages(self._next)) and not self._is_refused()
-
     def run(self, accepted: Accepted) -> Outcome:
         """Generations until the campaign ends, pauses, or a stop is asked for."""
         self.accepted = accepted
         self._mend()
         changes = {change.when for change in accepted.changes}
-        if When.NEXT_GENERATION in changes and self._is_refused():
+        if When.NEXT_GENERATION in changes and _is_refused(self.ledger):
             self._train_again()
         past = load_past(self.folder, self._store)
         self._show(past)
         parts = accepted.parts
-        if parts is not accepted.next_parts:
-            changes = set()  # they hold from the next generation on
+        if accepted.waits:
+            changes = set()  # what may change a decision holds from the next generation on
         while True:
             ended = self._end(past, parts, changes)
             if ended is not None:
@@ -95,21 +100,15 @@ class Campaign:
             if parts is not accepted.next_parts:
                 parts = accepted.next_parts
                 changes = {change.when for change in accepted.changes}
-                campaign_folder.accept(self.folder, self.ledger, parts)
+                campaign_folder.holds_now(self.ledger, parts)
                 self.accepted = Accepted(parts, parts)
-
-    @property
-    def _next(self) -> int:
-        return len(self.ledger.generations())
-
-    def _is_refused(self) -> bool:
-        return self.ledger.meta(REFUSED) == str(self._next)
 
     def _train_again(self) -> None:
         """The edit may change data, training or admission: labels stay, the rest is done again."""
-        self.ledger.forget_stages(self._next, keep=("label", "test"))
+        generation = len(self.ledger.generations())
+        self.ledger.forget_stages(generation, keep=("label", "test"))
         self.ledger.set_meta(REFUSED, "")
-        self.note("retrain", f"generation {self._next} is trained again: the configuration changed")
+        self.note("retrain", f"generation {generation} is trained again: the configuration changed")
 
     def _show(self, past: Past) -> None:
         """What earlier runs saw, for the person watching this one."""
@@ -151,7 +150,7 @@ class Campaign:
         """
         decision = past.decision
         # Begun again by an earlier edit: what is half done is finished before anything is said.
-        begun = self.in_generation()
+        begun = is_half_done(self.ledger)
         if isinstance(decision, Stable) and When.NEXT_GENERATION not in changes and not begun:
             return Outcome(State.STABLE, decision.reason)
         if isinstance(decision, Exhausted) and not changes and not begun:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sis_engine.assembly import Parts, assemble
 from sis_engine.campaign_file import read_campaign_text, read_text
-from sis_engine.config_changes import Change, When, changes_between
+from sis_engine.config_changes import Change, When, changes_between, text_for_now
 from sis_engine.errors import ConfigurationError
 from sis_engine.storage.atomic import write_text
 from sis_engine.storage.ledger import LEDGER_FILE, Ledger
@@ -29,11 +29,18 @@ class Accepted:
     parts: of the configuration that holds now;  next_parts: that which holds from the next
         generation on (the same object where nothing waits)
     changes: what an edit changed since the last run
+    from_generation: the first one that changes which do not hold now will hold for
     """
 
     parts: Parts
     next_parts: Parts
     changes: tuple[Change, ...] = ()
+    from_generation: int = 0
+
+    @property
+    def waits(self) -> bool:
+        """Does something hold from the next generation on only?"""
+        return self.parts is not self.next_parts
 
 
 def exists(folder: Path) -> bool:
@@ -78,11 +85,12 @@ def _base(folder: Path, ledger: Ledger) -> Path:
     return folder / CONFIG_FILE if original is None else Path(original)
 
 
-def reopen(folder: Path, ledger: Ledger, config: Path | None, *, in_generation: bool) -> Accepted:
+def reopen(folder: Path, ledger: Ledger, config: Path | None, *, half_done: bool) -> Accepted:
     """The accepted configuration, and an edited one judged key by key.
 
     config: a file given on the command line; ``None``: the folder's ``campaign.yaml``
-    in_generation: a generation is half done: what changes it waits for the next one
+    half_done: a generation is: what would change it waits for the next one, what changes no
+        result does not
     Raises ConfigurationError naming the keys that only a fork may change.
     """
     old = parts_of(folder, ledger)
@@ -91,6 +99,18 @@ def reopen(folder: Path, ledger: Ledger, config: Path | None, *, in_generation: 
     changes = changes_between(old.config, read_campaign_text(text, source))
     if not changes:
         return Accepted(old, old)
+    _refuse_what_needs_a_fork(changes, folder, source)
+    base = _base(folder, ledger)
+    new = assemble(source, text, folder / INPUTS, base)
+    generation = len(ledger.generations())
+    if not half_done or not any(change.when is When.NEXT_GENERATION for change in changes):
+        return Accepted(new, new, changes, generation)
+    now_text = text_for_now(old.config, old.text, text, changes, source)
+    now = assemble(source, now_text, folder / INPUTS, base)
+    return Accepted(now, new, changes, generation + 1)
+
+
+def _refuse_what_needs_a_fork(changes: tuple[Change, ...], folder: Path, source: Path) -> None:
     refused = [change for change in changes if change.when is When.FORK]
     if refused:
         raise ConfigurationError(
@@ -101,25 +121,18 @@ def reopen(folder: Path, ledger: Ledger, config: Path | None, *, in_generation: 
             "audit, triage and exploration from the next generation",
             hint=f"`sis fork {folder} NEW --set key=value` shares all labels and generations",
         )
-    new = assemble(source, text, folder / INPUTS, _base(folder, ledger))
-    waits = in_generation and any(c.when is When.NEXT_GENERATION for c in changes)
-    return Accepted(old if waits else new, new, changes)
 
 
 def adopt(folder: Path, ledger: Ledger, accepted: Accepted) -> None:
-    """Keep an edit that was found valid: now, or in ``campaign.yaml`` until its generation comes.
+    """Keep an edit that was found valid; what waits for its generation stays in ``campaign.yaml``.
 
     A campaign that is stopped before then compares its file with what holds, and finds it again.
     """
-    if not accepted.changes:
-        return
-    if accepted.parts is accepted.next_parts:
-        accept(folder, ledger, accepted.next_parts)
-    else:
+    if accepted.changes:
         write_text(folder / CONFIG_FILE, accepted.next_parts.text)
+        holds_now(ledger, accepted.parts)
 
 
-def accept(folder: Path, ledger: Ledger, parts: Parts) -> None:
-    """From now on this configuration holds."""
-    write_text(folder / CONFIG_FILE, parts.text)
+def holds_now(ledger: Ledger, parts: Parts) -> None:
+    """From now on this configuration holds; ``campaign.yaml`` may have been edited again."""
     ledger.set_meta("config_text", parts.text)

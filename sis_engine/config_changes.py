@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import enum
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
+from sis_engine.campaign_file import parse_yaml, plain
 from sis_engine.config import CampaignConfig
 
 
@@ -55,26 +61,75 @@ class Change:
     new: Any
     when: When
 
+    @property
+    def what(self) -> str:
+        return f"{self.key}: {self.old!r} → {self.new!r}"
+
     def __str__(self) -> str:
-        return f"{self.key}: {self.old!r} → {self.new!r} ({self.when.value})"
+        return f"{self.what} ({self.when.value})"
+
+    def told(self, generation: int) -> str:
+        """For the person who edited; ``generation``: the first that what waits will hold for."""
+        later = self.when is When.NEXT_GENERATION
+        return f"{self.what} (from generation {generation} on)" if later else str(self)
 
 
 def judge_key(key: str) -> When:
     """When a change of this dotted key may take effect."""
+    return _rule(key)[1]
+
+
+def _rule(key: str) -> tuple[str, When]:
+    """The first rule that names ``key``: its prefix, and when; the key itself where none does."""
     for prefix, when in RULES:
         if key == prefix or key.startswith(prefix + "."):
-            return when
-    return When.FORK
+            return prefix, when
+    return key, When.FORK
 
 
 def changes_between(old: CampaignConfig, new: CampaignConfig) -> tuple[Change, ...]:
-    """Every key whose resolved value differs, in file order."""
+    """Every key whose resolved value differs, in file order.
+
+    The settings of a part that is replaced by another take effect when the part does.
+    """
     before, after = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    keys = [key for key in dict.fromkeys((*before, *after)) if before.get(key) != after.get(key)]
+    replaced = {key.removesuffix("type") for key in keys if key.endswith(".type")}
     return tuple(
-        Change(key, before.get(key), after.get(key), judge_key(key))
-        for key in dict.fromkeys((*before, *after))
-        if before.get(key) != after.get(key)
+        Change(
+            key,
+            before.get(key),
+            after.get(key),
+            judge_key(next((f"{part}type" for part in replaced if key.startswith(part)), key)),
+        )
+        for key in keys
     )
+
+
+def text_for_now(
+    old: CampaignConfig, old_text: str, new_text: str, changes: Sequence[Change], file: Path
+) -> str:
+    """The old campaign file with those of the changes that may take effect now.
+
+    Comments stay; what waits for the next generation is as it was.
+    """
+    tree, edited = parse_yaml(old_text, file), parse_yaml(new_text, file)
+    resolved = old.model_dump(mode="json")
+    now = dict.fromkeys(_rule(change.key)[0] for change in changes if change.when is When.NOW)
+    for prefix in now:
+        *section, last = prefix.split(".")
+        source: Any = edited
+        target: Any = tree
+        for part in section:  # a section that is not in the file holds its defaults
+            source = source.get(part, {})
+            target = target.setdefault(part, resolved[part])
+        if last in source:
+            target[last] = plain(source[last])
+        else:
+            target.pop(last, None)
+    stream = io.StringIO()
+    YAML(typ="rt", pure=True).dump(tree, stream)
+    return stream.getvalue()
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:

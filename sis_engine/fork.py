@@ -64,7 +64,7 @@ def fork_campaign(
             new.event("fork", f"forked from {source.absolute()} at generation {last}")
             campaign_folder.create(target, parts, new)
             new.set_meta("config_file", str(before.base.absolute()))
-    told = tuple(str(item) for item in changes_between(before.config, parts.config))
+    told = tuple(item.what for item in changes_between(before.config, parts.config))
     return Forked(last, told)
 
 

@@ -13,7 +13,7 @@ from sis_engine import campaign_folder
 from sis_engine.approval import approve_waiting
 from sis_engine.assembly import Parts, assemble
 from sis_engine.banked import BankedLabeler
-from sis_engine.campaign import Campaign, Outcome
+from sis_engine.campaign import Campaign, Outcome, is_half_done
 from sis_engine.campaign_folder import Accepted
 from sis_engine.campaign_log import CampaignLog
 from sis_engine.console import CampaignConsole, Facts
@@ -70,11 +70,9 @@ def run_in_folder(
         bank = open_things.enter_context(_bank(folder, parts, ledger))
         console = open_things.enter_context(_console(parts, ledger, quiet=quiet))
         clock = WallClock(ledger)
-        labeler = BankedLabeler(parts.labeler, bank)
+        accepted = _accepted(folder, config, ledger, console)
+        labeler = BankedLabeler(accepted.parts.labeler, bank)
         campaign = Campaign(folder, ledger, labeler, console, stop, clock)
-        accepted = _accepted(folder, config, ledger, campaign, console)
-        validate(accepted.next_parts)
-        campaign_folder.adopt(folder, ledger, accepted)
         if approve:
             approve_waiting(ledger)
         try:
@@ -124,19 +122,17 @@ def _console(parts: Parts, ledger: Ledger, *, quiet: bool) -> CampaignConsole:
 
 
 def _accepted(
-    folder: Path,
-    config: Path | None,
-    ledger: Ledger,
-    campaign: Campaign,
-    console: CampaignConsole,
+    folder: Path, config: Path | None, ledger: Ledger, console: CampaignConsole
 ) -> Accepted:
-    """The configuration to go by; an edit is told, key by key."""
-    accepted = campaign_folder.reopen(
-        folder, ledger, config, in_generation=campaign.in_generation()
-    )
+    """The configuration to go by, valid and kept; an edit is told, key by key."""
+    accepted = campaign_folder.reopen(folder, ledger, config, half_done=is_half_done(ledger))
+    for parts in {id(item): item for item in (accepted.next_parts, accepted.parts)}.values():
+        validate(parts)
     for change in accepted.changes:
-        ledger.event("configuration", str(change))
-        console.event(f"configuration: {change}")
+        told = change.told(accepted.from_generation)
+        ledger.event("configuration", told)
+        console.event(f"configuration: {told}")
+    campaign_folder.adopt(folder, ledger, accepted)
     return accepted
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from sis_engine import runner
+from sis_engine.banked import BankedLabeler
+from sis_engine.config import CampaignConfig
 from sis_engine.errors import ConfigurationError, TrainingDiverged
 from sis_engine.records import (
     Admission,
@@ -276,12 +279,66 @@ def test_a_change_for_later_waits_for_the_next_generation_and_survives_a_stop(
     run(place, config)
     edited = write_campaign(tmp_path / "edit", {"pause_before": ["explore"], "training.steps": 77})
     run(place, edited)  # told, and waits: generation 0 is half done
-    assert "from the next generation" in events(place)
+    assert "training.steps: 50 → 77 (from generation 1 on)" in events(place)
     run(place, approve=True)  # the edit is found again without being given again
     run(place, approve=True)
     found = records(place)
     assert len(found) == 2, events(place)
     assert found[1].challengers[0].schedule.steps == 77
+
+
+def test_of_one_edit_what_is_safe_holds_now_and_the_rest_from_the_next_generation(
+    tmp_path: Path,
+) -> None:
+    place = tmp_path / "run"
+    run(place, write_campaign(tmp_path / "given", {"pause_before": ["explore"]}))
+    edit = {"training.steps": 77, "execution": {"cores": 1}, "budget.evaluations": 5000}
+    assert run(place, write_campaign(tmp_path / "edit", edit)).state is State.STABLE
+    told = events(place)
+    assert "pause_before: ['explore'] → [] (now)" in told
+    assert "execution.cores: None → 1 (now)" in told
+    assert "budget.evaluations: None → 5000 (now)" in told
+    assert "training.steps: 50 → 77 (from generation 1 on)" in told
+    first, second = (CampaignConfig.model_validate_json(r.config_json) for r in records(place))
+    # generation 0 went on at once, without the pause and with the rest of what holds now …
+    assert (first.pause_before, first.execution.cores, first.budget.evaluations) == ((), 1, 5000)
+    # … and with the training it was begun with.
+    assert (first.training.steps, second.training.steps) == (50, 77)
+    assert records(place)[1].challengers[0].schedule.steps == 77
+
+
+def test_a_labeler_whose_threads_were_edited_is_used_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def given(threads: int) -> Path:
+        labeler = {"type": "xtb", "threads": threads}
+        return write_campaign(tmp_path / "given", {"labeler": labeler, "pause_before": ["label"]})
+
+    def banked_labeler(labeler: Any, bank: Any) -> BankedLabeler:
+        seen.append(labeler.config.threads)
+        return BankedLabeler(labeler, bank)
+
+    seen: list[int] = []
+    monkeypatch.setattr(runner, "BankedLabeler", banked_labeler)
+    for threads in (1, 2):
+        assert run(tmp_path / "run", given(threads)).state is State.PAUSED
+    assert seen == [1, 2]
+
+
+def test_an_edit_made_while_another_waits_is_kept(tmp_path: Path) -> None:
+    place, edit = tmp_path / "run", {"pause_before": ["explore"], "training.steps": 77}
+    run(place, write_campaign(tmp_path / "given", {"pause_before": ["explore"]}))
+    run(place, write_campaign(tmp_path / "edit", edit))
+
+    def edited_meanwhile() -> bool:
+        config = place / "campaign.yaml"
+        config.write_text(config.read_text().replace("steps: 77", "steps: 78"))
+        return False
+
+    run(place, approve=True, stop=edited_meanwhile)
+    assert "steps: 78" in (place / "campaign.yaml").read_text()
+    run(place, approve=True)
+    assert "training.steps: 77 → 78" in events(place)
 
 
 def test_a_stable_campaign_is_not_reopened_by_a_change_of_cores(copied: Path) -> None:
