@@ -91,7 +91,7 @@ def assemble(
 
 def _build(config: CampaignConfig, text: str, file: Path, inputs: Path | None, base: Path) -> Parts:
     def plugin(kind: Kind, given: dict[str, Any], key: str) -> Any:
-        return configure(kind, given, key=key, file=file)
+        return configure(kind, given, key=key, file=file, base=base.parent)
 
     return Parts(
         config=config,

@@ -11,9 +11,9 @@ import enum
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Annotated, Any, ClassVar, Protocol, Self, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
 from sis_engine.records import (
     AuditResult,
@@ -54,6 +54,16 @@ class PluginConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     type: str
+
+
+def _from_the_campaign_file(path: Path, info: ValidationInfo) -> Path:
+    base = (info.context or {}).get("base")
+    return path if base is None or path.is_absolute() else Path(base) / path
+
+
+InputPath = Annotated[Path, AfterValidator(_from_the_campaign_file)]
+"""A file or folder that a plugin's configuration names: relative to the campaign file, wherever
+``sis`` is called from."""
 
 
 # --------------------------------------------------------------------------- shared contexts

@@ -71,8 +71,18 @@ def load(kind: Kind, name: str, *, file: Path | None = None, key: str | None = N
     return loaded
 
 
-def configure(kind: Kind, given: dict[str, Any], *, key: str, file: Path | None = None) -> Any:
-    """A plugin object from its configuration mapping (``type`` names the plugin)."""
+def configure(
+    kind: Kind,
+    given: dict[str, Any],
+    *,
+    key: str,
+    file: Path | None = None,
+    base: Path | None = None,
+) -> Any:
+    """A plugin object from its configuration mapping (``type`` names the plugin).
+
+    base: folder that relative paths in it start from; ``None``: the working directory
+    """
     if not given.get("type"):
         raise ConfigurationError(
             "required key is missing",
@@ -81,15 +91,20 @@ def configure(kind: Kind, given: dict[str, Any], *, key: str, file: Path | None 
             allowed=", ".join(sorted(available(kind))),
         )
     plugin = load(kind, str(given.get("type", "")), file=file, key=f"{key}.type")
-    return plugin.from_config(validated(plugin.Config, given, key=key, file=file))
+    return plugin.from_config(validated(plugin.Config, given, key=key, file=file, base=base))
 
 
 def validated(
-    model: type[PluginConfig], given: dict[str, Any], *, key: str, file: Path | None = None
+    model: type[PluginConfig],
+    given: dict[str, Any],
+    *,
+    key: str,
+    file: Path | None = None,
+    base: Path | None = None,
 ) -> PluginConfig:
     """``model(**given)``, with the first fault as a :class:`ConfigurationError`."""
     try:
-        return model.model_validate(given)
+        return model.model_validate(given, context={"base": base})
     except ValidationError as error:
         raise explain(error, model, prefix=key, file=file) from error
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from sis_engine.interfaces import PluginConfig
+from sis_engine.interfaces import InputPath, PluginConfig
 
 Scalar = str | int | float | bool | None
 Value = Scalar | list[Scalar] | dict[str, Scalar]
@@ -33,8 +33,9 @@ class LammpsTeacher(PluginConfig):
 
     pair_style, pair_coeff: as in an input file, without the keyword; ``{elements}`` stands for the
         symbols in type order (alphabetical)
-    files: potential files; ``{file:NAME}`` in the lines stands for the path of the one so called;
-        their SHA-256 enter the level of theory
+    files: potential files, relative to the campaign file; ``{file:NAME}`` in the lines stands for
+        the path of the one so called; their SHA-256 enter the level of theory
+    shipped_files: names of files in the ``potentials`` folder that LAMMPS brings, used likewise
     preamble: whole commands before ``pair_style`` (``plugin load …``, ``kspace_style`` goes to
         ``extra``, after it)
     """
@@ -45,7 +46,8 @@ class LammpsTeacher(PluginConfig):
     preamble: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     atom_style: Literal["atomic", "charge"] = "atomic"
-    files: tuple[Path, ...] = ()
+    files: tuple[InputPath, ...] = ()
+    shipped_files: tuple[str, ...] = ()
     program: Path | None = None
     virial: bool = True
     silent_timeout_s: float = Field(default=60.0, gt=0.0)

