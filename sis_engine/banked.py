@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from sis_engine.interfaces import Capability, Context, Labeler, LabelTask, SinglePoints
+from sis_engine.interfaces import Capability, Context, LabelTask, SinglePoints
 from sis_engine.records import Failure, Frame, LabelFailure, Labelled, LevelOfTheory, Origin, System
-from sis_engine.reference_md import finite_or_failure
+from sis_engine.reference_md import LabelSource, finite_or_failure
 
 Result = Labelled | LabelFailure
 
@@ -40,7 +40,7 @@ class LabelStore(Protocol):
 class BankedLabeler:
     """A labeler whose every label goes through the bank."""
 
-    labeler: Labeler
+    labeler: LabelSource
     bank: LabelStore
 
     @property

@@ -269,6 +269,8 @@ class CampaignConfig(Strict):
     exact: the *exact* promise (CPU, fixed threads and seeds): an interrupted campaign has the
         digest of an uninterrupted one. False: the *production* promise.
     label_bank: a folder shared with other campaigns; ``None``: the campaign's own ``labels/``
+    known_labels: a bank of other campaigns whose labels are taken at their recorded cost and
+        counted as evaluations of this one (comparisons); what is new is put there as well
     pause_before: stages that wait for a person's approval
     """
 
@@ -294,6 +296,7 @@ class CampaignConfig(Strict):
     budget: BudgetConfig = BudgetConfig()
     execution: LocalExecution = LocalExecution()
     label_bank: Path | None = None
+    known_labels: Path | None = None
     pause_before: tuple[Literal["label", "train", "explore"], ...] = ()
 
     @field_validator("systems")

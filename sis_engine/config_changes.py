@@ -30,6 +30,7 @@ RULES: tuple[tuple[str, When], ...] = (
     ("budget", When.NOW),
     ("execution", When.NOW),
     ("pause_before", When.NOW),
+    ("known_labels", When.NOW),
     ("labeler.threads", When.NOW),
     ("labeler.timeout_s", When.NOW),
     ("trainer.timeout_s", When.NOW),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from sis_engine.errors import (
     SisError,
     StopRequested,
 )
+from sis_engine.known_labels import ChargedLabeler
 from sis_engine.states import State
 from sis_engine.storage.bank import LabelBank
 from sis_engine.storage.ledger import Ledger
@@ -71,7 +72,8 @@ def run_in_folder(
         console = open_things.enter_context(_console(parts, ledger, quiet=quiet))
         clock = WallClock(ledger)
         accepted = _accepted(folder, config, ledger, console)
-        labeler = BankedLabeler(accepted.parts.labeler, bank)
+        known = open_things.enter_context(_known_labels(accepted.parts))
+        labeler = BankedLabeler(known or accepted.parts.labeler, bank)
         campaign = Campaign(folder, ledger, labeler, console, stop, clock)
         if approve:
             approve_waiting(ledger)
@@ -108,6 +110,17 @@ def _bank(folder: Path, parts: Parts, ledger: Ledger) -> LabelBank:
     shared = parts.config.label_bank
     place = folder / "labels" if shared is None else parts.path(shared)
     return LabelBank(place, campaign=ledger.meta("campaign_id") or parts.config.name)
+
+
+@contextmanager
+def _known_labels(parts: Parts) -> Iterator[ChargedLabeler | None]:
+    """The labeler behind the labels of other campaigns, where there are some to go by."""
+    place = parts.config.known_labels
+    if place is None:
+        yield None
+        return
+    with LabelBank(parts.path(place), campaign=parts.config.name) as bank:
+        yield ChargedLabeler(BankedLabeler(parts.labeler, bank))
 
 
 def _console(parts: Parts, ledger: Ledger, *, quiet: bool) -> CampaignConsole:
