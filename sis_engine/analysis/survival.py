@@ -68,6 +68,28 @@ def kaplan_meier(
     return KaplanMeier(at, survival, lower, upper, median)
 
 
+def restricted_mean(
+    times: Sequence[float], censored: Sequence[bool], horizon: float
+) -> float | None:
+    """Mean of min(time, horizon): the area under the Kaplan-Meier curve up to ``horizon``.
+
+    Where the last of all is censored before the horizon the curve is carried on level (Royston and
+    Parmar, BMC Med. Res. Methodol. 13, 152 (2013)). ``None`` without times or horizon.
+    """
+    if len(times) == 0 or not horizon > 0.0:
+        return None
+    at = np.asarray(times, dtype=np.float64)
+    died = ~np.asarray(censored, dtype=np.bool_)
+    area, share, before = 0.0, 1.0, 0.0
+    for when in np.unique(at[died]):
+        if when >= horizon:
+            break
+        area += share * (when - before)
+        share *= 1.0 - np.sum(died & (at == when)) / np.sum(at >= when)
+        before = when
+    return float(area + share * (horizon - before))
+
+
 def hazard(
     times_ps: Sequence[float], censored: Sequence[bool], confidence: float = 0.95
 ) -> Hazard | None:
