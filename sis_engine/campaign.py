@@ -43,11 +43,10 @@ def _is_refused(ledger: Ledger) -> bool:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run of the loop ended, with lines for the person who started it."""
+    """How a run of the loop ended."""
 
     state: State
     reason: str
-    lines: tuple[str, ...] = ()
 
 
 class Campaign:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from sis_engine import campaign_folder
 from sis_engine.errors import ConfigurationError
 from sis_engine.past import last_audit
 from sis_engine.records import Dataset, DatasetPart, FrameSet, Model, Stable
+from sis_engine.report.jsonable import json_text
 from sis_engine.status import open_ledger
 from sis_engine.storage.atomic import write_text
 from sis_engine.storage.exchange import write_deepmd, write_extxyz, write_h5md
@@ -22,6 +22,9 @@ from sis_engine.storage.generation import (
     extract_from,
 )
 from sis_engine.storage.ledger import Ledger
+
+KIT_FILES = ("in.lammps", "validity.json", campaign_folder.CONFIG_FILE, "CITATION.cff")
+"""Beside the model's own files."""
 
 KIT_FIELDS = frozenset(
     {
@@ -39,8 +42,28 @@ KIT_FIELDS = frozenset(
 )
 
 
-def export_campaign(folder: Path, out: Path, form: str) -> tuple[str, ...]:
-    """Write ``deepmd``, ``extxyz``, ``h5md`` or ``kit`` to ``out``; lines that say what was."""
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    frames, parts: of the data; ``None`` for the kit
+    files, model: all of the kit, and the one of them that MD runs;  generation: whose model it is
+    audited: has that model passed the audit of a stable end? ``None`` for data, as the other two
+    """
+
+    format: str
+    path: Path
+    files: tuple[str, ...] = ()
+    frames: int | None = None
+    parts: int | None = None
+    elements: tuple[str, ...] = ()
+    model: str | None = None
+    generation: int | None = None
+    audited: bool | None = None
+
+
+def export_campaign(folder: Path, out: Path, form: str) -> Exported:
+    """Write ``deepmd``, ``extxyz``, ``h5md`` or ``kit`` to ``out``; what was written."""
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise ConfigurationError(
             f"{out} exists and is not empty", allowed="a new file or an empty folder"
@@ -56,16 +79,17 @@ def export_campaign(folder: Path, out: Path, form: str) -> tuple[str, ...]:
         return _data(store, out, form)
 
 
-def _data(store: GenerationStore, out: Path, form: str) -> tuple[str, ...]:
+def _data(store: GenerationStore, out: Path, form: str) -> Exported:
     parts = tuple(_parts(store))
     frames: Iterator[FrameSet] = (part.frames for part in parts)
+    elements = Dataset(parts).elements
     if form == "deepmd":
-        n_frames = write_deepmd(frames, out, Dataset(parts).elements)
+        n_frames = write_deepmd(frames, out, elements)
     elif form == "extxyz":
         n_frames = write_extxyz(frames, out)
     else:
         n_frames = write_h5md(frames, out)
-    return (f"{n_frames} frames in {len(parts)} parts → {out} ({form})",)
+    return Exported(form, out, frames=n_frames, parts=len(parts), elements=elements)
 
 
 def _parts(store: GenerationStore) -> Iterator[DatasetPart]:
@@ -76,24 +100,27 @@ def _parts(store: GenerationStore) -> Iterator[DatasetPart]:
 # --------------------------------------------------------------------------- the kit
 
 
-def _kit(folder: Path, ledger: Ledger, store: GenerationStore, out: Path) -> tuple[str, ...]:
+def _kit(folder: Path, ledger: Ledger, store: GenerationStore, out: Path) -> Exported:
     record = store.load(ledger.generations()[-1], only=KIT_FIELDS)
     if record.model is None:
         raise ConfigurationError(f"generation {record.number} of {folder} has no model")
     out.mkdir(parents=True, exist_ok=True)
     model = extract_from(record.model, record.model_images, out)
-    write_text(out / "in.lammps", lammps_input(model))
-    write_text(out / "validity.json", json.dumps(validity(record, model), indent=2) + "\n")
-    write_text(out / campaign_folder.CONFIG_FILE, record.config_text)
-    citation = Path(str(files("sis_engine"))) / "CITATION.cff"
-    shutil.copyfile(citation, out / "CITATION.cff")
+    lammps, valid, config, citation = (out / name for name in KIT_FILES)
+    write_text(lammps, lammps_input(model))
+    write_text(valid, json_text(validity(record, model)))
+    write_text(config, record.config_text)
+    shutil.copyfile(Path(str(files("sis_engine"))) / citation.name, citation)
     audit = last_audit(record)
     right = audit is not None and audit.passed and isinstance(record.decision, Stable)
-    passed = "passed its audit" if right else "has NOT passed an audit of a stable end"
-    return (
-        f"{model.deployed_file.path.name} ({', '.join(model.elements)}), in.lammps, "
-        f"validity.json, {campaign_folder.CONFIG_FILE}, CITATION.cff → {out}",
-        f"the model of generation {record.number} {passed}",
+    return Exported(
+        "kit",
+        out,
+        files=(*(item.path.name for item in model.files), *KIT_FILES),
+        model=model.deployed_file.path.name,
+        elements=model.elements,
+        generation=record.number,
+        audited=right,
     )
 
 

@@ -13,7 +13,7 @@ from sis_engine import campaign_folder
 from sis_engine.approval import approve_waiting
 from sis_engine.assembly import Parts, assemble
 from sis_engine.banked import BankedLabeler
-from sis_engine.campaign import Campaign, Outcome, is_half_done
+from sis_engine.campaign import Campaign, is_half_done
 from sis_engine.campaign_folder import Accepted
 from sis_engine.campaign_log import CampaignLog
 from sis_engine.console import CampaignConsole, Facts
@@ -38,11 +38,15 @@ RETRY_AFTER_S = (5.0, 30.0, 120.0)
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended, with a few lines for the person who started it."""
+    """How a run ended, with a few lines for the person who started it.
+
+    report: the page that was written; ``None``: it could not be, and a line says why
+    """
 
     state: State
     reason: str
     lines: tuple[str, ...] = ()
+    report: Path | None = None
 
 
 def run_in_folder(
@@ -84,18 +88,19 @@ def run_in_folder(
         CampaignLog(folder).write("ended", f"{ended.state.value}: {ended.reason}")
         ledger.set_meta("state", ended.state.value)
         ledger.set_meta("reason", ended.reason)
-    return replace(ended, lines=(*ended.lines, _reported(folder)))
+    return _reported(folder, ended)
 
 
-def _reported(folder: Path) -> str:
-    """Write the report; a line that says where. A report that fails never fails a campaign."""
+def _reported(folder: Path, ended: Ended) -> Ended:
+    """Write the report and say where. A report that fails never fails a campaign."""
     from sis_engine.reporting import write_report
 
     try:
         page, _ = write_report(folder, folder)
     except Exception as error:  # noqa: BLE001 - the campaign is safe on disk whatever happens here
-        return f"no report: {type(error).__name__}: {error}; try: sis report {folder}"
-    return f"report: {page}"
+        told = f"no report: {type(error).__name__}: {error}; try: sis report {folder}"
+        return replace(ended, lines=(*ended.lines, told))
+    return replace(ended, report=page)
 
 
 def _first_parts(folder: Path, config: Path | None, ledger: Ledger) -> Parts:
@@ -153,7 +158,8 @@ def _run(campaign: Campaign, accepted: Accepted) -> Ended:
     """Run with back-off on infrastructure faults; every other trouble is a state with a reason."""
     for wait_s in (*RETRY_AFTER_S, None):
         try:
-            return _ended(campaign.run(campaign.accepted or accepted))
+            outcome = campaign.run(campaign.accepted or accepted)
+            return Ended(outcome.state, outcome.reason)
         except InfrastructureError as error:
             campaign.note("infrastructure", str(error), level="warning")
             if wait_s is None or not _waited(wait_s, campaign.stop):
@@ -174,10 +180,6 @@ def _run(campaign: Campaign, accepted: Accepted) -> Ended:
                 ("the traceback is in the event log: `sis status --events`",),
             )
     raise AssertionError("unreachable")
-
-
-def _ended(outcome: Outcome) -> Ended:
-    return Ended(outcome.state, outcome.reason, outcome.lines)
 
 
 def _waited(seconds: float, stop: Callable[[], bool]) -> bool:

@@ -17,7 +17,7 @@ from sis_engine.report.facts import CampaignFacts, TemperatureWindow
 from sis_engine.report.summary import CampaignSummary, summarise
 from sis_engine.states import State
 from sis_engine.storage.generation import CHEAP_FIELDS, GenerationRecord, GenerationStore
-from sis_engine.storage.ledger import Ledger
+from sis_engine.storage.ledger import EventRow, Ledger
 from sis_engine.storage.ownership import holder
 from sis_engine.versions import machine
 
@@ -145,7 +145,7 @@ def _time(text: str | None) -> dt.datetime | None:
     return None if text is None else dt.datetime.fromisoformat(text)
 
 
-def event_log(folder: Path) -> tuple[str, ...]:
-    """Every event as a line: time, level, kind, text."""
+def event_log(folder: Path) -> tuple[EventRow, ...]:
+    """Every event, oldest first."""
     with open_ledger(folder) as ledger:
-        return tuple(f"{e.time}  {e.level}  {e.kind}: {e.text}" for e in ledger.events())
+        return ledger.events()

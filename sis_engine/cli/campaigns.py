@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from sis_engine.cli.output import AsJson, print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -27,11 +28,12 @@ def run(
         bool, typer.Option("--approve", help="Go on past the stage it waits for.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the end.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Start a campaign or continue it, whatever happened before."""
     from sis_engine.cli.running import run_campaign
 
-    return run_campaign(campaign, folder, approve=approve, quiet=quiet)
+    return run_campaign(campaign, folder, approve=approve, quiet=quiet, as_json=as_json)
 
 
 def fork(
@@ -43,11 +45,17 @@ def fork(
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="key=value, e.g. audit.min_frames=60")
     ] = None,
+    as_json: AsJson = False,
 ) -> int:
     """A new campaign that shares the bank and everything up to a generation."""
+    from dataclasses import asdict
+
     from sis_engine.fork import fork_campaign
 
     made = fork_campaign(campaign, folder, at=at, changes=tuple(changes or ()))
+    if as_json:
+        print_json({"folder": folder, **asdict(made)})
+        return 0
     typer.echo(f"{folder}: generations 0 … {made.last_generation} of {campaign}, same label bank")
     for change in made.changes:
         typer.echo(f"  {change}")
@@ -58,15 +66,14 @@ def fork(
 def gc(
     folder: Annotated[Path, typer.Argument(help="The campaign folder.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """Remove scratch of committed generations (all of it is in the generation files)."""
     from sis_engine.garbage import collect
 
     found = collect(folder, dry_run=dry_run)
     if as_json:
-        gone = [str(path) for path in found.folders]
-        typer.echo(json.dumps({"removed": not dry_run, "bytes": found.bytes, "paths": gone}))
+        print_json({"removed": not dry_run, "bytes": found.bytes, "paths": found.folders})
         return 0
     verb = "would free" if dry_run else "freed"
     typer.echo(f"{verb} {found.bytes / 2**20:.1f} MiB in {len(found.folders)} folders")

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from sis_engine.cli.output import AsJson, print_json
+
 
 class Format(enum.StrEnum):
     """What ``sis export`` writes."""
@@ -30,12 +32,23 @@ def export(
     form: Annotated[
         Format, typer.Option("--format", help="Data, or the kit: model, LAMMPS input, validity.")
     ] = Format.KIT,
+    as_json: AsJson = False,
 ) -> int:
     """The data set, or the kit that a user of the potential needs."""
+    from dataclasses import asdict
+
     from sis_engine.exporting import export_campaign
 
-    for line in export_campaign(folder, out, form.value):
-        typer.echo(line)
+    found = export_campaign(folder, out, form.value)
+    if as_json:
+        print_json(asdict(found))
+    elif form is Format.KIT:
+        others = ", ".join(name for name in found.files if name != found.model)
+        typer.echo(f"{found.model} ({', '.join(found.elements)}), {others} → {out}")
+        passed = "passed its audit" if found.audited else "has NOT passed an audit of a stable end"
+        typer.echo(f"the model of generation {found.generation} {passed}")
+    else:
+        typer.echo(f"{found.frames} frames in {found.parts} parts → {out} ({form.value})")
     return 0
 
 
@@ -47,10 +60,21 @@ def import_(
     template: Annotated[
         Path | None, typer.Option(help="Campaign file to start from; default: `sis init`'s.")
     ] = None,
+    as_json: AsJson = False,
 ) -> int:
     """A campaign file whose generation 0 starts from existing data or an existing model."""
+    from dataclasses import asdict
+
     from sis_engine.templates import write_import
 
-    for line in write_import(source, out, template):
-        typer.echo(line)
+    made = write_import(source, out, template)
+    if as_json:
+        print_json(asdict(made))
+        return 0
+    if made.model is not None:
+        typer.echo(f"generation 0 fine-tunes the model {made.model}")
+    else:
+        typer.echo(f"generation 0 trains on the data in {made.data}")
+    typer.echo(f"wrote {made.campaign}")
+    typer.echo(f"next: look at its systems, then sis validate {made.campaign}")
     return 0

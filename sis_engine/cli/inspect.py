@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sis_engine.cli.output import AsJson, print_json
+
 Folder = Annotated[Path, typer.Argument(help="The campaign folder.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,13 +32,14 @@ def status(
     from sis_engine.status import status as look
 
     summary, now = look(folder)
+    told = event_log(folder) if events else ()
     if as_json:
-        typer.echo(json.dumps({**summary_json(summary), "now": now}, indent=2))
-    else:
-        show_status(summary, now)
-    if events:
-        for line in event_log(folder):
-            typer.echo(line)
+        log = {"events": told} if events else {}
+        print_json({**summary_json(summary), "now": now, **log})
+        return 0
+    show_status(summary, now)
+    for event in told:
+        typer.echo(f"{event.time}  {event.level}  {event.kind}: {event.text}")
     return 0
 
 
@@ -47,12 +48,16 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="Where to write it; default: the campaign folder.")
     ] = None,
+    as_json: AsJson = False,
 ) -> int:
     """Write report.html (one file, offline) and report.json."""
     from sis_engine.reporting import write_report
 
     page, numbers = write_report(folder, out or folder)
-    typer.echo(f"wrote {page} and {numbers}")
+    if as_json:
+        print_json({"page": page, "numbers": numbers})
+    else:
+        typer.echo(f"wrote {page} and {numbers}")
     return 0
 
 
@@ -71,7 +76,7 @@ def why(
 
     found = lineage(folder, what)
     if as_json:
-        typer.echo(json.dumps(asdict(found), indent=2))
+        print_json(asdict(found))
         return 0
     typer.echo(found.title)
     for step in found.steps:
@@ -86,8 +91,7 @@ def digest(folder: Folder, as_json: AsJson = False) -> int:
     with open_ledger(folder) as ledger:
         rows = ledger.generations()
     if as_json:
-        found = {"digest": rows[-1].digest if rows else None, "generations": len(rows)}
-        typer.echo(json.dumps(found, indent=2))
+        print_json({"digest": rows[-1].digest if rows else None, "generations": len(rows)})
     else:
         typer.echo(rows[-1].digest if rows else "no generation is committed yet")
     return 0 if rows else 1

@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from sis_engine.cli import campaigns, data, inspect, prepare
+from sis_engine.cli.output import FLAG, print_error
 from sis_engine.errors import SisError
 
 app = typer.Typer(
@@ -63,6 +64,14 @@ def main() -> None:
     except SisError as error:
         typer.echo(f"sis: {error}", err=True)
         code = error.exit_code
+        _tell_program(error, code)
     except Exception as error:  # noqa: BLE001 - the border to the shell
         code = _misused(error) if isinstance(error, USAGE_ERROR) else _unexpected(error)
+        _tell_program(error, code)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell_program(error: Exception, code: int) -> None:
+    """With ``--json`` a program learns of a failure where it reads everything else."""
+    if FLAG in sys.argv and not isinstance(error, BrokenPipeError):
+        print_error(error, code)

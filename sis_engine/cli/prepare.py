@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+from sis_engine.cli.output import AsJson, print_json
+
 ConfigFile = Annotated[Path, typer.Argument(help="The campaign file.", show_default=False)]
 
 
@@ -36,7 +37,7 @@ def doctor(
     parts = None if config is None else assemble(config)
     reports = examine(Path.cwd(), parts)
     if as_json:
-        typer.echo(json.dumps([asdict(report) for report in reports], indent=2))
+        print_json({"ok": not problems(reports), "reports": reports})
     else:
         show_reports(reports)
     return 1 if problems(reports) else 0
@@ -49,12 +50,16 @@ def init(
     ] = None,
     labeler: Annotated[str, typer.Option(help="Labeler: xtb, teacher, …")] = "xtb",
     trainer: Annotated[str, typer.Option(help="Trainer: deepmd, …")] = "deepmd",
+    as_json: AsJson = False,
 ) -> int:
     """Write a commented campaign.yaml for a chosen system, labeler and trainer."""
     from sis_engine.templates import write_template
 
     written = write_template(folder, structure=structure, labeler=labeler, trainer=trainer)
-    typer.echo(f"wrote {written}\nnext: sis validate {written} && sis plan {written}")
+    if as_json:
+        print_json({"campaign": written})
+    else:
+        typer.echo(f"wrote {written}\nnext: sis validate {written} && sis plan {written}")
     return 0
 
 
@@ -65,7 +70,7 @@ def validate(config: ConfigFile, as_json: AsJson = False) -> int:
 
     notes = check(assemble(config))
     if as_json:
-        typer.echo(json.dumps({"valid": True, "notes": list(notes)}))
+        print_json({"valid": True, "notes": notes})
         return 0
     for note in notes:
         typer.echo(f"note: {note}")
@@ -83,7 +88,7 @@ def plan(
 
     found = quote(campaign)
     if as_json:
-        typer.echo(json.dumps(asdict(found), indent=2))
+        print_json(asdict(found))
     else:
         show_quote(found)
     return 0

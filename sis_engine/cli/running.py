@@ -11,17 +11,27 @@ import typer
 
 from sis_engine import campaign_folder
 from sis_engine.campaign_file import read_campaign
+from sis_engine.cli.output import print_json
 from sis_engine.errors import ConfigurationError
 from sis_engine.runner import Ended, run_in_folder
 
 
-def run_campaign(campaign: Path, folder: Path | None, *, approve: bool, quiet: bool) -> int:
-    """Run until the campaign ends, pauses or is stopped; its exit code."""
+def run_campaign(
+    campaign: Path, folder: Path | None, *, approve: bool, quiet: bool, as_json: bool
+) -> int:
+    """Run until the campaign ends, pauses or is stopped; its exit code.
+
+    as_json: what a person would watch is left out; the end is one JSON object
+    """
     config, place = where(campaign, folder)
     stop = threading.Event()
     _stop_on_signals(stop)
-    ended = run_in_folder(place, config, stop=stop.is_set, approve=approve, quiet=quiet)
-    _say(ended, place)
+    ended = run_in_folder(place, config, stop=stop.is_set, approve=approve, quiet=quiet or as_json)
+    if as_json:
+        end = {"state": ended.state, "reason": ended.reason, "exit_code": ended.state.exit_code}
+        print_json({**end, "folder": place, "report": ended.report, "lines": ended.lines})
+    else:
+        _say(ended, place)
     return ended.state.exit_code
 
 
@@ -62,5 +72,7 @@ def _say(ended: Ended, folder: Path) -> None:
     typer.echo(f"{ended.state.value}: {ended.reason}")
     for line in ended.lines:
         typer.echo(f"  {line}")
+    if ended.report is not None:
+        typer.echo(f"  report: {ended.report}")
     if ended.state.exit_code == 3:
         typer.echo(f"  continue: sis run {folder}")

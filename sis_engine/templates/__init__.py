@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -48,8 +49,17 @@ def write_template(folder: Path, *, structure: Path | None, labeler: str, traine
     return target
 
 
-def write_import(source: Path, folder: Path, template: Path | None) -> tuple[str, ...]:
-    """A campaign file whose generation 0 starts from ``source``; lines that say what it is.
+@dataclass(frozen=True)
+class Imported:
+    """The campaign file that was written, and what its generation 0 starts from: one of the two."""
+
+    campaign: Path
+    data: Path | None = None
+    model: Path | None = None
+
+
+def write_import(source: Path, folder: Path, template: Path | None) -> Imported:
+    """A campaign file whose generation 0 starts from ``source``.
 
     source: data (deepmd/npy, extxyz, H5MD), a campaign folder (its label data), or a model file
     """
@@ -65,14 +75,14 @@ def write_import(source: Path, folder: Path, template: Path | None) -> tuple[str
     initial = tree.setdefault("initial", CommentedMap())
     if source.suffix in MODEL_SUFFIXES:
         initial["model"] = str(source.absolute())
-        told = f"generation 0 fine-tunes the model {source}"
+        made = Imported(target, model=source)
     else:
         data = _data_of(source, folder)
         initial["data"] = [str(data.absolute())]
         initial["segment"] = None
-        told = f"generation 0 trains on the data in {data}"
+        made = Imported(target, data=data)
     _write(tree, target)
-    return told, f"wrote {target}", f"next: look at its systems, then sis validate {target}"
+    return made
 
 
 def _data_of(source: Path, folder: Path) -> Path:

@@ -60,7 +60,7 @@ def run(
     """``sis run`` in this process, without the report unless it is asked for."""
     with pytest.MonkeyPatch.context() as patch:
         if not report:
-            patch.setattr(runner, "_reported", lambda _: "no report")
+            patch.setattr(runner, "_reported", lambda _, ended: ended)
         patch.setattr(runner, "RETRY_AFTER_S", ())
         return run_in_folder(folder, config, stop=stop, approve=approve, quiet=True)
 
