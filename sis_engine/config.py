@@ -83,7 +83,9 @@ class InitialConfig(Strict):
     """What generation 0 starts from: a segment per system, imported data, a model, or several.
 
     data: folders or files to import (deepmd/npy, extxyz, H5MD, a campaign)
-    model: an existing model of the trainer to start from
+    model: an existing or pre-trained model (a checkpoint of the trainer) that the first challenger
+        of generation 0 is fine-tuned from, its energy bias refitted to the labels. Every later
+        model *from scratch* is from scratch. Models are code: give only files you trust
     """
 
     segment: SegmentConfig | None = SegmentConfig(length_fs=100.0)

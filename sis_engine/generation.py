@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sis_engine.approval import require_approval
 from sis_engine.budget import budget_left, spent_before_audit
 from sis_engine.errors import StopRequested
+from sis_engine.given_model import adopt_given
 from sis_engine.interfaces import Context
 from sis_engine.past import Past
 from sis_engine.records import (
@@ -59,6 +60,7 @@ def run_generation(stage: StageContext, past: Past) -> tuple[GenerationRecord, M
 
     Raises ModelRefused when no challenger is admitted, StopRequested between and within stages.
     """
+    given = None if past.history else _given_model(stage)
     plans = past.plans if past.history else initial_plans(stage.parts)
     labelled = _label(stage, "label", plans)
     tested = () if past.test else _label(stage, "test", test_plans(stage.parts)).outcomes
@@ -69,7 +71,7 @@ def run_generation(stage: StageContext, past: Past) -> tuple[GenerationRecord, M
         lambda _: merge(stage, plans, labelled.outcomes, past.carried, past.parts),
     )
     _tell_rejected(stage, merged)
-    made = _model(stage, past, merged)
+    made = _model(stage, past, merged, given)
     model = past.model if made.admitted is None else made.admitted.model
     if model is None:
         raise RuntimeError("no model after TRAIN and ADMIT")  # make_model would have refused
@@ -101,30 +103,30 @@ def _label(stage: StageContext, name: str, plans: Sequence[LabelPlan]) -> LabelR
     return stage.once(name, LabelResult, lambda context: label(stage, plans, context))
 
 
-def _model(stage: StageContext, past: Past, merged: MergeResult) -> ModelResult:
+def _model(
+    stage: StageContext, past: Past, merged: MergeResult, given: Model | None
+) -> ModelResult:
     """Challengers; without new data the model stays (a changed condition is explored anew)."""
     if not merged.parts and past.model is not None:
         stage.console.event("no new data: the model stays")
         return ModelResult(())
     _stop_here(stage)
     require_approval(stage, "train")
-    start_from = past.model or _given_model(stage)
     new = frozenset(tuple(sorted(part.frames.species)) for part in merged.parts)
+    # A given model may come from another level of theory: only its forces are taken as they are.
     return make_model(
         stage,
         training_data(stage, past.parts, merged.parts),
-        start_from,
-        refit_bias=bool(past.parts) and not new <= past.compositions,
+        past.model or given,
+        refit_bias=not new <= past.compositions,
     )
 
 
 def _given_model(stage: StageContext) -> Model | None:
-    """The existing model that generation 0 starts from, if the campaign names one."""
-    given = stage.parts.config.initial.model
-    if given is None:
+    """``initial.model``, looked at before anything is labelled."""
+    if stage.parts.config.initial.model is None:
         return None
-    context = stage.context("adopt", 1)
-    return stage.parts.trainer.adopt(stage.parts.path(given), stage.parts.elements, context)
+    return adopt_given(stage.parts, stage.context("adopt", 1))
 
 
 def _test(stage: StageContext, model: Model, outcomes: Sequence[PlanOutcome]) -> TestResult | None:

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from sis_engine.assembly import Parts
 from sis_engine.campaign_file import parse_yaml, with_line
 from sis_engine.errors import ConfigurationError, ProgramError, ProgramMissing, ProgramUnsuitable
-from sis_engine.interfaces import Monitor, MonitorContext
+from sis_engine.given_model import adopt_given
+from sis_engine.interfaces import Context, Monitor, MonitorContext
 from sis_engine.plugins import Kind, available
 from sis_engine.records import Quantity
 
 
-def validate(parts: Parts) -> tuple[str, ...]:
-    """Notes worth knowing; raises ConfigurationError, with its place, for the first fault."""
+def validate(parts: Parts, *, given_model: bool = True) -> tuple[str, ...]:
+    """Notes worth knowing; raises ConfigurationError, with its place, for the first fault.
+
+    given_model: load ``initial.model`` too, which takes a trainer's program some seconds
+    """
     try:
-        return _notes(parts)
+        notes = _notes(parts)
+        if given_model:
+            _check_given_model(parts)
+        return notes
     except ConfigurationError as error:
         if error.file is None:
             error.file = str(parts.file)
@@ -97,6 +106,11 @@ def _check_references(parts: Parts) -> None:
                 key=key,
                 allowed="a path relative to the campaign file",
             )
+
+
+def _check_given_model(parts: Parts) -> None:
+    with TemporaryDirectory() as scratch, _program_of("trainer", parts.config.trainer):
+        adopt_given(parts, Context(Path(scratch)))
 
 
 def _unwatched(parts: Parts) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sis_engine.admission import AdmissionLimits, admit
-from sis_engine.errors import ProgramFailed, StopRequested, TrainingDiverged
+from sis_engine.errors import ConfigurationError, ProgramFailed, StopRequested, TrainingDiverged
 from sis_engine.explorers.lammps.config import LammpsConfig
 from sis_engine.explorers.lammps.explorer import LammpsExplorer
 from sis_engine.interfaces import Context
@@ -149,6 +149,43 @@ def test_a_new_element_is_learnt_from_an_older_model(trainers, dataset, tmp_path
     wider = Dataset((*dataset.parts, DatasetPart("new", Split.TRAINING, 1, other)))
     second = trainer.train(wider, first.model, SCHEDULE, Context(tmp_path, 1))
     assert second.model.elements == ("H", "O", "N")
+
+
+def test_a_given_checkpoint_is_fine_tuned_with_its_bias_refitted(trainers, dataset, tmp_path):
+    trainer = trainers(descriptor=DESCRIPTORS["dpa1"])
+    first = trainer.train(dataset, None, SCHEDULE, Context(tmp_path, 1)).model
+    checkpoint = first.file(ModelForm.EAGER).path
+    given = trainer.adopt(checkpoint, dataset.elements, Context(tmp_path, 1))
+    # another level of theory: all energies lie elsewhere
+    moved = Dataset(tuple(_shifted(part, 50.0) for part in dataset.parts))
+    schedule = replace(SCHEDULE, steps=2, start_lr=1e-9, stop_lr=1e-9, refit_bias=True)
+    result = trainer.train(moved, given, schedule, Context(tmp_path, 1))
+    frames = moved.parts[0].frames
+    said = trainer.predict(result.model, result.model.deployed, frames, Context(tmp_path, 1))
+    before = trainer.predict(given, given.deployed, frames, Context(tmp_path, 1))
+    assert np.mean(said.energies - before.energies) > 100.0
+    np.testing.assert_allclose(said.forces, before.forces, atol=2e-3)
+
+
+def _shifted(part: DatasetPart, per_atom: float) -> DatasetPart:
+    frames = part.frames
+    energies = frames.energies + per_atom * frames.n_atoms
+    return replace(part, frames=replace(frames, energies=energies))
+
+
+def test_a_given_checkpoint_of_another_architecture_is_refused_with_its_keys(
+    trainers, dataset, tmp_path
+):
+    model = (
+        trainers(descriptor=DESCRIPTORS["dpa1"])
+        .train(dataset, None, SCHEDULE, Context(tmp_path, 1))
+        .model
+    )
+    other = trainers(descriptor=DESCRIPTORS["dpa1"], fitting={"neuron": (8,)}, cutoff_angstrom=5.0)
+    with pytest.raises(ConfigurationError) as refused:
+        other.adopt(model.file(ModelForm.EAGER).path, dataset.elements, Context(tmp_path, 1))
+    assert "descriptor.rcut is 4.0, configured 5.0" in str(refused.value)
+    assert "fitting_net.neuron is [16, 16], configured [8]" in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["dpa1", "se_e2_a"])

@@ -17,6 +17,8 @@ from sis_engine.records import (
     Admission,
     Cause,
     Exhausted,
+    Model,
+    ModelForm,
     Purpose,
     Requests,
     Stable,
@@ -25,8 +27,10 @@ from sis_engine.records import (
 from sis_engine.stages import model as model_stage
 from sis_engine.stages import triage as triage_stage
 from sis_engine.states import State
+from sis_engine.storage.atomic import sha256_of
 from sis_engine.storage.ledger import Ledger, StageState
-from sis_engine.testing.fakes import FakeTrainer
+from sis_engine.testing.fakes import FakeTrainer, write_model
+from sis_engine.testing.morse import Morse
 from tests.integration.small_campaigns import (
     banked,
     digest_of,
@@ -185,6 +189,69 @@ def test_a_training_that_diverges_leaves_the_field_to_a_second_challenger(
     assert [item.kind for item in challengers] == ["fine-tuned", "from scratch"]
     assert challengers[0].problem is not None
     assert "loss is nan" in challengers[0].problem
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Model | None, bool]]:
+    """(start, refit_bias) of every training, in order."""
+    train, seen = FakeTrainer.train, list[tuple[Model | None, bool]]()
+
+    def told(self: FakeTrainer, dataset: Any, start: Any, schedule: Any, context: Any) -> Any:
+        seen.append((start, schedule.refit_bias))
+        return train(self, dataset, start, schedule, context)
+
+    monkeypatch.setattr(FakeTrainer, "train", told)
+    return seen
+
+
+def given_model(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return write_model(Morse(depth_ev=0.1), ("Ar",), folder, ModelForm.FROZEN).deployed_file.path
+
+
+def test_a_given_model_is_where_the_first_challenger_of_generation_0_starts_and_no_other(
+    tmp_path: Path, starts: list[tuple[Model | None, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch)
+    given = given_model(tmp_path / "model")
+    config = write_campaign(tmp_path / "given", {"initial.model": str(given)})
+    assert run(tmp_path / "run", config).state is State.PAUSED  # both are refused
+    (first, refitted), (second, _) = starts
+    assert first is not None
+    assert first.deployed_file.sha256 == sha256_of(given)
+    assert refitted  # it may come from another level of theory
+    assert second is None
+
+
+def test_later_generations_continue_from_the_last_model_not_from_the_given_one(
+    tmp_path: Path, starts: list[tuple[Model | None, bool]]
+) -> None:
+    given = given_model(tmp_path / "model")
+    changes = {"initial.model": str(given), "budget.generations": 2}
+    run(tmp_path / "run", write_campaign(tmp_path / "given", changes))
+    found = records(tmp_path / "run")
+    assert [item.challengers[0].kind for item in found] == ["fine-tuned"] * 2
+    last = starts[1][0]
+    assert last is not None
+    assert last.id == found[0].model_id
+
+
+def test_a_given_model_that_cannot_be_trained_is_refused_before_anything_is_labelled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adopt = FakeTrainer.adopt
+
+    def only_exported(self: FakeTrainer, *given: Any) -> Model:
+        model = adopt(self, *given)
+        return replace(model, files=tuple(f for f in model.files if f.form is ModelForm.FROZEN))
+
+    monkeypatch.setattr(FakeTrainer, "adopt", only_exported)
+    given = given_model(tmp_path / "model")
+    config = write_campaign(tmp_path / "given", {"initial.model": str(given)})
+    with pytest.raises(ConfigurationError, match="cannot be trained further") as refused:
+        run(tmp_path / "run", config)
+    assert refused.value.key == "initial.model"
+    assert not (tmp_path / "run").exists()
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,8 +149,6 @@ class DeepmdConfig(PluginConfig):
     python: interpreter of DeePMD's own environment; ``None``: this one
     threads: of the worker. One: a second gains nothing below some hundred atoms, and where other
         jobs want the cores it costs ten times
-    start_model: checkpoint (.pt) to fine-tune from in the first generation; models are code: give
-        only files you trust
     keep_worker: keep the process between calls: saves its start, some 10 s each time
     extra: merged last, key by key, into DeePMD's own input
     claim_frames: training frames on which the trained model states its errors; more are sampled,
@@ -179,7 +177,6 @@ class DeepmdConfig(PluginConfig):
     python: Path | None = None
     device: Literal["auto", "cpu"] = "auto"
     threads: PositiveInt = 1
-    start_model: Path | None = None
     keep_worker: bool = True
     extra: dict[str, Any] = Field(default_factory=dict)
     claim_frames: PositiveInt = 4096

@@ -113,6 +113,44 @@ def model_input(
     return model
 
 
+ARCHITECTURE = {
+    "descriptor": (
+        "type",
+        "rcut",
+        "rcut_smth",
+        "neuron",
+        "axis_neuron",
+        "tebd_dim",
+        "tebd_input_mode",
+        "type_one_side",
+        "attn_layer",
+        "set_davg_zero",
+        "activation_function",
+        "precision",
+    ),
+    "fitting_net": ("neuron", "resnet_dt", "activation_function", "precision"),
+}
+"""What makes weights of one net fit into another; ``sel`` and seeds do not."""
+
+ALIASES = {"se_atten": "dpa1", "se_a": "se_e2_a", "se_at": "se_e3", "se_a_3be": "se_e3"}
+"""DeePMD's other names of our descriptors."""
+
+
+def differences(config: DeepmdConfig, parameters: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where a model (its DeePMD ``model`` section) is not of the configured architecture."""
+    wanted = model_input(config, (), (0,), 0)
+    found = []
+    for part, keys in ARCHITECTURE.items():
+        have = dict(parameters.get(part, {}))
+        have["type"] = ALIASES.get(have.get("type", ""), have.get("type"))
+        found += [
+            f"{part}.{key} is {have[key]!r}, configured {wanted[part][key]!r}"
+            for key in keys
+            if key in wanted[part] and key in have and have[key] != wanted[part][key]
+        ]
+    return tuple(found)
+
+
 def loss_input(schedule: TrainingSchedule, *, masked: bool) -> dict[str, Any]:
     """DeePMD's ``loss``. With masked atoms the force term is the one with per-atom prefactors."""
     force, other = ("pf", "f") if masked else ("f", "pf")

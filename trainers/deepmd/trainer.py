@@ -27,7 +27,14 @@ from sis_engine.records import (
 )
 from trainers.deepmd import data, doctor, files
 from trainers.deepmd.config import DeepmdConfig, Kalman
-from trainers.deepmd.input import DataFolders, Phase, choose_sel, dp_seed, phases
+from trainers.deepmd.input import (
+    DataFolders,
+    Phase,
+    choose_sel,
+    differences,
+    dp_seed,
+    phases,
+)
 from trainers.deepmd.session import Answer, Settings, WorkerPool, interpreter
 from trainers.deepmd.watch import CurveWatch
 from trainers.deepmd.zbl import write_table
@@ -58,12 +65,6 @@ class DeepmdTrainer:
             )
         if self.config.elements is not None:
             data.type_indices(elements, self.config.elements)
-        if self.config.start_model is not None and not self.config.start_model.is_file():
-            raise ConfigurationError(
-                f"no such file: {self.config.start_model}",
-                key="trainer.start_model",
-                allowed="a DeePMD-kit checkpoint (.pt)",
-            )
         problem = doctor.interpreter_problem(self.config.python)
         if problem is not None:
             raise ProgramUnsuitable(problem, hint=doctor.MEND)
@@ -198,8 +199,7 @@ class DeepmdTrainer:
         by statistics and can take a new type map; nothing: from scratch.
         """
         if start_from is None:
-            pretrained = self.config.start_model
-            return (None, "scratch") if pretrained is None else (pretrained.resolve(), "finetune")
+            return None, "scratch"
         file = start_from.file(ModelForm.EAGER)
         if file is None:
             raise ConfigurationError(
@@ -267,7 +267,12 @@ class DeepmdTrainer:
             ) from error
 
     def adopt(self, path: Path, elements: Sequence[str], context: Context) -> Model:
-        """A model around an existing ``.pt`` or ``.pth``, copied so that it stays."""
+        """A model around an existing ``.pt`` or ``.pth``, copied so that it stays.
+
+        Only a model that this trainer's configuration describes can be trained further: another
+        descriptor, fitting net or cutoff is a ConfigurationError. Elements may be missing: they are
+        added when it is first trained.
+        """
         if path.suffix not in {".pt", ".pth"} or not path.is_file():
             raise ConfigurationError(
                 f"not a DeePMD-kit (PyTorch) model: {path}", allowed="an existing .pt or .pth file"
@@ -276,7 +281,18 @@ class DeepmdTrainer:
         request = {"operation": "adopt", "model": str(path.resolve())}
         found = self._ask(folder, request, context).result
         known = tuple(found["type_map"])
-        data.type_indices(elements, known)
+        if not set(known) & set(elements):
+            raise ConfigurationError(
+                f"{path} knows {', '.join(known)}: none of {', '.join(elements)}",
+                allowed="a model of at least some of the elements",
+            )
+        differ = differences(self.config, found["parameters"])
+        if differ:
+            raise ConfigurationError(
+                f"{path} is built otherwise than the trainer's configuration says: "
+                + "; ".join(differ),
+                hint="set these keys of the trainer as the model has them",
+            )
         kept = files.keep(folder, found["files"])
         return Model(
             id=f"deepmd-{kept[0].sha256[:12]}",

@@ -186,6 +186,7 @@ def adopt(request: Answer, watch: Stopwatch) -> Answer:
         "type_map": list(potential.get_type_map()),
         "cutoff": float(potential.get_rcut()),
         "sel": [int(n) for n in inner.get_sel()],
+        "parameters": potential.get_model_def_script(),
     }
 
 
