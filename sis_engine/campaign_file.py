@@ -14,8 +14,8 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from sis_engine.config import FORMAT, CampaignConfig
+from sis_engine.config_faults import explain
 from sis_engine.errors import ConfigurationError
-from sis_engine.plugins import explain
 
 
 def parse_yaml(text: str, file: Path) -> CommentedMap:

@@ -10,11 +10,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from sis_engine.config_faults import explain, misspelt
 from sis_engine.errors import ConfigurationError, PluginNotFound
 from sis_engine.interfaces import PluginConfig
-
-LONGEST_SEEN = 120
-"""Longer values are not repeated in a message: they hide it."""
 
 
 class Kind(enum.Enum):
@@ -84,7 +82,7 @@ def configure(
     base: folder that relative paths in it start from; ``None``: the working directory
     """
     if not given.get("type"):
-        raise ConfigurationError(
+        raise misspelt("type", list(given), key=key, file=file) or ConfigurationError(
             "required key is missing",
             file=file,
             key=f"{key}.type",
@@ -107,43 +105,3 @@ def validated(
         return model.model_validate(given, context={"base": base})
     except ValidationError as error:
         raise explain(error, model, prefix=key, file=file) from error
-
-
-def explain(
-    error: ValidationError, model: type[Any], *, prefix: str = "", file: Path | None = None
-) -> ConfigurationError:
-    """A pydantic error as one of ours: key, value, what is allowed, nearest key."""
-    first = error.errors()[0]
-    location = ".".join(str(part) for part in first["loc"])
-    key = ".".join(part for part in (prefix, location) if part)
-    hint = None
-    allowed = None
-    if first["type"] == "extra_forbidden":
-        names = _field_names(model, first["loc"][:-1])
-        close = difflib.get_close_matches(str(first["loc"][-1]), names, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else None
-        allowed = ", ".join(names)
-        message = "unknown key"
-    elif first["type"] == "missing":
-        message = "required key is missing"
-    else:
-        message = first["msg"].removeprefix("Value error, ")
-        seen = repr(first["input"])
-        if len(seen) <= LONGEST_SEEN:
-            message += f" (seen: {seen})"
-    return ConfigurationError(message, file=file, key=key, allowed=allowed, hint=hint)
-
-
-def _field_names(model: type[Any], location: tuple[Any, ...]) -> list[str]:
-    """Names of the fields of the (possibly nested) model at ``location``."""
-    current: Any = model
-    for part in location:
-        if isinstance(part, int):
-            continue
-        fields = getattr(current, "model_fields", {})
-        annotation = fields[part].annotation if part in fields else None
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
-        current = next((c for c in candidates if hasattr(c, "model_fields")), None)
-        if current is None:
-            return []
-    return sorted(current.model_fields)
