@@ -103,13 +103,35 @@ class InitialConfig(Strict):
 class TestConfig(Strict):
     """An independent reference trajectory, separately seeded, never trained on.
 
-    Only errors on it are called *test* errors. Its evaluations are counted as ``test``.
+    Only errors on it are called *test* errors, and they are judged by the limits of ``audit``. Its
+    evaluations, those of the equilibration too, are counted as ``test``. A frame that gets no label
+    fails the test.
+
+    equilibration_fs: labelled and left out. The trajectory starts at the structure where the first
+        segment does: its first frames are training frames, or nearly. After 100 fs velocities have
+        been forgotten (they decorrelate within 30 fs) and bonds have vibrated three to ten times
+    stride: every how many steps a frame is tested: neighbours in time say nothing new
+    min_distance_angstrom: a frame nearer than this (RMS displacement of its atoms) to a frame that
+        has been trained on is left out and counted; 0.02 is about 1 fs of thermal motion
     """
 
     __test__ = False  # pytest: this is not a test class
 
     segment: SegmentConfig
+    equilibration_fs: Annotated[float, Field(ge=0.0)] = 100.0
     stride: Count = 20
+    min_distance_angstrom: Annotated[float, Field(ge=0.0)] = 0.02
+
+    @model_validator(mode="after")
+    def _something_is_left(self) -> TestConfig:
+        left = self.segment.length_fs - self.equilibration_fs
+        if left < 2 * self.stride * self.segment.timestep_fs:
+            raise ValueError(
+                f"segment.length_fs ({self.segment.length_fs:g}) leaves {left:g} fs after "
+                f"equilibration_fs ({self.equilibration_fs:g}): fewer than two frames of "
+                f"stride {self.stride}"
+            )
+        return self
 
 
 class ConditionConfig(Strict):

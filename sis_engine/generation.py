@@ -13,7 +13,9 @@ from sis_engine.given_model import adopt_given
 from sis_engine.interfaces import Context
 from sis_engine.past import Past
 from sis_engine.records import (
+    AuditResult,
     Cause,
+    DatasetPart,
     DecideResult,
     Exhausted,
     ExploreResult,
@@ -82,7 +84,7 @@ def run_generation(stage: StageContext, past: Past) -> tuple[GenerationRecord, M
         "explore", ExploreResult, lambda c: explore(stage, model, data, merged.support, c)
     )
     _tell_lives(stage, explored)
-    test = _test(stage, model, past.test or tested)
+    test = _test(stage, model, past.test or tested, data)
     _stop_here(stage)
     decided = stage.once("decide", DecideResult, lambda c: _decide(stage, past, explored, c))
     _tell_decision(stage, decided)
@@ -129,13 +131,23 @@ def _given_model(stage: StageContext) -> Model | None:
     return adopt_given(stage.parts, stage.context("adopt", 1))
 
 
-def _test(stage: StageContext, model: Model, outcomes: Sequence[PlanOutcome]) -> TestResult | None:
-    if not outcomes:
+def _test(
+    stage: StageContext,
+    model: Model,
+    outcomes: Sequence[PlanOutcome],
+    data: Sequence[DatasetPart],
+) -> TestResult | None:
+    config = stage.parts.config.test
+    if config is None or not outcomes:
         return None
     _stop_here(stage)
-    return stage.once(
-        "test-errors", TestResult, lambda context: test_errors(stage, model, outcomes, context)
+    found = stage.once(
+        "test-errors",
+        TestResult,
+        lambda context: test_errors(stage, model, outcomes, config, data, context),
     )
+    _tell_test(stage, found)
+    return found
 
 
 def _decide(
@@ -181,15 +193,24 @@ def _tell_lives(stage: StageContext, explored: ExploreResult) -> None:
         )
 
 
+def _tell_test(stage: StageContext, test: TestResult) -> None:
+    near = f"; {test.n_near} more are too near to training frames" if test.n_near else ""
+    if test.judged is not None:
+        stage.console.event(_judgement("test", test.judged) + near)
+
+
+def _judgement(what: str, result: AuditResult) -> str:
+    sign = "passed" if result.passed else "failed"
+    return (
+        f"{what} {sign}: relative force RMSE {result.errors.relative_force_rmse or 0:.3f} "
+        f"(upper limit {result.relative_upper:.3f}), {result.errors.n_frames} frames"
+        + "".join(f"; {reason}" for reason in result.reasons)
+    )
+
+
 def _tell_decision(stage: StageContext, decided: DecideResult) -> None:
     for item in decided.audits:
-        result = item.result
-        sign = "passed" if result.passed else "failed"
-        stage.console.event(
-            f"audit {sign}: relative force RMSE {result.errors.relative_force_rmse or 0:.3f} "
-            f"(upper limit {result.relative_upper:.3f}), {result.errors.n_frames} frames"
-            + "".join(f"; {reason}" for reason in result.reasons)
-        )
+        stage.console.event(_judgement("audit", item.result))
     stage.console.event(f"decision: {decided.decision.reason}")
 
 

@@ -170,7 +170,12 @@ class AuditLimits:
 
 
 def audit_result(
-    clusters: Sequence[AuditCluster], limits: AuditLimits, *, n_failed: int = 0, seed: int = 0
+    clusters: Sequence[AuditCluster],
+    limits: AuditLimits,
+    *,
+    n_failed: int = 0,
+    seed: int = 0,
+    what: str = "audit",
 ) -> AuditResult:
     """Is the survivor right? Upper limits of its errors decide, not the errors themselves.
 
@@ -179,10 +184,11 @@ def audit_result(
     excess over the value is widened by sqrt(G/(G-1)) and by the ratio of Student's to the normal
     quantile at G-1 degrees of freedom: 1.65 for 4 replicas, 1.23 for 8. A single replica is cut
     into blocks of time; that says nothing of other replicas, and is noted.
+    what: the frames are called so in the reasons
     """
     residuals = [_residuals(item.prediction, item.frames, None) for item in clusters]
     if not residuals:
-        return _no_audit(limits, n_failed)
+        return _no_audit(limits, n_failed, what)
     errors = _summary(residuals)
     units = residuals if len(residuals) > 1 else _blocks_of_time(clusters[0])
     limit = _UpperLimit(len(units), limits, seed)
@@ -196,7 +202,8 @@ def audit_result(
         for item in errors.elements
         if item.reference_rms > 0.0
     )
-    reasons = _broken(limits, n_failed, errors.n_frames, relative, energy, elements)
+    missing = _missing(limits, n_failed, errors.n_frames, what)
+    reasons = (*missing, *_broken(limits, relative, energy, elements))
     notes = () if len(residuals) > 1 else ("one replica only: limits are over blocks of time",)
     return AuditResult(
         errors=errors,
@@ -265,24 +272,25 @@ class _UpperLimit:
         return value + excess * float(np.sqrt(self._n / (self._n - 1.0)) * student)
 
 
-def _broken(
-    limits: AuditLimits,
-    n_failed: int,
-    n_frames: int,
-    relative: float,
-    energy: float,
-    elements: Sequence[tuple[str, float]],
-) -> tuple[str, ...]:
-    """What the audit failed by; a limit that is not finite fails."""
+def _missing(limits: AuditLimits, n_failed: int, n_frames: int, what: str) -> tuple[str, ...]:
+    """What is not known, which fails as well as what is wrong."""
     found = []
     if n_failed:
-        found.append(f"{n_failed} audit frames got no label")
+        found.append(f"{n_failed} {what} frames got no label")
     if n_frames < limits.min_frames:
-        found.append(f"{n_frames} audited frames, {limits.min_frames} are needed")
-    for what, value in (("", relative), *((f" of {symbol}", v) for symbol, v in elements)):
+        found.append(f"{n_frames} {what} frames, {limits.min_frames} are needed")
+    return tuple(found)
+
+
+def _broken(
+    limits: AuditLimits, relative: float, energy: float, elements: Sequence[tuple[str, float]]
+) -> tuple[str, ...]:
+    """The limits it failed by; a value that is not finite fails."""
+    found = []
+    for name, value in (("", relative), *((f" of {symbol}", v) for symbol, v in elements)):
         if not value <= limits.relative:
             found.append(
-                f"relative force RMSE{what} may be {value:.3f} (limit {limits.relative:g})"
+                f"relative force RMSE{name} may be {value:.3f} (limit {limits.relative:g})"
             )
     if not energy <= limits.energy:
         found.append(
@@ -291,7 +299,7 @@ def _broken(
     return tuple(found)
 
 
-def _no_audit(limits: AuditLimits, n_failed: int) -> AuditResult:
+def _no_audit(limits: AuditLimits, n_failed: int, what: str) -> AuditResult:
     """No frame could be labelled: nothing is known, so nothing passes."""
     nan = float("nan")
     return AuditResult(
@@ -304,5 +312,5 @@ def _no_audit(limits: AuditLimits, n_failed: int) -> AuditResult:
         energy_limit=limits.energy,
         min_frames=limits.min_frames,
         passed=False,
-        reasons=_broken(limits, n_failed, 0, nan, nan, ()),
+        reasons=_missing(limits, n_failed, 0, what),
     )

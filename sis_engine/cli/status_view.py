@@ -21,8 +21,9 @@ def show_status(summary: CampaignSummary, now: dict[str, Any] | None) -> None:
     console.print(_figures(summary))
     if summary.survival:
         console.print(_lives(summary.survival))
-    if summary.audit is not None:
-        console.print(_audit(summary.audit), markup=False)
+    for what, judged in (("audit", summary.audit), ("test", summary.test)):
+        if judged is not None:
+            console.print(_judgement(what, judged), markup=False)
     for warning in summary.warnings[-3:]:
         console.print(f"! {warning.splitlines()[0]}", markup=False)
 
@@ -76,16 +77,17 @@ def _lives(lives: tuple[Survival, ...]) -> Table:
     return table
 
 
-def _audit(audit: AuditSummary) -> str:
-    sign = "passed" if audit.passed else "failed"
+def _judgement(what: str, audit: AuditSummary) -> str:
+    sign = {True: "passed", False: "failed", None: "not judged"}[audit.passed]
     elements = ", ".join(
         f"{name} {_number(item.relative_force_rmse)}" for name, item in audit.per_element.items()
     )
     return (
-        f"audit {sign} (generation {audit.generation}, {audit.n_frames} frames): force RMSE "
+        f"{what} {sign} (generation {audit.generation}, {audit.n_frames} frames): force RMSE "
         f"{_number(audit.force_rmse)} eV/Å, relative {_number(audit.relative_force_rmse)} "
         f"(upper limit {_number(audit.relative_upper)}, at most {_number(audit.relative_limit)}); "
         f"by element {elements}; energy {_number(audit.energy_rmse_per_atom)} eV/atom"
+        + "".join(f"; {reason}" for reason in audit.reasons)
     )
 
 

@@ -116,9 +116,15 @@ class ModelResult:
 
 @dataclass(frozen=True, eq=False)
 class TestResult:
-    """Errors on the independent reference trajectory."""
+    """Errors on the independent reference trajectory.
+
+    judged: by the limits of the audit; ``None`` in files of older engines
+    n_near: frames left out because the training has (nearly) the same one
+    """
 
     __test__ = False
 
     errors: Errors
     per_system: tuple[tuple[str, Errors], ...] = ()
+    judged: AuditResult | None = None
+    n_near: int = 0

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sis_engine.records import Admission, ElementError, Errors
+from sis_engine.records import Admission, AuditResult, ElementError, Errors
 from sis_engine.report.blocks import NOTHING, Figure, Table, columns
 from sis_engine.report.lives import generation_axis
 from sis_engine.report.scale import Axis, spanning
@@ -48,21 +48,24 @@ def all_errors(records: Sequence[GenerationRecord]) -> tuple[SetErrors, ...]:
             found.append(SetErrors(g, "training", admission.training))
             if admission.validation is not None:
                 found.append(SetErrors(g, "validation", admission.validation))
-        if record.test is not None:
+        if record.test is not None and record.test.judged is not None:
+            found.append(_judged(g, "test", record.test.judged))
+        elif record.test is not None:
             found.append(SetErrors(g, "test", record.test.errors))
         if record.audits:
-            result = record.audits[-1].result
-            found.append(
-                SetErrors(
-                    g,
-                    "audit",
-                    result.errors,
-                    result.relative_upper,
-                    result.energy_upper,
-                    result.element_upper,
-                )
-            )
+            found.append(_judged(g, "audit", record.audits[-1].result))
     return tuple(found)
+
+
+def _judged(generation: int, name: str, result: AuditResult) -> SetErrors:
+    return SetErrors(
+        generation,
+        name,
+        result.errors,
+        result.relative_upper,
+        result.energy_upper,
+        result.element_upper,
+    )
 
 
 def limits_of(records: Sequence[GenerationRecord]) -> tuple[float | None, float | None]:

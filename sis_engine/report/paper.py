@@ -21,7 +21,7 @@ from sis_engine.report.accuracy import all_errors
 from sis_engine.report.blocks import NOTHING, Table, columns
 from sis_engine.report.facts import CampaignFacts
 from sis_engine.report.outcomes import all_outcomes
-from sis_engine.report.summary import CampaignSummary
+from sis_engine.report.summary import AuditSummary, CampaignSummary
 from sis_engine.report.traces import window_text
 from sis_engine.report.wording import count, figure, milli, percent, picoseconds, plural
 
@@ -238,15 +238,16 @@ def _error_rows(records: Records, summary: CampaignSummary) -> list[tuple[str, s
                     f"{count(e.n_frames)} frames",
                 )
             )
-    audit = summary.audit
-    if audit is not None:
-        rows.append(
-            (
-                "Audit",
-                f"{'passed' if audit.passed else 'failed'} in generation {audit.generation}: "
-                f"upper 95 % limit {percent(audit.relative_upper)} (bound "
-                f"{percent(audit.relative_limit)}), {count(audit.n_frames)} frames, "
-                f"{count(audit.n_failed)} without a label",
-            )
-        )
+    for name, judged in (("Audit", summary.audit), ("Test", summary.test)):
+        if judged is not None and judged.passed is not None:
+            rows.append((name, _judgement_text(judged)))
     return rows or [("Errors", NOTHING)]
+
+
+def _judgement_text(judged: AuditSummary) -> str:
+    return (
+        f"{'passed' if judged.passed else 'failed'} in generation {judged.generation}: "
+        f"upper 95 % limit {percent(judged.relative_upper)} (bound "
+        f"{percent(judged.relative_limit)}), {count(judged.n_frames)} frames, "
+        f"{count(judged.n_failed)} without a label"
+    )

@@ -74,6 +74,18 @@ class AuditSummary(ErrorSummary):
 
 
 @dataclass(frozen=True)
+class TestSummary(AuditSummary):
+    """The independent test trajectory, judged by the audit's limits.
+
+    n_near: frames left out because the training has (nearly) the same one
+    """
+
+    __test__ = False
+
+    n_near: int = 0
+
+
+@dataclass(frozen=True)
 class Survival:
     """One replica's life. verdict: what ended it, ``None`` if it lived to the end (censored)."""
 
@@ -113,7 +125,7 @@ class CampaignSummary:
     longest_life_ps: float | None
     survival: tuple[Survival, ...]
     audit: AuditSummary | None
-    test: ErrorSummary | None
+    test: TestSummary | None
     cost: Mapping[str, float]
     cost_total_s: float | None
     warnings: tuple[str, ...]
@@ -127,7 +139,7 @@ def summarise(records: Sequence[Outlines], facts: CampaignFacts) -> CampaignSumm
     lives = [survival_of(life) for record in records for life in record.lives]
     audits = [_audit(record.generation, item) for record in records for item in record.audits]
     tests = [
-        error_summary(record.generation, record.test.errors)
+        summary_of_test(record.generation, record.test)
         for record in records
         if record.test is not None
     ]
@@ -185,18 +197,26 @@ def _figures(errors: Errors) -> dict[str, Any]:
 
 def audit_summary(generation: int, result: AuditResult) -> AuditSummary:
     """One audit as the summary writes it."""
-    return AuditSummary(
-        generation=generation,
-        passed=result.passed,
-        relative_upper=finite(result.relative_upper),
-        energy_upper=finite(result.energy_upper),
-        relative_limit=result.relative_limit,
-        energy_limit=result.energy_limit,
-        min_frames=result.min_frames,
-        n_failed=result.n_failed,
-        reasons=result.reasons,
-        **_figures(result.errors),
-    )
+    return AuditSummary(generation, **_figures(result.errors), **_judgement(result))
+
+
+def summary_of_test(generation: int, test: TestResult) -> TestSummary:
+    """The test as the summary writes it; files of older engines hold no judgement."""
+    judgement = {} if test.judged is None else _judgement(test.judged)
+    return TestSummary(generation, **_figures(test.errors), **judgement, n_near=test.n_near)
+
+
+def _judgement(result: AuditResult) -> dict[str, Any]:
+    return {
+        "passed": result.passed,
+        "relative_upper": finite(result.relative_upper),
+        "energy_upper": finite(result.energy_upper),
+        "relative_limit": result.relative_limit,
+        "energy_limit": result.energy_limit,
+        "min_frames": result.min_frames,
+        "n_failed": result.n_failed,
+        "reasons": result.reasons,
+    }
 
 
 def _audit(generation: int, item: AuditRound) -> AuditSummary:

@@ -7,12 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from sis_engine.analysis.metrics import AuditCluster, AuditLimits, audit_result
+from sis_engine.analysis.metrics import AuditCluster
 from sis_engine.interfaces import Context, SamplerInput
 from sis_engine.labelling import evaluations_of
 from sis_engine.records import (
     AuditRequest,
-    AuditResult,
     AuditRound,
     DecideResult,
     Exhausted,
@@ -26,6 +25,7 @@ from sis_engine.records import (
 )
 from sis_engine.stages.context import StageContext
 from sis_engine.stages.explore import data_catastrophes
+from sis_engine.stages.judging import judged_by_system
 from sis_engine.stages.label import label
 from sis_engine.storage.splits import frame_set
 
@@ -76,10 +76,7 @@ def _left_after(left: int | None, plans: Sequence[LabelPlan]) -> int | None:
 
 
 def audit(stage: StageContext, plans: Sequence[LabelPlan], context: Context) -> AuditRound:
-    """Label frames of the survivors and compare with what the model said of them.
-
-    Every system has to pass by itself: pooled, a large right one would hide a small wrong one.
-    """
+    """Label frames of the survivors and compare with what the model said of them."""
     outcomes = label(stage, plans, context).outcomes
     clusters: dict[str, list[AuditCluster]] = {plan.system: [] for plan in plans}
     failed = dict.fromkeys(clusters, 0)
@@ -88,25 +85,9 @@ def audit(stage: StageContext, plans: Sequence[LabelPlan], context: Context) -> 
         if cluster is not None:
             clusters[plan.system].append(cluster)
         failed[plan.system] += len(outcome.failures)
-    results = {name: _judged(stage, own, failed[name]) for name, own in clusters.items()}
-    if len(results) == 1:
-        return AuditRound(outcomes, next(iter(results.values())))
-    pooled = _judged(
-        stage, [item for own in clusters.values() for item in own], sum(failed.values())
-    )
-    reasons = tuple(f"{name}: {why}" for name, found in results.items() for why in found.reasons)
-    passed = all(found.passed for found in results.values())
-    return AuditRound(outcomes, replace(pooled, passed=passed, reasons=reasons))
-
-
-def _judged(stage: StageContext, clusters: Sequence[AuditCluster], n_failed: int) -> AuditResult:
-    config = stage.parts.config.audit
-    limits = AuditLimits(
-        relative=config.max_relative_force_rmse,
-        energy=config.max_energy_rmse_per_atom,
-        min_frames=config.min_frames,
-    )
-    return audit_result(clusters, limits, n_failed=n_failed, seed=stage.seed("audit"))
+    min_frames = stage.parts.config.audit.min_frames
+    result = judged_by_system(stage, clusters, failed, what="audit", min_frames=min_frames)
+    return AuditRound(outcomes, result)
 
 
 def _cluster(stage: StageContext, plan: LabelPlan, outcome: PlanOutcome) -> AuditCluster | None:

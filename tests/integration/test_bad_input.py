@@ -52,6 +52,10 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "no systems": ({"systems": []}, ("systems",)),
     "no monitors": ({"monitors": []}, ("monitors",)),
     "a missing key": ({"training": {}}, ("training.steps_first", "required key is missing")),
+    "a test trajectory that is all equilibration": (
+        {"test": {"segment": {"length_fs": 90.0}}},
+        ("test", "equilibration_fs (100)", "-10 fs"),
+    ),
     "a timestep of zero": (
         {"explore.condition.timestep_fs": 0},
         ("explore.condition.timestep_fs", "greater than 0", "0"),

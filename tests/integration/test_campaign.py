@@ -17,6 +17,8 @@ from sis_engine.records import (
     Admission,
     Cause,
     Exhausted,
+    Failure,
+    LabelFailure,
     Model,
     ModelForm,
     Purpose,
@@ -27,9 +29,10 @@ from sis_engine.records import (
 from sis_engine.stages import model as model_stage
 from sis_engine.stages import triage as triage_stage
 from sis_engine.states import State
+from sis_engine.status import status
 from sis_engine.storage.atomic import sha256_of
 from sis_engine.storage.ledger import Ledger, StageState
-from sis_engine.testing.fakes import FakeTrainer, write_model
+from sis_engine.testing.fakes import FakeLabeler, FakeTrainer, write_model
 from sis_engine.testing.morse import Morse
 from tests.integration.small_campaigns import (
     banked,
@@ -313,22 +316,27 @@ def test_the_published_sampler_uses_temperature_only_and_ends_without_an_audit(
     assert purposes <= {Purpose.INITIAL, Purpose.SEGMENT}
 
 
-def test_a_test_trajectory_is_labelled_once_and_its_errors_are_reported(tmp_path: Path) -> None:
-    config = write_campaign(
-        tmp_path / "given",
-        {"test": {"segment": {"length_fs": 100.0, "timestep_fs": 2.0}, "stride": 5}},
-    )
+TEST = {"segment": {"length_fs": 200.0, "timestep_fs": 2.0}, "stride": 5}
+"""100 frames: the first 50 are equilibration, ten of the others are tested."""
+
+
+def test_a_test_trajectory_is_labelled_once_and_its_errors_are_judged(tmp_path: Path) -> None:
+    config = write_campaign(tmp_path / "given", {"test": TEST})
     assert run(tmp_path / "run", config).state is State.STABLE
     found = records(tmp_path / "run")
     assert [len(item.test_outcomes) for item in found] == [1] + [0] * (len(found) - 1)
     for item in found:
         assert item.test is not None
         assert item.test.errors.n_frames == 10
+        assert item.test.n_near == 0
+        assert item.test.judged is not None
+        assert item.test.judged.relative_upper >= item.test.errors.relative_force_rmse
+    assert found[-1].test.judged.passed  # type: ignore[union-attr]
     with Ledger(tmp_path / "run", read_only=True) as ledger:
         counted = {item.purpose: item.paid for item in ledger.counts()}
     # its first frame is that of the first segment: known from the bank, not paid for again
-    assert counted[Purpose.TEST] == 49
-    tested = {x.frame.key for o in found[0].test_outcomes for x in o.labelled[1:]}
+    assert counted[Purpose.TEST] == 99
+    tested = {x.frame.key for o in found[0].test_outcomes for x in o.labelled[50:]}
     trained = {
         frame.key
         for item in found
@@ -336,6 +344,40 @@ def test_a_test_trajectory_is_labelled_once_and_its_errors_are_reported(tmp_path
         for frame in (x.frame for x in o.labelled)
     }
     assert not tested & trained
+
+
+def test_frames_too_near_to_the_training_are_left_out_of_the_test(tmp_path: Path) -> None:
+    changes = {"test": TEST | {"min_distance_angstrom": 10.0}, "budget.generations": 1}
+    run(tmp_path / "run", write_campaign(tmp_path / "given", changes), report=True)
+    found = records(tmp_path / "run")[0].test
+    assert found is not None
+    assert found.judged is not None
+    assert (found.n_near, found.errors.n_frames, found.judged.passed) == (10, 0, False)
+    assert "0 test frames, 2 are needed" in found.judged.reasons
+
+
+def test_a_test_frame_without_a_label_fails_the_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label = FakeLabeler.label
+
+    def fails_once(self: FakeLabeler, task: Any, context: Any) -> Any:
+        for item in label(self, task, context):
+            if item.origin.purpose is Purpose.TEST and item.origin.index == 80:
+                told = "fake SCF not converged"
+                yield LabelFailure(
+                    item.frame, item.level, item.origin, Failure.NOT_CONVERGED, told
+                )
+            else:
+                yield item
+
+    monkeypatch.setattr(FakeLabeler, "label", fails_once)
+    changes = {"test": TEST, "budget.generations": 1}
+    run(tmp_path / "run", write_campaign(tmp_path / "given", changes))
+    shown = status(tmp_path / "run")[0].test
+    assert shown is not None
+    assert (shown.passed, shown.n_failed, shown.n_frames) == (False, 1, 6)
+    assert "1 test frames got no label" in shown.reasons
 
 
 def test_a_change_for_later_waits_for_the_next_generation_and_survives_a_stop(

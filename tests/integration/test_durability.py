@@ -33,7 +33,11 @@ TINY = {
     "sampler.segment.length_fs": 60.0,
     "sampler.audit": {"decorrelation_fs": 10.0, "burn_in_ps": 0.02},
     "audit.min_frames": 4,
-    "test": {"segment": {"length_fs": 20.0, "timestep_fs": 2.0}, "stride": 2},
+    "test": {
+        "segment": {"length_fs": 20.0, "timestep_fs": 2.0},
+        "equilibration_fs": 10.0,
+        "stride": 2,
+    },
     "budget.generations": 3,
 }
 """Every stage, suspects and audits, in a second or two."""

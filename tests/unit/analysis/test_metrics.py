@@ -95,7 +95,7 @@ def test_an_audit_passes_only_with_limits_frames_and_no_failure():
     assert not failed.passed
     assert "1 audit frames got no label" in failed.reasons
     few = audit_result(good[:2], LIMITS)
-    assert any("20 audited frames, 30 are needed" in reason for reason in few.reasons)
+    assert any("20 audit frames, 30 are needed" in reason for reason in few.reasons)
     bad = audit_result(clusters(np.random.default_rng(3), 4, level=0.3), LIMITS)
     assert any("relative force RMSE of H" in reason for reason in bad.reasons)
 
