@@ -94,12 +94,15 @@ class Context:
     workdir: an existing folder of its own, scratch: it survives a failure, not a commit
     threads: cores it may use
     stop: ask it often; when true raise :class:`sis_engine.errors.StopRequested` soon
+    kept: a folder that all attempts at this work share: what a killed one left there may be taken
+        up (a code's own restart files). ``None``: there is none
     """
 
     workdir: Path
     threads: int = 1
     progress: Progress = no_progress
     stop: Callable[[], bool] = never_stop
+    kept: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,9 +101,27 @@ def run_program(
     Raises ProgramMissing, ProgramHung (silent or too long), ProgramFailed (exit code, or too
     much output), StopRequested. Nothing of its process group outlives the call, nor the engine.
     """
+    with contextlib.closing(polled_program(run, stop=stop)) as polls:
+        while True:
+            try:
+                next(polls)
+            except StopIteration as ended:
+                outcome: ProgramOutcome = ended.value
+                return outcome
+            if on_poll is not None:
+                on_poll()
+
+
+def polled_program(
+    run: ProgramRun, *, stop: Callable[[], bool] = never_stop
+) -> Generator[None, None, ProgramOutcome]:
+    """As :func:`run_program`, for a caller that reads what is written while it runs.
+
+    Yields at every poll and returns the outcome; closing it kills the group at once.
+    """
     started = time.monotonic()
     with _started(run) as process:
-        reason = _wait(process, run, stop, on_poll)
+        reason = yield from _wait(process, run, stop)
         if reason is not None:
             _stop_group(process, run.grace_s)
     seconds = time.monotonic() - started
@@ -182,11 +200,8 @@ def _started(run: ProgramRun) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _wait(
-    process: subprocess.Popen[bytes],
-    run: ProgramRun,
-    stop: Callable[[], bool],
-    on_poll: Callable[[], None] | None,
-) -> Exception | None:
+    process: subprocess.Popen[bytes], run: ProgramRun, stop: Callable[[], bool]
+) -> Generator[None, None, Exception | None]:
     """Wait for the end; the exception to raise when it has to be stopped before."""
     started = last_growth = time.monotonic()
     size = -1
@@ -206,8 +221,7 @@ def _wait(
         reason = _overrun(run, now - started, now - last_growth, printed)
         if reason is not None:
             return reason
-        if on_poll is not None:
-            on_poll()
+        yield
 
 
 def _overrun(run: ProgramRun, total_s: float, silent_s: float, printed: int) -> Exception | None:

@@ -54,7 +54,10 @@ class StageContext:
         return self.folder / "work" / f"{self.generation:04d}" / name
 
     def context(self, name: str, attempt: int) -> Context:
-        """Scratch folder, threads, progress and stop flag of one attempt at a stage."""
+        """Scratch folder, threads, progress and stop flag of one attempt at a stage.
+
+        The kept folder outlives the attempt, not the commit; a part makes it when it needs it.
+        """
         workdir = self.stage_folder(name) / str(attempt)
         if workdir.exists():  # of a generation that was taken back: not this attempt's files
             move_aside(workdir)
@@ -64,6 +67,7 @@ class StageContext:
             threads=self.parts.cores,
             progress=self.console.stage(self.generation, name),
             stop=self.stop,
+            kept=self.stage_folder(name) / "kept",
         )
 
     def once(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sis_engine.errors import ProgramFailed, ProgramHung, ProgramMissing, StopRequested
-from sis_engine.execution.program import ProgramRun, find_program, run_program
+from sis_engine.execution.program import ProgramRun, find_program, polled_program, run_program
 
 
 def python(code: str, directory: Path, **more) -> ProgramRun:
@@ -158,3 +158,23 @@ def test_the_interpreters_own_folder_comes_before_path(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     assert find_program(name) == Path(sys.executable).parent / name
     assert find_program(name, fake) == fake
+
+
+def test_a_polled_program_is_read_while_it_runs_and_killed_when_its_reader_leaves(tmp_path):
+    code = f"{GRANDCHILD}time.sleep(60)"
+    polls = polled_program(python(code, tmp_path))
+    for _ in polls:
+        if (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().endswith("\n"):
+            break
+    polls.close()
+    assert wait_until_gone(read_pid(tmp_path / "pid"))
+
+
+def test_a_program_is_killed_when_what_is_called_at_a_poll_raises(tmp_path):
+    def fail() -> None:
+        if (tmp_path / "pid").exists():
+            raise RuntimeError("the reader is broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        run_program(python(f"{GRANDCHILD}time.sleep(60)", tmp_path), on_poll=fail)
+    assert wait_until_gone(read_pid(tmp_path / "pid"))
