@@ -365,9 +365,7 @@ def test_a_test_frame_without_a_label_fails_the_test(
         for item in label(self, task, context):
             if item.origin.purpose is Purpose.TEST and item.origin.index == 80:
                 told = "fake SCF not converged"
-                yield LabelFailure(
-                    item.frame, item.level, item.origin, Failure.NOT_CONVERGED, told
-                )
+                yield LabelFailure(item.frame, item.level, item.origin, Failure.NOT_CONVERGED, told)
             else:
                 yield item
 
