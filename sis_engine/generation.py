@@ -11,7 +11,7 @@ from sis_engine.budget import budget_left, spent_before_audit
 from sis_engine.errors import StopRequested
 from sis_engine.given_model import adopt_given
 from sis_engine.interfaces import Context
-from sis_engine.past import Past
+from sis_engine.past import Past, ends_after
 from sis_engine.records import (
     AuditResult,
     Cause,
@@ -27,6 +27,7 @@ from sis_engine.records import (
     PlanOutcome,
     Purpose,
     Quantity,
+    ReferenceEnd,
     Relation,
     TestResult,
 )
@@ -86,7 +87,8 @@ def run_generation(stage: StageContext, past: Past) -> tuple[GenerationRecord, M
     _tell_lives(stage, explored)
     test = _test(stage, model, past.test or tested, data)
     _stop_here(stage)
-    decided = stage.once("decide", DecideResult, lambda c: _decide(stage, past, explored, c))
+    ends = ends_after(past.reference_ends, labelled.outcomes)
+    decided = stage.once("decide", DecideResult, lambda c: _decide(stage, past, explored, ends, c))
     _tell_decision(stage, decided)
     work = Work(plans, labelled, tested, merged, made, model, explored, decided, test)
     return record_of(stage, past, work), model
@@ -151,7 +153,11 @@ def _test(
 
 
 def _decide(
-    stage: StageContext, past: Past, explored: ExploreResult, context: Context
+    stage: StageContext,
+    past: Past,
+    explored: ExploreResult,
+    ends: Sequence[ReferenceEnd],
+    context: Context,
 ) -> DecideResult:
     """The sampler decides, unless no catastrophe is one that labels could cure."""
     uncurable = [item for item in explored.triages if item.cause is not Cause.DATA]
@@ -165,7 +171,7 @@ def _decide(
     left = budget_left(
         stage.parts.config.budget, spent_before_audit(stage.ledger, stage.generation)
     )
-    return decide(stage, explored, past.history, left, context)
+    return decide(stage, explored, past.history, ends, left, context)
 
 
 # --------------------------------------------------------------------------- telling

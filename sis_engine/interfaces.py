@@ -35,6 +35,7 @@ from sis_engine.records import (
     Origin,
     Prediction,
     Quantity,
+    ReferenceEnd,
     Replica,
     Sampling,
     SegmentSpec,
@@ -344,7 +345,7 @@ class SamplerInput:
         DATA and, for suspects, that the labeler disagreed with
     support: per system;  history: earlier generations, oldest first
     audit: the result of the audit this sampler asked for in this generation, or ``None``
-    rejected: (system, message) of label plans that could not be labelled at all
+    reference_ends: where the newest reference MD of each system stands, if it has any
     """
 
     generation: int
@@ -358,6 +359,7 @@ class SamplerInput:
     audit_frames: tuple[Labelled, ...] = ()
     evaluations_left: int | None = None
     conditions: tuple[Condition, ...] = field(default=())
+    reference_ends: tuple[ReferenceEnd, ...] = ()
 
 
 @runtime_checkable

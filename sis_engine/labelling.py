@@ -196,9 +196,10 @@ class _Walk:
         if spec is None:
             raise ValueError("a plan without a segment has no segment to run")
         # Velocities are drawn anew: those at t_next belong to a model that was going wrong.
+        velocities = start.velocities if self._plan.continues else None
         task = Segment(
             self._system,
-            Start(start.frame, start.time_fs),
+            Start(start.frame, start.time_fs, velocities),
             spec,
             self._origin(self._plan.purpose, 0, 0.0),
         )

@@ -16,8 +16,10 @@ from sis_engine.records import (
     Model,
     PlanOutcome,
     Purpose,
+    ReferenceEnd,
     Requests,
     Rung,
+    Start,
     SuspectOutcome,
 )
 from sis_engine.storage.generation import GenerationRecord, GenerationStore, extract_from
@@ -36,12 +38,16 @@ NEEDED = frozenset(
     }
 )
 
+REFERENCE_MD = frozenset({Purpose.INITIAL, Purpose.SEGMENT})
+"""Frames of reference MD that is data (the independent test trajectory is not)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Past:
     """The committed generations, as far as the next one needs them.
 
     carried: labels paid for after MERGE of the last generation; they become data in the next
+    reference_ends: where the newest reference MD of each system stands
     sha256: of the last generation file
     """
 
@@ -51,6 +57,7 @@ class Past:
     decision: Decision | None = None
     carried: tuple[PlanOutcome, ...] = ()
     test: tuple[PlanOutcome, ...] = ()
+    reference_ends: tuple[ReferenceEnd, ...] = ()
     sha256: str | None = None
 
     @property
@@ -76,6 +83,7 @@ class Past:
             decision=record.decision,
             carried=carried_over(record),
             test=self.test or record.test_outcomes,
+            reference_ends=ends_after(self.reference_ends, record.outcomes),
             sha256=sha256,
         )
 
@@ -94,6 +102,22 @@ def load_past(folder: Path, store: GenerationStore, *, with_model: bool = True) 
             model = extract_from(record.model, record.model_images, place)
         past = past.after(record, model, row.sha256)
     return past
+
+
+def ends_after(
+    before: Sequence[ReferenceEnd], outcomes: Sequence[PlanOutcome]
+) -> tuple[ReferenceEnd, ...]:
+    """Where reference MD stands once ``outcomes`` are part of it, by system."""
+    ends = {item.system: item for item in before}
+    for outcome in outcomes:
+        frames = [item for item in outcome.labelled if item.origin.purpose in REFERENCE_MD]
+        if frames:
+            last = max(frames, key=lambda item: item.origin.index)
+            # Going on just as before would meet what it broke off by once more.
+            velocities = None if outcome.failures else last.velocities
+            start = Start(last.frame, last.origin.time_fs, velocities)
+            ends[outcome.system] = ReferenceEnd(outcome.system, outcome.plan_id, start)
+    return tuple(ends[name] for name in sorted(ends))
 
 
 def summary_of(record: GenerationRecord) -> GenerationSummary:

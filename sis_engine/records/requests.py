@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sis_engine.records.arrays import FloatArray
 from sis_engine.records.labels import LabelFailure, Labelled, Purpose
+from sis_engine.records.later import LATER
 from sis_engine.records.structures import Frame
 
 
@@ -83,6 +84,9 @@ class LabelPlan:
     With ``segment`` ``None`` each start is a single point of its own. Otherwise one start is
     chosen: by ``bisect`` where given, else the first within ``bounds``; if none is, the first is
     optimised (``optimise``), and the segment is run from there.
+
+    continues: the segment goes on with the velocities of its start, which is a frame of reference
+        MD; otherwise they are drawn anew
     """
 
     id: str
@@ -94,6 +98,7 @@ class LabelPlan:
     bisect: BisectSpec | None = None
     optimise: OptimiseSpec | None = None
     reason: str = ""
+    continues: bool = field(default=False, metadata=LATER)
 
 
 class Rung(enum.Enum):
@@ -127,3 +132,15 @@ class PlanOutcome:
     failures: tuple[LabelFailure, ...]
     n_evaluations: int
     message: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceEnd:
+    """Where the newest reference MD of a system stands.
+
+    plan: that ran it;  start: its last frame, with velocities unless the segment broke off there
+    """
+
+    system: str
+    plan: str
+    start: Start

@@ -1,4 +1,4 @@
-"""Which frames of survivors are labelled, and what a failed audit asks for next."""
+"""Which frames of survivors are labelled, and what the labels said of each."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ from sis_engine.records import (
     LabelPlan,
     MdFrame,
     Purpose,
-    Start,
 )
-from sis_engine.samplers.segments import as_start, segment_plan, starts_before, support_of
-from sis_engine.samplers.sis_config import AuditRule, SisConfig
+from sis_engine.samplers.starting import as_start
+from sis_engine.samplers.stopping_config import AuditFrames
 from sis_engine.seeds import derive_seed
 from sis_engine.starts import relative_force_error
 
 
 def audit_plans(
-    given: SamplerInput, config: SisConfig, survivors: Sequence[Exploration]
+    given: SamplerInput, rule: AuditFrames, survivors: Sequence[Exploration]
 ) -> tuple[LabelPlan, ...]:
     """One plan a survivor (errors are bootstrapped over replicas), frames spread over its life."""
     plans = []
     for system in dict.fromkeys(run.replica.system.name for run in survivors):
         runs = [run for run in survivors if run.replica.system.name == system]
-        shares = _shares(config.audit.frames_per_system, len(runs))
+        shares = _shares(rule.frames_per_system, len(runs))
         for run, n_frames in zip(runs, shares, strict=True):
             seed = derive_seed(given.seed, given.generation, "audit", run.replica.id)
-            frames = spread(run.frames, n_frames, config.audit, seed)
+            frames = spread(run.frames, n_frames, rule, seed)
             if frames:
                 plans.append(
                     LabelPlan(
@@ -46,7 +45,7 @@ def audit_plans(
 
 
 def spread(
-    frames: Sequence[MdFrame], n_frames: int, rule: AuditRule, seed: int
+    frames: Sequence[MdFrame], n_frames: int, rule: AuditFrames, seed: int
 ) -> tuple[MdFrame, ...]:
     """At most ``n_frames`` frames, one at random from each of as many equal stretches of time.
 
@@ -104,9 +103,9 @@ def audited(given: SamplerInput) -> tuple[Audited, ...]:
     return tuple(found)
 
 
-def learn_plans(given: SamplerInput, config: SisConfig) -> tuple[LabelPlan, ...]:
+def learn_plans(given: SamplerInput, rule: AuditFrames) -> tuple[LabelPlan, ...]:
     """The audited frames as data: the bank has their labels, so they cost nothing."""
-    if not config.audit.learn:
+    if not rule.learn:
         return ()
     plans = []
     for system in dict.fromkeys(item.run.replica.system.name for item in audited(given)):
@@ -121,53 +120,3 @@ def learn_plans(given: SamplerInput, config: SisConfig) -> tuple[LabelPlan, ...]
             )
         )
     return tuple(plans)
-
-
-def mending_plans(given: SamplerInput, config: SisConfig) -> tuple[LabelPlan, ...]:
-    """Segments from where the audit found the model worst."""
-    limit = 0.0 if given.audit is None else given.audit.relative_limit
-    items = audited(given)
-    by_system: dict[str, list[Audited]] = {}
-    for item in items:
-        by_system.setdefault(item.run.replica.system.name, []).append(item)
-    worst = {name: max(i.error for i in found) for name, found in by_system.items()}
-    guilty = [name for name in by_system if worst[name] > limit] or list(by_system)
-    return tuple(plan for name in guilty for plan in _system_plans(given, config, by_system[name]))
-
-
-def _system_plans(
-    given: SamplerInput, config: SisConfig, items: Sequence[Audited]
-) -> list[LabelPlan]:
-    """From before the first frame that is the model's invention; if none is, from the worst."""
-    invented = 1.0 if config.bisect is None else config.bisect.max_relative_error
-    lost = sorted((i for i in items if i.error > invented), key=lambda i: i.frame.time_fs)
-    ranked = sorted(items, key=lambda i: -i.error)
-    plans = []
-    for index in range(config.audit.segments_per_system):
-        name = f"audit-{index}"
-        replicas = list(dict.fromkeys(item.run.replica.id for item in lost))
-        if index < len(replicas):
-            first = next(item for item in lost if item.run.replica.id == replicas[index])
-            support = support_of(given, first.run.replica.system.name)
-            starts = starts_before(first.run, first.frame.time_fs, support, config)
-            plans.append(_mend(given, config, first, starts, name, bisect=True))
-        elif not lost and index < len(ranked):
-            starts = tuple(as_start(item.frame) for item in ranked[index:])
-            plans.append(_mend(given, config, ranked[index], starts, name, bisect=False))
-    return plans
-
-
-def _mend(
-    given: SamplerInput,
-    config: SisConfig,
-    item: Audited,
-    starts: tuple[Start, ...],
-    name: str,
-    *,
-    bisect: bool,
-) -> LabelPlan:
-    reason = (
-        f"audit of {item.run.replica.id} at {item.frame.time_fs / 1000.0:.3f} ps: relative force "
-        f"error {item.error:.3g}"
-    )
-    return segment_plan(given, config, item.run, starts, name=name, bisect=bisect, reason=reason)

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-
-import numpy as np
 
 from sis_engine.interfaces import SamplerInput
 from sis_engine.records import (
     AcceptBounds,
     Exploration,
     LabelPlan,
-    MdFrame,
     Purpose,
     Quantity,
     Start,
     Support,
     Verdict,
 )
-from sis_engine.samplers.sis_config import SisConfig
+from sis_engine.samplers.sis_config import SisSettings
+from sis_engine.samplers.starting import as_start, first_failures, usable
 from sis_engine.seeds import derive_seed
 from sis_engine.units import BOLTZMANN_EV_PER_K
 
@@ -29,11 +26,7 @@ def earliest_catastrophes(
     explorations: Sequence[Exploration], verdicts: Iterable[Verdict], per_system: int
 ) -> tuple[tuple[Exploration, Verdict], ...]:
     """t_cp of each replica; of these the ``per_system`` earliest of every system, in time order."""
-    first: dict[str, Verdict] = {}
-    for verdict in verdicts:
-        known = first.get(verdict.replica)
-        if known is None or verdict.time_fs < known.time_fs:
-            first[verdict.replica] = verdict
+    first = first_failures(verdicts)
     failed = [(run, first[run.replica.id]) for run in explorations if run.replica.id in first]
     failed.sort(key=lambda item: (item[1].time_fs, item[0].replica.id))
     chosen: list[tuple[Exploration, Verdict]] = []
@@ -45,7 +38,7 @@ def earliest_catastrophes(
 
 
 def catastrophe_plan(
-    given: SamplerInput, config: SisConfig, run: Exploration, verdict: Verdict, index: int
+    given: SamplerInput, config: SisSettings, run: Exploration, verdict: Verdict, index: int
 ) -> LabelPlan:
     """A segment from the last good frame before t_cp."""
     support = support_of(given, run.replica.system.name)
@@ -67,7 +60,7 @@ def catastrophe_plan(
 
 def segment_plan(
     given: SamplerInput,
-    config: SisConfig,
+    config: SisSettings,
     run: Exploration,
     starts: tuple[Start, ...],
     *,
@@ -93,10 +86,10 @@ def segment_plan(
 
 
 def point_plan(
-    given: SamplerInput, config: SisConfig, run: Exploration, verdict: Verdict, index: int
+    given: SamplerInput, config: SisSettings, run: Exploration, verdict: Verdict, index: int
 ) -> LabelPlan | None:
     """Single points on the last frames up to t_cp, if asked for: the last good, the first bad."""
-    frames = _usable(run.frames, verdict.time_fs)[-config.single_points or len(run.frames) :]
+    frames = usable(run.frames, verdict.time_fs)[-config.single_points or len(run.frames) :]
     if config.single_points == 0 or config.published or not frames:
         return None
     system = run.replica.system.name
@@ -113,7 +106,7 @@ def point_plan(
 
 
 def starts_before(
-    run: Exploration, time_fs: float, support: Support | None, config: SisConfig
+    run: Exploration, time_fs: float, support: Support | None, config: SisSettings
 ) -> tuple[Start, ...]:
     """Frames before ``time_fs``, newest first from t_next; the replica's own start comes last.
 
@@ -122,7 +115,7 @@ def starts_before(
     """
     limit_fs = time_fs - config.min_backoff_fs
     inner_fs = last_inside(run, limit_fs, support, config)
-    frames = [] if inner_fs is None else _usable(run.frames, min(limit_fs, inner_fs))
+    frames = [] if inner_fs is None else usable(run.frames, min(limit_fs, inner_fs))
     newest_first = [as_start(item) for item in reversed(frames)][: config.max_starts]
     own = Start(run.replica.start, time_fs=run.replica.time_offset_fs)
     if any(item.frame.key == own.frame.key for item in newest_first):
@@ -130,14 +123,14 @@ def starts_before(
     return (*newest_first, own)
 
 
-def published_starts(run: Exploration, time_fs: float, config: SisConfig) -> tuple[Start, ...]:
+def published_starts(run: Exploration, time_fs: float, config: SisSettings) -> tuple[Start, ...]:
     """The one frame a fixed time before t_cp, or the start structure."""
-    frames = _usable(run.frames, time_fs - config.published_backoff_fs)
+    frames = usable(run.frames, time_fs - config.published_backoff_fs)
     return (as_start(frames[-1]) if frames else Start(run.replica.start, time_fs=0.0),)
 
 
 def last_inside(
-    run: Exploration, limit_fs: float, support: Support | None, config: SisConfig
+    run: Exploration, limit_fs: float, support: Support | None, config: SisSettings
 ) -> float | None:
     """Last time up to ``limit_fs`` inside the inner band; ``None`` if there was none.
 
@@ -166,7 +159,7 @@ def last_inside(
     return float(trace.time_fs[inside][-1]) if inside.any() else None
 
 
-def accept_bounds(run: Exploration, support: Support | None, config: SisConfig) -> AcceptBounds:
+def accept_bounds(run: Exploration, support: Support | None, config: SisSettings) -> AcceptBounds:
     """Bounds on a start's label; on energy only where labels of the system give a reference."""
     if support is None:
         return AcceptBounds(max_force=config.accept.max_force)
@@ -186,57 +179,5 @@ def thermal_width(run: Exploration) -> float:
     return BOLTZMANN_EV_PER_K * run.replica.condition.temperature_k * math.sqrt(1.5 * moving)
 
 
-def as_start(item: MdFrame) -> Start:
-    """A start with what the model said there; velocities are drawn anew."""
-    return Start(item.frame, item.time_fs, None, item.energy, item.forces)
-
-
 def support_of(given: SamplerInput, system: str) -> Support | None:
     return next((item for item in given.support if item.system == system), None)
-
-
-def _usable(frames: Sequence[MdFrame], until_fs: float) -> list[MdFrame]:
-    """Finite frames up to a time, in time order, each structure once."""
-    seen: dict[str, MdFrame] = {}
-    for item in frames:
-        if item.time_fs <= until_fs and np.isfinite(item.frame.positions).all():
-            seen.setdefault(item.frame.key, item)
-    return sorted(seen.values(), key=lambda item: item.time_fs)
-
-
-# --------------------------------------------------------------------------- budget
-
-
-def cost(plan: LabelPlan) -> int:
-    """Evaluations that a plan needs when all goes well, the search included."""
-    if plan.segment is None:
-        return len(plan.starts)
-    return plan.segment.n_steps + (0 if plan.bisect is None else plan.bisect.max_evaluations)
-
-
-def affordable(
-    plans: Iterable[LabelPlan], evaluations_left: int | None, config: SisConfig
-) -> tuple[LabelPlan, ...]:
-    """Plans that fit into what is left, in order; a segment may be shortened to fit."""
-    if evaluations_left is None:
-        return tuple(plans)
-    left = evaluations_left
-    kept = []
-    for plan in plans:
-        fitted = _shortened(plan, left, config)
-        if fitted is not None:
-            kept.append(fitted)
-            left -= cost(fitted)
-    return tuple(kept)
-
-
-def _shortened(plan: LabelPlan, left: int, config: SisConfig) -> LabelPlan | None:
-    excess = cost(plan) - left
-    if excess <= 0:
-        return plan
-    if plan.segment is None:
-        return None
-    n_steps = plan.segment.n_steps - excess
-    if n_steps < config.segment_rule.min_steps:
-        return None
-    return replace(plan, segment=replace(plan.segment, n_steps=n_steps))

@@ -1,23 +1,19 @@
-"""The numbers of the SIS sampler, each with the reason for its default."""
+"""The numbers of the SIS samplers, each with the reason for its default."""
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from sis_engine.interfaces import PluginConfig
 from sis_engine.records import BisectSpec, OptimiseSpec, SegmentSpec
-
-Positive = Annotated[float, Field(gt=0.0)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Rule(BaseModel):
-    """Base of the nested settings: unknown keys are errors, values are frozen."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from sis_engine.samplers.stopping_config import (
+    AuditFrames,
+    Count,
+    Positive,
+    Rule,
+    StoppingConfig,
+)
 
 
 class SegmentRule(Rule):
@@ -121,30 +117,20 @@ class OptimiseRule(Rule):
         return OptimiseSpec(self.max_force, self.max_steps, self.max_displacement_angstrom)
 
 
-class AuditRule(Rule):
+class AuditRule(AuditFrames):
     """Which frames of survivors are labelled, and what a failed audit leads to.
 
-    frames_per_system: over all its survivors; a little above the 30 of design.md section 8
-    burn_in_ps: left out: the start is a labelled structure, and easy
-    decorrelation_fs: least distance of two frames of one replica; temperature decorrelates
-        within 30 fs (measured), bonds within a few periods
-    learn: the audited frames join the data (their labels are paid for; the next audit draws
-        fresh ones)
     segments_per_system: reference MD from where the audit found the model worst
     early: survivors beside a failure are audited as well. A model that lives in a place of its own
         invention fails no monitor there; a few single points show it generations earlier
     """
 
-    frames_per_system: Count = 32
-    burn_in_ps: Annotated[float, Field(ge=0.0)] = 0.25
-    decorrelation_fs: Positive = 100.0
-    learn: bool = True
     segments_per_system: Annotated[int, Field(ge=0)] = 1
     early: bool = True
 
 
-class SisConfig(PluginConfig):
-    """Stability-indicated sampling.
+class SisSettings(StoppingConfig):
+    """Numbers of stability-indicated sampling.
 
     published: exactly the paper (see ``published_*``): temperature verdicts only, t_next a fixed
         time before t_cp, every frame kept, optimise when refused, no bisection, no audit
@@ -155,15 +141,10 @@ class SisConfig(PluginConfig):
     bisect, optimise: ``None`` switches the rung off
     single_points: extra labels of the last frames up to t_cp. 0: the bisection labels such frames
         already
-    duration_schedule_ps: MD length of generations 0, 1, …; afterwards the full target. ``None``:
-        always the full one (a replica that fails early costs little anyway)
-    min_survivors: replicas per system that must all live to the end; ``None``: as many as
-        ``survival_probability`` with ``survival_confidence`` needs (14 for 0.8 with 95 %)
     published_backoff_fs: the paper keeps coordinates every 1 ps and does not give its t_next rule:
         one kept frame before t_cp
     """
 
-    type: Literal["sis"] = "sis"
     published: bool = False
     segment: SegmentRule | None = None
     segments_per_system: Count = 1
@@ -174,10 +155,6 @@ class SisConfig(PluginConfig):
     accept: AcceptRule = AcceptRule()
     optimise: OptimiseRule | None = OptimiseRule()
     single_points: Annotated[int, Field(ge=0)] = 0
-    duration_schedule_ps: tuple[Positive, ...] | None = None
-    min_survivors: Count | None = None
-    survival_probability: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.8
-    survival_confidence: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
     audit: AuditRule = AuditRule()
     published_backoff_fs: Positive = 1000.0
 
@@ -187,11 +164,15 @@ class SisConfig(PluginConfig):
             return self.segment
         return PUBLISHED_SEGMENT if self.published else SegmentRule()
 
-    @property
-    def required_survivors(self) -> int:
-        """The n with p^n <= 1 - confidence: no failure in n bounds P(survive) by p from below."""
-        if self.min_survivors is not None:
-            return self.min_survivors
-        return math.ceil(
-            math.log(1.0 - self.survival_confidence) / math.log(self.survival_probability)
-        )
+
+class SisConfig(SisSettings):
+    """Stability-indicated sampling."""
+
+    type: Literal["sis"] = "sis"
+
+
+class SisPaperConfig(SisSettings):
+    """Stability-indicated sampling as Xu et al. 2023 published it: ``published`` is set."""
+
+    type: Literal["sis-paper"] = "sis-paper"
+    published: Literal[True] = True

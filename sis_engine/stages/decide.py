@@ -21,6 +21,7 @@ from sis_engine.records import (
     LabelPlan,
     PlanOutcome,
     Prediction,
+    ReferenceEnd,
     Start,
 )
 from sis_engine.stages.context import StageContext
@@ -37,6 +38,7 @@ def decide(
     stage: StageContext,
     explored: ExploreResult,
     history: Sequence[GenerationSummary],
+    reference_ends: Sequence[ReferenceEnd],
     evaluations_left: int | None,
     context: Context,
 ) -> DecideResult:
@@ -51,6 +53,7 @@ def decide(
         seed=stage.seed("sampler"),
         evaluations_left=evaluations_left,
         conditions=stage.parts.sampler.conditions(stage.parts.base_condition, stage.generation),
+        reference_ends=tuple(reference_ends),
     )
     rounds: list[AuditRound] = []
     decision = stage.parts.sampler.decide(given)

@@ -14,6 +14,10 @@ SHIPPED: list[dict[str, Any]] = [
     {"type": "sis", "published": True},
     {"type": "sis", "segments_per_system": 3, "single_points": 4, "bisect": None},
     {"type": "sis", "duration_schedule_ps": [1.0, 5.0]},
+    {"type": "sis-paper"},
+    {"type": "random"},
+    {"type": "stride", "labels_per_system": 7},
+    {"type": "aimd"},
 ]
 
 

@@ -13,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from sis_engine import runner
+from sis_engine.records import Purpose
 from sis_engine.runner import Ended, run_in_folder
 from sis_engine.storage.bank import LabelBank
 from sis_engine.storage.generation import GenerationRecord, GenerationStore
@@ -70,10 +71,10 @@ def digest_of(folder: Path) -> str:
         return ledger.generations()[-1].digest
 
 
-def paid(folder: Path) -> int:
-    """Evaluations that the ledger says were paid for."""
+def paid(folder: Path, *, but: Purpose | None = None) -> int:
+    """Evaluations that the ledger says were paid for, for any purpose but one."""
     with Ledger(folder, read_only=True) as ledger:
-        return sum(item.paid for item in ledger.counts())
+        return sum(item.paid for item in ledger.counts() if item.purpose is not but)
 
 
 def banked(folder: Path) -> int:

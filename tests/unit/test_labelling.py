@@ -274,3 +274,23 @@ def test_a_banked_label_without_what_the_labeler_now_gives_is_made_anew() -> Non
     labeler.capabilities = labeler.capabilities | {Capability.CHARGES}
     list(BankedLabeler(labeler, bank).label(task, Context(Path())))
     assert labeler.n_evaluations == 2
+
+
+def test_a_plan_that_continues_goes_on_with_the_velocities_of_its_start() -> None:
+    first = Walked(plan(start(2.6))).outcome.labelled
+    rest = SegmentSpec(n_steps=3, timestep_fs=2.0, temperature_k=100.0, seed=6, thermostat="none")
+    end = Start(first[-1].frame, 10.0, first[-1].velocities)
+    walked = Walked(plan(end, segment=rest, continues=True))
+    np.testing.assert_array_equal(walked.outcome.labelled[0].velocities, first[-1].velocities)
+    anew = Walked(plan(end, segment=rest)).outcome.labelled[0].velocities
+    assert not np.array_equal(anew, first[-1].velocities)
+
+
+def test_a_segment_in_two_pieces_is_the_segment_in_one() -> None:
+    whole = replace(SEGMENT, n_steps=7, thermostat="none")
+    one = Walked(plan(start(2.6), segment=whole)).outcome.labelled
+    piece = Walked(plan(start(2.6), segment=replace(whole, n_steps=4))).outcome.labelled
+    end = Start(piece[-1].frame, 6.0, piece[-1].velocities)
+    rest = Walked(plan(end, segment=replace(whole, n_steps=4), continues=True)).outcome.labelled
+    for ours, theirs in zip((*piece, *rest[1:]), one, strict=True):
+        np.testing.assert_allclose(ours.frame.positions, theirs.frame.positions, atol=1e-12)

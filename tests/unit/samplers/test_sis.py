@@ -7,14 +7,8 @@ import pytest
 
 from sis_engine.records import (
     AuditRequest,
-    AuditResult,
-    Errors,
     Exhausted,
     Exit,
-    Label,
-    Labelled,
-    LevelOfTheory,
-    Origin,
     Purpose,
     Quantity,
     Requests,
@@ -25,8 +19,7 @@ from sis_engine.samplers.sis import SisSampler
 from sis_engine.samplers.sis_config import AuditRule, BisectRule, SegmentRule, SisConfig
 from sis_engine.testing.sampler_contract import failed_input, surviving_input
 from sis_engine.testing.synthetic import example_context, exploration, planted
-
-LEVEL = LevelOfTheory("fake", "1", "fake")
+from tests.unit.samplers.audits import audited
 
 
 def decide(given, **settings):
@@ -37,24 +30,6 @@ def decide(given, **settings):
 
 def verdict(replica, time_fs, monitor="temperature"):
     return Verdict(replica, monitor, "temperature_k above 1000 K", time_fs, 2000.0, 1000.0)
-
-
-def audited(given, decision, error, *, passed, late_only=False):
-    """The input after the audit: every frame labelled, the model wrong by ``error`` (relative)."""
-    rng = np.random.default_rng(0)
-    labelled = []
-    for plan in decision.plans:
-        for index, start in enumerate(plan.starts):
-            size = error if not late_only or start.time_fs > 5000.0 else 0.0
-            noise = rng.normal(0.0, 1.0, start.model_forces.shape)
-            forces = start.model_forces + size * noise
-            origin = Origin(Purpose.AUDIT, given.generation, plan.system, plan.id, index)
-            labelled.append(Labelled(start.frame, Label(0.0, forces), LEVEL, origin, "1", 0.1))
-    errors = Errors(len(labelled), error, 1.0, 3 * error, 0.001)
-    result = AuditResult(
-        errors, error, (), 0.001, 0, 0.25, 0.02, 30, passed, () if passed else ("force error",)
-    )
-    return replace(given, audit=result, audit_frames=tuple(labelled))
 
 
 # --------------------------------------------------------------------------- catastrophes
@@ -256,7 +231,9 @@ def test_a_failed_audit_learns_its_frames_and_starts_from_the_worst():
 
 def test_an_audit_that_finds_invented_frames_goes_back_to_before_the_first():
     given = surviving_input()
-    after = audited(given, decide(given), 3.0, passed=False, late_only=True)
+    after = audited(
+        given, decide(given), 3.0, passed=False, wrong=lambda start: start.time_fs > 5000.0
+    )
     mend = decide(after).plans[1]
     assert mend.bisect is not None
     bad = [i.frame.key for i in after.audit_frames]

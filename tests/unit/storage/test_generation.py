@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from sis_engine.errors import InfrastructureError, NewerFormat, TornFile
 from sis_engine.records import ModelForm, Requests
+from sis_engine.records.later import LATER
 from sis_engine.storage.atomic import Disk, sha256_of
 from sis_engine.storage.digest import digest
 from sis_engine.storage.generation import (
@@ -235,6 +237,20 @@ def test_the_digest_ignores_clocks_and_places_but_not_data(tmp_path: Path) -> No
     assert both(shorter)[1] == both(record)[1]  # production: MD is only statistically equal
     assert both(fewer)[1] != both(record)[1]
     assert digest([record, record], exact=True) != digest([record], exact=True)
+
+
+def test_a_later_field_counts_in_the_digest_only_where_it_is_used() -> None:
+    """A record that does not use a field added after digest 1 has the digest it always had."""
+
+    later = dataclasses.field(default=False, metadata=LATER)
+    before = dataclasses.make_dataclass("Plan", [("id", str)])
+    after = dataclasses.make_dataclass("Plan", [("id", str), ("continues", bool, later)])
+
+    def of(decision: Any) -> str:
+        return digest([GenerationRecord(0, decision=decision)], exact=True)
+
+    assert of(after("p")) == of(before("p"))
+    assert of(after("p", continues=True)) != of(before("p"))
 
 
 def test_frames_are_an_h5md_file_without_being_stored_twice(tmp_path: Path) -> None:

@@ -1,0 +1,61 @@
+"""When a sampler may say *stable*: settings that samplers share."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sis_engine.interfaces import PluginConfig
+
+Positive = Annotated[float, Field(gt=0.0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Rule(BaseModel):
+    """Base of the nested settings: unknown keys are errors, values are frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AuditFrames(Rule):
+    """Which frames of survivors are labelled.
+
+    frames_per_system: over all its survivors; a little above the 30 of design.md section 8
+    burn_in_ps: left out: the start is a labelled structure, and easy
+    decorrelation_fs: least distance of two frames of one replica; temperature decorrelates
+        within 30 fs (measured), bonds within a few periods
+    learn: the audited frames join the data (their labels are paid for; the next audit draws
+        fresh ones)
+    """
+
+    frames_per_system: Count = 32
+    burn_in_ps: Annotated[float, Field(ge=0.0)] = 0.25
+    decorrelation_fs: Positive = 100.0
+    learn: bool = True
+
+
+class StoppingConfig(PluginConfig):
+    """When MD with the model counts as stable and right.
+
+    duration_schedule_ps: MD length of generations 0, 1, …; afterwards the full target. ``None``:
+        always the full one (a replica that fails early costs little anyway)
+    min_survivors: replicas per system that must all live to the end; ``None``: as many as
+        ``survival_probability`` with ``survival_confidence`` needs (14 for 0.8 with 95 %)
+    """
+
+    duration_schedule_ps: tuple[Positive, ...] | None = None
+    min_survivors: Count | None = None
+    survival_probability: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.8
+    survival_confidence: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+    audit: AuditFrames = AuditFrames()
+
+    @property
+    def required_survivors(self) -> int:
+        """The n with p^n <= 1 - confidence: no failure in n bounds P(survive) by p from below."""
+        if self.min_survivors is not None:
+            return self.min_survivors
+        return math.ceil(
+            math.log(1.0 - self.survival_confidence) / math.log(self.survival_probability)
+        )

@@ -1,0 +1,82 @@
+"""Every sampler turns the whole loop, on the shipped fakes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sis_engine.records import Purpose, Stable
+from sis_engine.states import State
+from tests.integration.small_campaigns import banked, digest_of, paid, records, run, write_campaign
+
+STOP = {"min_survivors": 3, "audit": {"decorrelation_fs": 40.0, "burn_in_ps": 0.1}}
+SAMPLERS: dict[str, dict[str, Any]] = {
+    "random": {"type": "random", "labels_per_system": 40, **STOP},
+    "stride": {"type": "stride", "labels_per_system": 40, **STOP},
+    "aimd": {"type": "aimd", "segment": {"length_fs": 200.0, "timestep_fs": 2.0}, **STOP},
+}
+PAYS_FOR = {
+    "random": {Purpose.INITIAL, Purpose.SINGLE},
+    "stride": {Purpose.INITIAL, Purpose.SINGLE},
+    "aimd": {Purpose.INITIAL, Purpose.SEGMENT},
+}
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_sampler_ends_stable_by_an_audit_that_passed(name: str, tmp_path: Path) -> None:
+    config = write_campaign(tmp_path / "given", {"sampler": SAMPLERS[name]})
+    ended = run(tmp_path / "run", config)
+    assert ended.state is State.STABLE, ended
+    found = records(tmp_path / "run")
+    assert isinstance(found[-1].decision, Stable)
+    assert found[-1].audits[-1].result.passed
+    assert found[0].verdicts, "nothing failed: this shows nothing"
+    asked = {plan.purpose for record in found for plan in record.plans}
+    assert asked - {Purpose.SINGLE} <= PAYS_FOR[name]
+    assert PAYS_FOR[name] <= asked
+    assert paid(tmp_path / "run") == banked(tmp_path / "run")
+
+
+def test_the_same_seed_decides_the_same(tmp_path: Path) -> None:
+    changes = {"sampler": SAMPLERS["random"], "budget.generations": 2}
+    digests = set()
+    for place in ("one", "two"):
+        run(tmp_path / place, write_campaign(tmp_path / f"given-{place}", changes))
+        digests.add(digest_of(tmp_path / place))
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_sampler_keeps_within_its_evaluations(name: str, tmp_path: Path) -> None:
+    changes = {"sampler": SAMPLERS[name], "budget.evaluations": 60}
+    ended = run(tmp_path / "run", write_campaign(tmp_path / "given", changes))
+    assert ended.state is State.EXHAUSTED
+    # Suspects are the monitors' questions, not the sampler's requests.
+    assert paid(tmp_path / "run", but=Purpose.SUSPECT) <= 60
+
+
+def test_aimd_is_one_trajectory(tmp_path: Path) -> None:
+    """The first frame of each segment is the last one of the segment before, in motion."""
+    sampler = {**SAMPLERS["aimd"], "segment": {"length_fs": 30.0, "timestep_fs": 2.0}}
+    changes = {
+        "sampler": sampler,
+        "budget.generations": 3,
+        "audit.max_relative_force_rmse": 1e-9,  # never enough
+    }
+    run(tmp_path / "run", write_campaign(tmp_path / "given", changes))
+    segments = [
+        [item for item in outcome.labelled if item.origin.purpose is purpose]
+        for record in records(tmp_path / "run")
+        for outcome in record.outcomes
+        for purpose in (Purpose.INITIAL, Purpose.SEGMENT)
+        if outcome.purpose is purpose
+    ]
+    assert len(segments) == 3
+    for before, after in pairwise(segments):
+        last, first = before[-1], after[0]
+        assert first.frame.key == last.frame.key
+        assert first.velocities is not None
+        assert (first.velocities == last.velocities).all()
