@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from sis_engine.in_flight import InFlight
 from sis_engine.interfaces import Capability, Context, LabelTask, SinglePoints
-from sis_engine.records import Failure, Frame, LabelFailure, Labelled, LevelOfTheory, Origin, System
+from sis_engine.records import (
+    Failure,
+    Frame,
+    LabelFailure,
+    Labelled,
+    LevelOfTheory,
+    Origin,
+    System,
+    label_key,
+)
 from sis_engine.reference_md import LabelSource, finite_or_failure
 
 Result = Labelled | LabelFailure
@@ -38,10 +48,14 @@ class LabelStore(Protocol):
 
 @dataclass(frozen=True)
 class BankedLabeler:
-    """A labeler whose every label goes through the bank."""
+    """A labeler whose every label goes through the bank. Threads may use it side by side.
+
+    in_flight: labels that a thread is paying for just now; another that wants one waits for it
+    """
 
     labeler: LabelSource
     bank: LabelStore
+    in_flight: InFlight = field(default_factory=InFlight)
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -51,22 +65,49 @@ class BankedLabeler:
         return self.labeler.level_of_theory(system)
 
     def label(self, task: LabelTask, context: Context) -> Iterator[Result]:
-        """Single points in order: known ones from the bank, the others kept as they finish."""
+        """Known single points first, then those made now, each kept as it finishes.
+
+        Last come those that another plan was making; one that it could not make is made here.
+        """
         if not isinstance(task, SinglePoints):
             yield from self._kept(self.labeler.label(task, context))
             return
+        level = self.level_of_theory(task.system)
+        keys = [label_key(frame, level) for frame in task.frames]
+        left = list(range(len(keys)))
+        while left:
+            own = [index for index in left if self.in_flight.claim(keys[index])]
+            held = {keys[index] for index in own}
+            try:
+                for result in self._known_or_made(task, own, context):
+                    if result.key in held:
+                        held.remove(result.key)
+                        self.in_flight.give_back(result.key)
+                    yield result
+            finally:
+                for key in held:
+                    self.in_flight.give_back(key)
+            left = [index for index in left if index not in own]
+            for index in left:
+                self.in_flight.wait(keys[index], context.stop)
+
+    def _known_or_made(
+        self, task: SinglePoints, own: Sequence[int], context: Context
+    ) -> Iterator[Result]:
+        """Results of the frames at these places: those in the bank, then those made now."""
         missing: list[int] = []
-        for index, (frame, origin) in enumerate(zip(task.frames, task.origins, strict=True)):
-            known = self._known(task.system, frame, origin)
+        for index in own:
+            known = self._known(task.system, task.frames[index], task.origins[index])
             if known is None:
                 missing.append(index)
             else:
                 yield known
-        if missing:
-            frames = tuple(task.frames[index] for index in missing)
-            origins = tuple(task.origins[index] for index in missing)
-            left = SinglePoints(task.system, frames, origins)
-            yield from self._kept(self.labeler.label(left, context))
+        if not missing:
+            return
+        frames = tuple(task.frames[index] for index in missing)
+        origins = tuple(task.origins[index] for index in missing)
+        left = SinglePoints(task.system, frames, origins)
+        yield from self._kept(self.labeler.label(left, context))
 
     def _kept(self, results: Iterator[Result]) -> Iterator[Result]:
         for raw in results:

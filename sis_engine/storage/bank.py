@@ -74,11 +74,13 @@ class LabelBank:
     def put(self, item: Labelled | LabelFailure) -> None:
         """Store it; durable when this returns.
 
-        A good label replaces a failure, never the other way; nothing replaces a good label.
+        A good label replaces a failure, never the other way; nothing replaces a good label but one
+        that has the charges or the virial that it lacks.
         """
         header, payload = _encode(item)
         fingerprint = item.level.fingerprint
         good = isinstance(item, Labelled)
+        richer = isinstance(item, Labelled) and self._is_richer(item)
         row = (
             item.key,
             int(good),
@@ -99,10 +101,21 @@ class LabelBank:
                 f"INSERT INTO labels ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) "  # noqa: S608
                 "ON CONFLICT(key) DO UPDATE SET good=excluded.good, version=excluded.version, "
                 "campaign=excluded.campaign, header=excluded.header, payload=excluded.payload, "
-                "sha256=excluded.sha256 WHERE labels.good=0",
-                row,
+                "sha256=excluded.sha256 WHERE labels.good=0 OR ?",
+                (*row, richer),
             )
         self._levels.setdefault(fingerprint, item.level)
+
+    def _is_richer(self, item: Labelled) -> bool:
+        """Whether it has all that the label in the bank has, and more."""
+        known = self.lookup(item.key)
+        if known is None or isinstance(known.item, LabelFailure):
+            return False
+        pairs = [
+            (getattr(known.item.label, name) is not None, getattr(item.label, name) is not None)
+            for name in ("charges", "virial")
+        ]
+        return all(new >= old for old, new in pairs) and any(new > old for old, new in pairs)
 
     def get(self, frame: Frame, level: LevelOfTheory, origin: Origin) -> Labelled | None:
         """The label of this frame at this level, with the caller's ``origin`` and frame.

@@ -67,6 +67,20 @@ def test_every_paid_evaluation_is_one_row_of_the_bank(finished: Path) -> None:
     assert paid(finished) == banked(finished) > 0
 
 
+def test_a_frame_of_two_plans_of_one_generation_is_paid_for_once(tmp_path: Path) -> None:
+    changes = {
+        "sampler.single_points": 4,
+        "sampler.min_backoff_fs": 0.0,
+        "execution.cores": 2,
+        "budget.generations": 2,
+    }
+    run(tmp_path / "run", write_campaign(tmp_path / "given", changes))
+    assert paid(tmp_path / "run") == banked(tmp_path / "run")
+    outcomes = records(tmp_path / "run")[1].outcomes
+    keys = [item.key for outcome in outcomes for item in outcome.labelled]
+    assert len(set(keys)) < len(keys)  # some frames were asked for by both
+
+
 def test_the_generations_are_chained_by_their_hashes(finished: Path) -> None:
     with Ledger(finished, read_only=True) as ledger:
         rows = ledger.generations()

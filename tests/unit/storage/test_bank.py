@@ -83,6 +83,23 @@ def test_a_failure_is_kept_until_a_label_replaces_it_and_never_replaces_one(tmp_
         assert (bank.count(), bank.count(good=False)) == (1, 0)
 
 
+def test_a_label_that_lacks_charges_gives_way_to_one_that_has_them_and_to_no_other(
+    tmp_path,
+) -> None:
+    whole = make_labelled(1)[0]
+    assert whole.label.charges is not None
+    bare = dataclasses.replace(whole, label=dataclasses.replace(whole.label, charges=None))
+    with LabelBank(tmp_path) as bank:
+        for item in (bare, whole, bare):
+            bank.put(item)
+        found = bank.get(whole.frame, LEVEL, OTHER)
+        assert found is not None
+        assert found.label.charges is not None
+        other = dataclasses.replace(whole, label=dataclasses.replace(whole.label, energy=1.0))
+        bank.put(other)
+        assert bank.get(whole.frame, LEVEL, OTHER).label.energy == whole.label.energy
+
+
 def test_a_corrupt_row_is_quarantined_reported_and_counts_as_absent(tmp_path, caplog) -> None:
     items = make_labelled(3)
     with LabelBank(tmp_path) as bank:
