@@ -15,6 +15,7 @@ from sis_engine.config_changes import When
 from sis_engine.console import CampaignConsole
 from sis_engine.errors import ModelRefused
 from sis_engine.generation import run_generation
+from sis_engine.outlook import Outlook, look_ahead
 from sis_engine.past import Past, load_past
 from sis_engine.records import Exhausted, Stable
 from sis_engine.stages.context import StageContext
@@ -93,8 +94,8 @@ class Campaign:
             if ended is not None:
                 return ended
             self.ledger.set_meta("state", State.RUNNING.value)
+            self.console.expect(self._outlook(past, parts))
             past = self._generation(past, parts)
-            self.console.expect(past.history[-1].stage_seconds)
             changes = set()
             if parts is not accepted.next_parts:
                 parts = accepted.next_parts
@@ -114,8 +115,15 @@ class Campaign:
         lives = [life.time_ps for item in past.history for life in item.lives]
         if lives:
             self.console.lived(max(lives))
-        if past.history:
-            self.console.expect(past.history[-1].stage_seconds)
+
+    def _outlook(self, past: Past, parts: Parts) -> Outlook:
+        """Before a generation begins, or goes on."""
+        return look_ahead(
+            parts.config.budget,
+            earlier=[item.stage_seconds for item in past.history],
+            spent=spent_through(self.ledger, past.next_generation),
+            wall_s=self.clock.total_s,
+        )
 
     def _generation(self, past: Past, parts: Parts) -> Past:
         """Run and commit the next generation."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -21,6 +21,7 @@ from rich.text import Text
 
 from sis_engine.campaign_log import CampaignLog
 from sis_engine.interfaces import Progress
+from sis_engine.outlook import Outlook, duration
 
 KEEP_EVERY_S = 1.0
 """How often the facts in hand are kept for ``sis status``."""
@@ -47,8 +48,11 @@ class Facts:
     temperature_k: float | None = None
     evaluations: int = 0
     longest_life_ps: float | None = None
-    earlier_s: tuple[tuple[str, float], ...] = ()
-    """Seconds of each stage in the generation before, in their order."""
+    outlook: Outlook | None = None
+    """As it was when the generation in hand began; ``None``: none has begun, or all is over."""
+    generation_started: float = field(default_factory=time.monotonic)
+    evaluations_before: int = 0
+    """When the generation in hand began."""
 
     def as_json(self) -> str:
         """What ``sis status`` shows of the stage in hand."""
@@ -83,16 +87,19 @@ class Facts:
 
     @property
     def generation_eta_s(self) -> float | None:
-        """Seconds to the end of this generation: this stage's pace, then as the last one took."""
-        names = [name for name, _ in self.earlier_s]
-        if self.stage not in names:
+        """Seconds to the end of this generation: this stage's pace, then as an earlier one went."""
+        if self.outlook is None:
             return None
-        here = names.index(self.stage)
-        in_hand = self.eta_s
-        if in_hand is None:
-            spent = time.monotonic() - self.stage_started
-            in_hand = max(0.0, self.earlier_s[here][1] - spent)
-        return in_hand + sum(seconds for _, seconds in self.earlier_s[here + 1 :])
+        spent_s = time.monotonic() - self.stage_started
+        return self.outlook.generation_left_s(self.stage, self.eta_s, spent_s)
+
+    @property
+    def outlook_lines(self) -> tuple[str, ...]:
+        """Of the end of the campaign, as a person reads it now."""
+        if self.outlook is None:
+            return ()
+        gone_s = time.monotonic() - self.generation_started
+        return self.outlook.lines(gone_s, self.evaluations - self.evaluations_before)
 
 
 class CampaignConsole:
@@ -151,16 +158,25 @@ class CampaignConsole:
 
         return report
 
-    def expect(self, earlier_s: Sequence[tuple[str, float]]) -> None:
-        """What each stage took in the last generation: from it the end of this one is told."""
-        self.facts.earlier_s = tuple(earlier_s)
+    def expect(self, outlook: Outlook) -> None:
+        """A generation begins: what is known of it, and of the rest."""
+        self.facts.outlook = outlook
+        self.facts.generation_started = time.monotonic()
+        self.facts.evaluations_before = self.facts.evaluations
+
+    def ended(self, state: str) -> None:
+        """The last screen says how it ended, not what was in hand."""
+        facts = self.facts
+        facts.stage, facts.message, facts.outlook = state, "", None
+        facts.done = facts.total = facts.temperature_k = None
+        self._refresh(force=True)
 
     def event(self, text: str, kind: str = "event", level: str = "info") -> None:
         """One fact worth a line."""
         if self._log is not None:
             facts = self.facts
             self._log.write(kind, text, level=level, generation=facts.generation, stage=facts.stage)
-        clock = _duration(time.monotonic() - self._started)
+        clock = duration(time.monotonic() - self._started)
         self._events.append(f"{clock}  {text}")
         if self._live is None and not self._quiet:
             self.rich.print(Text(f"{clock}  {text}"), soft_wrap=True)
@@ -185,18 +201,20 @@ class CampaignConsole:
         if self._log is not None:
             self._log.say(self._line())
         if self._live is None and not self._quiet:
-            clock = _duration(time.monotonic() - self._started)
+            clock = duration(time.monotonic() - self._started)
             self.rich.print(Text(f"{clock}  {self._line()}"), soft_wrap=True)
 
     def _line(self) -> str:
         facts = self.facts
-        parts = [f"generation {facts.generation}  {facts.stage}"]
+        left = None if facts.outlook is None else facts.outlook.generations_left
+        last = "" if left is None else f" (at most {left - 1} more)"
+        parts = [f"generation {facts.generation}{last}  {facts.stage}"]
         if facts.fraction is not None:
             parts.append(f"{facts.fraction:4.0%}")
         if facts.eta_s is not None:
-            parts.append(f"{_duration(facts.eta_s)} left")
+            parts.append(f"{duration(facts.eta_s)} left")
         if facts.generation_eta_s is not None:
-            parts.append(f"{_duration(facts.generation_eta_s)} to the end of the generation")
+            parts.append(f"{duration(facts.generation_eta_s)} to the end of the generation")
         parts.extend(self._figures())
         if facts.message:
             parts.append(facts.message)
@@ -216,11 +234,13 @@ class CampaignConsole:
         grid = Table.grid(padding=(0, 2))
         grid.add_column(style="dim", no_wrap=True)
         grid.add_column()
-        grid.add_row("generation", f"{facts.generation}, stage [bold]{facts.stage}[/bold]")
+        grid.add_row("generation", f"{facts.generation}, [bold]{facts.stage}[/bold]")
         if facts.fraction is not None:
             bar = ProgressBar(total=1.0, completed=facts.fraction, width=40)
             grid.add_row(f"{facts.fraction:.0%}", bar)
-        grid.add_row("time left", self._time_left())
+        grid.add_row("time", self._time())
+        for number, line in enumerate(facts.outlook_lines):
+            grid.add_row("" if number else "to the end", line)
         grid.add_row("temperature now", _figure(facts.temperature_k, "{:.0f} K"))
         grid.add_row("evaluations so far", str(facts.evaluations))
         grid.add_row("longest life", _figure(facts.longest_life_ps, "{:.2f} ps"))
@@ -228,21 +248,17 @@ class CampaignConsole:
         events = Text("\n".join(self._events[-EVENTS_SHOWN:]), overflow="ellipsis", no_wrap=True)
         return Panel(Group(grid, Text(), events), title=self._title, title_align="left")
 
-    def _time_left(self) -> str:
-        """Of this stage, of this generation, and what has gone by."""
+    def _time(self) -> str:
+        """Left of this stage and of this generation, and what has gone by."""
         facts = self.facts
-        stage = "–" if facts.eta_s is None else _duration(facts.eta_s)
+        if facts.outlook is None:
+            return duration(time.monotonic() - self._started)
+        stage = "–" if facts.eta_s is None else duration(facts.eta_s)
         whole = facts.generation_eta_s
-        generation = "–" if whole is None else _duration(whole)
-        gone = _duration(time.monotonic() - self._started)
-        return f"{stage} of this stage, {generation} of this generation; {gone} so far"
+        generation = "–" if whole is None else duration(whole)
+        gone = duration(time.monotonic() - self._started)
+        return f"{gone}; left of this stage {stage}, of this generation {generation}"
 
 
 def _figure(value: float | None, form: str) -> str:
     return "–" if value is None else form.format(value)
-
-
-def _duration(seconds: float) -> str:
-    whole = int(seconds)
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours:d}:{minutes:02d}:{whole % 60:02d}"

@@ -85,6 +85,7 @@ def run_in_folder(
             ended = _run(campaign, accepted)
         finally:
             clock.save()
+        console.ended(ended.state.value)
         CampaignLog(folder).write("ended", f"{ended.state.value}: {ended.reason}")
         ledger.set_meta("state", ended.state.value)
         ledger.set_meta("reason", ended.reason)

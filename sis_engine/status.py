@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sis_engine import campaign_folder
 from sis_engine.analysis.acceleration import acceleration_ratio, acceleration_ratio_paper
+from sis_engine.budget import spent_through
+from sis_engine.campaign_file import read_campaign_text
 from sis_engine.config import CampaignConfig
 from sis_engine.errors import ConfigurationError
+from sis_engine.outlook import Outlook, look_ahead
 from sis_engine.records import Stable
 from sis_engine.report.facts import CampaignFacts, TemperatureWindow
 from sis_engine.report.summary import CampaignSummary, summarise
@@ -20,16 +24,44 @@ from sis_engine.storage.generation import CHEAP_FIELDS, GenerationRecord, Genera
 from sis_engine.storage.ledger import EventRow, Ledger
 from sis_engine.storage.ownership import holder
 from sis_engine.versions import machine
+from sis_engine.wallclock import WALL_S
 
 
-def status(folder: Path) -> tuple[CampaignSummary, dict[str, Any] | None]:
-    """The summary, and what the engine said of the stage in hand (``None`` if none runs)."""
+@dataclass(frozen=True)
+class Standing:
+    """Where a campaign stands.
+
+    now: what the engine said of the stage in hand; ``None``: none runs
+    outlook: what is known of the rest; ``None``: it has ended
+    """
+
+    summary: CampaignSummary
+    now: Mapping[str, Any] | None
+    outlook: Outlook | None
+
+
+def status(folder: Path) -> Standing:
+    """Where the campaign in ``folder`` stands; it may be running."""
     with open_ledger(folder) as ledger:
         store = GenerationStore(folder, ledger)
         records = tuple(store.load_all(only=CHEAP_FIELDS))
         facts = facts_of(folder, ledger, records)
         now = ledger.meta("now") if facts.state is State.RUNNING else None
-    return summarise(records, facts), None if now is None else json.loads(now)
+        goes_on = facts.state in {State.RUNNING, State.PAUSED}
+        outlook = _outlook(ledger, records) if goes_on else None
+    return Standing(summarise(records, facts), None if now is None else json.loads(now), outlook)
+
+
+def _outlook(ledger: Ledger, records: tuple[GenerationRecord, ...]) -> Outlook | None:
+    config = _config(ledger)
+    if config is None:
+        return None
+    return look_ahead(
+        config.budget,
+        earlier=[record.stage_seconds for record in records],
+        spent=spent_through(ledger, len(records)),
+        wall_s=float(ledger.meta(WALL_S) or 0.0),
+    )
 
 
 def open_ledger(folder: Path) -> Ledger:
@@ -114,13 +146,14 @@ def _longest_audited_ps(records: tuple[GenerationRecord, ...]) -> float | None:
     return max((life.time_ps for life in records[-1].lives), default=None)
 
 
-def _reference_timestep_fs(ledger: Ledger) -> float | None:
-    from sis_engine.campaign_file import read_campaign_text
-
+def _config(ledger: Ledger) -> CampaignConfig | None:
+    """What holds now; ``None`` before the campaign is set up."""
     text = ledger.meta("config_text")
-    config: CampaignConfig | None = (
-        None if text is None else read_campaign_text(text, Path(campaign_folder.CONFIG_FILE))
-    )
+    return None if text is None else read_campaign_text(text, Path(campaign_folder.CONFIG_FILE))
+
+
+def _reference_timestep_fs(ledger: Ledger) -> float | None:
+    config = _config(ledger)
     if config is None or config.initial.segment is None:
         return None
     return config.initial.segment.timestep_fs

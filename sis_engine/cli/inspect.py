@@ -31,13 +31,14 @@ def status(
     from sis_engine.status import event_log
     from sis_engine.status import status as look
 
-    summary, now = look(folder)
+    found = look(folder)
     told = event_log(folder) if events else ()
     if as_json:
         log = {"events": told} if events else {}
-        print_json({**summary_json(summary), "now": now, **log})
+        outlook = None if found.outlook is None else found.outlook.as_json()
+        print_json({**summary_json(found.summary), "now": found.now, "outlook": outlook, **log})
         return 0
-    show_status(summary, now)
+    show_status(found)
     for event in told:
         typer.echo(f"{event.time}  {event.level}  {event.kind}: {event.text}")
     return 0

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from sis_engine.outlook import duration
 from sis_engine.report.summary import AuditSummary, CampaignSummary, Survival
+from sis_engine.status import Standing
 
 
-def show_status(summary: CampaignSummary, now: dict[str, Any] | None) -> None:
-    """State, the stage in hand, cost, lives by generation, the last audit."""
+def show_status(found: Standing) -> None:
+    """State, the stage in hand, what is known of the rest, cost, lives, the last audit."""
+    summary = found.summary
     console = Console(highlight=False)
     console.print(f"[bold]{summary.name}[/bold]  {summary.state}  generation {summary.generation}")
     if summary.reason:
         console.print(f"  {summary.reason}", soft_wrap=True, markup=False)
-    if now is not None:
-        console.print(f"  now: {_now(now)}", markup=False)
+    if found.now is not None:
+        console.print(f"  now: {_now(found.now)}", markup=False, soft_wrap=True)
+    if found.outlook is not None:
+        end, *bounds = found.outlook.lines()
+        console.print(f"  end: {end}", markup=False, soft_wrap=True)
+        for bound in bounds:
+            console.print(f"       {bound}", markup=False, soft_wrap=True)
     console.print(_figures(summary))
     if summary.survival:
         console.print(_lives(summary.survival))
@@ -28,14 +37,14 @@ def show_status(summary: CampaignSummary, now: dict[str, Any] | None) -> None:
         console.print(f"! {warning.splitlines()[0]}", markup=False)
 
 
-def _now(now: dict[str, Any]) -> str:
+def _now(now: Mapping[str, Any]) -> str:
     parts = [f"generation {now['generation']} {now['stage']}"]
     if now.get("fraction") is not None:
         parts.append(f"{now['fraction']:.0%}")
     if now.get("eta_s") is not None:
-        parts.append(f"{now['eta_s']:.0f} s left")
+        parts.append(f"{duration(now['eta_s'])} left")
     if now.get("generation_eta_s") is not None:
-        parts.append(f"{now['generation_eta_s']:.0f} s to the end of the generation")
+        parts.append(f"{duration(now['generation_eta_s'])} to the end of the generation")
     if now.get("temperature_k") is not None:
         parts.append(f"T {now['temperature_k']:.0f} K")
     if now.get("message"):

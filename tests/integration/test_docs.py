@@ -102,7 +102,7 @@ def test_the_reference_is_what_the_code_says(tmp_path):
 
 def test_the_worked_example_of_the_readme_is_what_the_smoke_campaign_says(finished):
     (example, *_) = _blocks(ROOT / "README.md", "console")[1:]
-    said = summary_json(status(finished)[0])
+    said = summary_json(status(finished).summary)
     by_purpose = ", ".join(f"{name} {count}" for name, count in said["evaluations"].items())
     assert f"stable: {said['reason']}\n" in example
     assert f"{said['evaluations_total']}  ({by_purpose})" in example

@@ -96,10 +96,14 @@ def test_a_run_tells_its_end_and_an_approval_goes_on(tmp_path: Path, capsys: Cap
     found = told(said)
     assert (said.code, found["exit_code"], found["state"]) == (3, 3, "paused")
     assert "waits for approval before train" in found["reason"]
+    outlook = told(sis(capsys, "status", tmp_path / "run", "--json"))["outlook"]
+    assert (outlook["eta_s"], outlook["generations_left"]) == (None, 1)
+    assert outlook["longest_generation_s"] is None  # none is committed
     said = sis(capsys, "run", tmp_path / "run", "--approve", "--json")
     found = told(said)
     assert (said.code, found["state"]) == (4, "exhausted")
     assert Path(found["report"]).is_file()
+    assert told(sis(capsys, "status", tmp_path / "run", "--json"))["outlook"] is None
 
 
 # --------------------------------------------------------------------------- failures

@@ -10,6 +10,7 @@ from rich.console import Console as RichConsole
 from sis_engine import console as console_module
 from sis_engine.campaign_log import CampaignLog
 from sis_engine.console import CampaignConsole, Facts
+from sis_engine.outlook import Outlook
 
 
 class Clock:
@@ -45,15 +46,17 @@ def test_the_panel_names_every_figure(clock: Clock) -> None:
     console.evaluated()
     console.lived(3.2)
     console.lived(1.0)
-    console.expect((("label", 40.0), ("explore", 90.0), ("decide", 10.0)))
+    console.expect(Outlook(((("label", 40.0), ("explore", 90.0), ("decide", 10.0)),), 7))
     console.event("generation 2 committed")
     report = console.stage(3, "explore")
     clock.now += 5.0
     report(5.0, 20.0, "MD r02", temperature_k=312.0)
     text = shown(console)
-    assert "3, stage explore" in text
+    assert "3, explore" in text
+    assert "not known: it ends when the replicas live" in text
+    assert "at most 7 generations (budget.generations): 0:16:20 if each is as long" in text
     assert "25%" in text
-    assert "0:00:15 of this stage, 0:00:25 of this generation" in text
+    assert "left of this stage 0:00:15, of this generation 0:00:25" in text
     assert "312 K" in text
     assert "42" in text
     assert "3.20 ps" in text
@@ -62,7 +65,7 @@ def test_the_panel_names_every_figure(clock: Clock) -> None:
 
 def test_without_a_pace_the_last_generation_tells_how_long_a_stage_takes(clock: Clock) -> None:
     facts = Facts(stage="label", stage_started=clock.now)
-    facts.earlier_s = (("label", 40.0), ("explore", 90.0))
+    facts.outlook = Outlook(((("label", 40.0), ("explore", 90.0)),))
     clock.now += 10.0
     assert facts.eta_s is None
     assert facts.generation_eta_s == pytest.approx(30.0 + 90.0)
@@ -70,9 +73,22 @@ def test_without_a_pace_the_last_generation_tells_how_long_a_stage_takes(clock: 
 
 def test_before_the_first_generation_no_end_is_made_up(clock: Clock) -> None:
     console = CampaignConsole("demo", quiet=True)
+    assert "to the end" not in shown(console)  # nothing has begun
+    console.expect(Outlook())
     console.stage(0, "label")
     assert console.facts.generation_eta_s is None
-    assert "– of this stage, – of this generation" in shown(console)
+    assert "left of this stage –, of this generation –" in shown(console)
+    assert "no budget bounds it" in shown(console)
+
+
+def test_what_a_budget_leaves_is_counted_down_within_a_generation(clock: Clock) -> None:
+    console = CampaignConsole("demo", quiet=True)
+    console.facts.evaluations = 900
+    console.expect(Outlook(evaluations_left=100, wall_left_s=7200.0))
+    clock.now += 3600.0
+    console.evaluated()
+    assert "no generation begins after 1:00:00 (budget.wall_hours)" in shown(console)
+    assert "99 evaluations left (budget.evaluations)" in shown(console)
 
 
 def test_the_start_up_of_a_program_is_not_taken_for_its_pace(clock: Clock) -> None:
@@ -83,6 +99,16 @@ def test_the_start_up_of_a_program_is_not_taken_for_its_pace(clock: Clock) -> No
     assert console.facts.eta_s is None
     report(30.0, 1500.0)
     assert console.facts.eta_s == pytest.approx(490.0)
+
+
+def test_the_last_screen_says_how_it_ended(clock: Clock) -> None:
+    console = CampaignConsole("demo", quiet=True)
+    console.expect(Outlook())
+    console.stage(1, "decide")(1.0, 2.0, "audit")
+    console.ended("stable")
+    assert "1, stable" in shown(console)
+    assert "to the end" not in shown(console)
+    assert "audit" not in shown(console)
 
 
 def test_markup_in_messages_is_text(clock: Clock) -> None:
