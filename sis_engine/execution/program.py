@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sis_engine.errors import ProgramFailed, ProgramHung, ProgramMissing, StopRequested
+from sis_engine.execution.warden import kill_session
 from sis_engine.interfaces import never_stop
 
 _WARDEN = Path(__file__).with_name("warden.py")
@@ -99,7 +100,7 @@ def run_program(
         raised.  on_poll: called at every poll (progress)
 
     Raises ProgramMissing, ProgramHung (silent or too long), ProgramFailed (exit code, or too
-    much output), StopRequested. Nothing of its process group outlives the call, nor the engine.
+    much output), StopRequested. Nothing of its session outlives the call, nor the engine.
     """
     with contextlib.closing(polled_program(run, stop=stop)) as polls:
         while True:
@@ -168,7 +169,7 @@ def tail(path: Path, n_bytes: int = _TAIL_BYTES) -> str:
 
 @contextlib.contextmanager
 def _started(run: ProgramRun) -> Iterator[subprocess.Popen[bytes]]:
-    """The program under its warden; on leaving, the whole group is gone."""
+    """The program under its warden; on leaving, the whole session is gone."""
     if shutil.which(run.arguments[0]) is None:
         raise ProgramMissing(
             f"{run.arguments[0]} is not an executable file", directory=run.directory
@@ -265,10 +266,13 @@ def _stop_group(process: subprocess.Popen[bytes], grace_s: float) -> None:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    # The group outlives its leader as long as it has members, and its number is not reused
-    # before, so this cannot hit a stranger unless the group is already empty and gone.
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    """The warden's group and, for ranks of mpirun have groups of their own, its whole session."""
+    # A number is not reused while it names a group or a session with members: where there is a
+    # process of this number again, it is a stranger, and ours are all gone.
+    if process.returncode is None or not Path(f"/proc/{process.pid}").exists():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        kill_session(process.pid)
 
 
 def _signal_name(number: int) -> str:

@@ -24,7 +24,7 @@ def is_alive(pid: int) -> bool:
 
 
 def wait_until_gone(pid: int) -> bool:
-    for _ in range(100):
+    for _ in range(1000):
         if not is_alive(pid):
             return True
         time.sleep(0.02)
@@ -32,7 +32,7 @@ def wait_until_gone(pid: int) -> bool:
 
 
 def read_pid(path: Path) -> int:
-    for _ in range(250):
+    for _ in range(3000):
         if path.exists() and path.read_text().endswith("\n"):
             return int(path.read_text())
         time.sleep(0.02)
@@ -44,6 +44,13 @@ GRANDCHILD = (
     "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
     "pathlib.Path('pid').write_text(f'{child.pid}\\n')\n"
 )
+
+
+def _grandchild(*, own_group: bool) -> str:
+    group = ", process_group=0)" if own_group else ")"
+    return GRANDCHILD.replace(
+        "'import time; time.sleep(60)'])", f"'import time; time.sleep(60)']{group}"
+    )
 
 
 def test_a_program_runs_in_its_directory_with_its_environment(tmp_path):
@@ -80,8 +87,8 @@ def test_a_silent_program_is_hung_although_it_lives(tmp_path):
 
 
 def test_a_growing_file_counts_as_output(tmp_path):
-    code = "import time\nfor _ in range(8):\n    open('log', 'a').write('x'); time.sleep(0.1)\n"
-    run_program(python(code, tmp_path, silent_timeout_s=0.5, watch=("log",)))
+    code = "import time\nfor _ in range(20):\n    open('log', 'a').write('x'); time.sleep(0.2)\n"
+    run_program(python(code, tmp_path, silent_timeout_s=3.0, watch=("log",)))
 
 
 def test_a_program_that_outlives_its_wall_time_is_stopped(tmp_path):
@@ -120,17 +127,19 @@ def test_a_program_that_ignores_term_is_killed_after_the_grace(tmp_path):
     assert wait_until_gone(read_pid(tmp_path / "pid"))
 
 
-def test_grandchildren_do_not_outlive_a_program_that_ends(tmp_path):
-    run_program(python(GRANDCHILD, tmp_path))
+@pytest.mark.parametrize("own_group", [False, True], ids=["same group", "own group, as mpirun"])
+def test_grandchildren_do_not_outlive_a_program_that_ends(own_group, tmp_path):
+    run_program(python(_grandchild(own_group=own_group), tmp_path))
     assert wait_until_gone(read_pid(tmp_path / "pid"))
 
 
-def test_nothing_outlives_an_engine_that_is_killed(tmp_path):
+@pytest.mark.parametrize("own_group", [False, True], ids=["same group", "own group, as mpirun"])
+def test_nothing_outlives_an_engine_that_is_killed(own_group, tmp_path):
     engine = (
         "import sys\n"
         "from pathlib import Path\n"
         "from sis_engine.execution.program import ProgramRun, run_program\n"
-        f"code = {GRANDCHILD + 'time.sleep(60)'!r}\n"
+        f"code = {_grandchild(own_group=own_group) + 'time.sleep(60)'!r}\n"
         f"run_program(ProgramRun((sys.executable, '-c', code), Path({str(tmp_path)!r})))\n"
     )
     process = subprocess.Popen([sys.executable, "-c", engine])
