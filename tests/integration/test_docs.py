@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -111,6 +112,45 @@ def test_the_worked_example_of_the_readme_is_what_the_smoke_campaign_says(finish
     for step in (lineage(finished, "1").title, *lineage(finished, "1").steps):
         shown = [line for line in example.splitlines() if line.startswith(f"  {step[:12]}")]
         assert all(f"  {step}".startswith(line.removesuffix("…")) for line in shown)
+
+
+def test_the_picture_of_the_readme_is_drawn_from_the_report(tmp_path):
+    """Mend it with: python docs/make_figures.py"""
+    made = _python(ROOT, str(DOCS / "make_figures.py"), str(tmp_path / "made.svg"))
+    assert made.returncode == 0, made.stderr
+    fresh = (tmp_path / "made.svg").read_bytes()
+    assert fresh == (DOCS / "img" / "quickstart.svg").read_bytes(), "python docs/make_figures.py"
+    report = json.loads((DOCS / "results" / "quickstart" / "report.json").read_text())
+    n_audits = sum(len(item["audits"]) for item in report["generations"])
+    legends = 4
+    assert fresh.count(b"<circle") == len(report["summary"]["survival"]) + n_audits + legends
+
+
+def test_the_figures_of_the_readme_are_those_of_the_report():
+    report = json.loads((DOCS / "results" / "quickstart" / "report.json").read_text())
+    summary, generations = report["summary"], report["generations"]
+    audit = summary["audit"]
+    first = [item["time_ps"] for item in generations[0]["lives"]]
+    told = (
+        f"{summary['evaluations_total']:,} GFN2-xTB labels, {summary['cost_total_s'] / 60:.0f} min",
+        f"died within {min(first):.2f} to {max(first):.2f} ps",
+        f"Generation {summary['generation']} lived and passed, with a force error of "
+        f"{audit['relative_force_rmse']:.3f} of the RMS force (upper limit "
+        f"{audit['relative_upper']:.3f}, bound {audit['relative_limit']:g}) "
+        f"on {audit['n_frames']} frames",
+        f"ratio of {summary['acceleration_ratio']:.1f}, since its MD ends at "
+        f"{summary['longest_life_ps']:g} ps",
+    )
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for text in told:
+        assert text in readme
+    assert "In generations 2 and 3 every replica lived its 5 ps and no monitor fired" in readme
+    for number in (2, 3):  # lived, and yet wrong
+        assert all(item["censored"] for item in generations[number]["lives"])
+        (found,) = generations[number]["audits"]
+        assert not found["passed"]
+        assert any("of Li" in reason for reason in found["reasons"])
+    assert "forces on lithium, for one, were still too wrong" in readme
 
 
 def _pages() -> Iterator[Path]:
