@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from sis_engine.campaign_file import parse_yaml, read_campaign_text, read_text, with_line
 from sis_engine.config import CampaignConfig, SystemConfig
 from sis_engine.errors import ConfigurationError
+from sis_engine.execution.cores import available_cores
 from sis_engine.interfaces import Explorer, Labeler, Monitor, ProgramReport, Sampler, Trainer
 from sis_engine.plugins import Kind, configure
 from sis_engine.records import Condition, System
@@ -61,11 +61,6 @@ class Parts:
     def path(self, given: Path) -> Path:
         """A path in the campaign file is relative to that file."""
         return given if given.is_absolute() else (self.base.parent / given).resolve()
-
-
-def available_cores() -> int:
-    """Cores this process may use (its affinity), not those of the machine."""
-    return len(os.sched_getaffinity(0))
 
 
 def assemble(

@@ -22,8 +22,10 @@ from sis_engine.reference_md import LabelSource, finite_or_failure
 
 Result = Labelled | LabelFailure
 
-_PASSING = frozenset({Failure.INFRASTRUCTURE, Failure.OUT_OF_TIME, Failure.OUT_OF_MEMORY})
-"""Reasons that lie in the surroundings."""
+_PASSING = frozenset(
+    {Failure.INFRASTRUCTURE, Failure.OUT_OF_TIME, Failure.OUT_OF_MEMORY, Failure.PROGRAM}
+)
+"""Reasons that lie in the surroundings: mended, the same frame can be labelled."""
 
 
 class LabelStore(Protocol):

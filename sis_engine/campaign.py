@@ -8,7 +8,6 @@ from pathlib import Path
 
 from sis_engine import campaign_folder
 from sis_engine.assembly import Parts
-from sis_engine.banked import BankedLabeler
 from sis_engine.budget import over_budget, spent_through
 from sis_engine.campaign_folder import Accepted
 from sis_engine.config_changes import When
@@ -18,6 +17,7 @@ from sis_engine.generation import run_generation
 from sis_engine.outlook import Outlook, look_ahead
 from sis_engine.past import Past, load_past
 from sis_engine.records import Exhausted, Stable
+from sis_engine.side_by_side import SideBySide
 from sis_engine.stages.context import StageContext
 from sis_engine.stages.label import plans_at_start
 from sis_engine.states import State
@@ -57,7 +57,7 @@ class Campaign:
         self,
         folder: Path,
         ledger: Ledger,
-        labeler: BankedLabeler,
+        labeler: SideBySide,
         console: CampaignConsole,
         stop: Callable[[], bool],
         clock: WallClock,

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from sis_engine.assembly import Parts, available_cores
+from sis_engine.assembly import Parts
+from sis_engine.execution.cores import available_cores
 from sis_engine.interfaces import ProgramReport
 from sis_engine.plugins import Kind, available, load
 

@@ -12,6 +12,7 @@
     ├── StorageError                 what is on disk is not what we wrote
     │   ├── TornFile                 truncated, garbled, or of the wrong hash
     │   └── NewerFormat              written by a newer engine: upgrade           exit 2
+    ├── NothingLabelled              not one frame got a label: see the reasons
     ├── CampaignHeld                 another engine owns this campaign            exit 1
     ├── TrainingDiverged             the loss is not finite, or exploded
     ├── ModelRefused                 the deployed model is not the trained one
@@ -139,6 +140,10 @@ class NewerFormat(StorageError):
     """Written by a newer version of the engine than this one."""
 
     exit_code = 2
+
+
+class NothingLabelled(SisError):
+    """Not one of the frames that everything else needs could be labelled; says why."""
 
 
 class CampaignHeld(SisError):

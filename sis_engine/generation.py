@@ -34,7 +34,7 @@ from sis_engine.records import (
 from sis_engine.stages.context import StageContext
 from sis_engine.stages.decide import decide
 from sis_engine.stages.explore import data_catastrophes, explore
-from sis_engine.stages.label import initial_plans, label, test_plans
+from sis_engine.stages.label import initial_plans, label, need_labels, test_plans
 from sis_engine.stages.merge import merge
 from sis_engine.stages.model import make_model, training_data
 from sis_engine.stages.test import test_errors
@@ -104,7 +104,9 @@ def _label(stage: StageContext, name: str, plans: Sequence[LabelPlan]) -> LabelR
         return LabelResult(())
     _stop_here(stage)
     require_approval(stage, "label")
-    return stage.once(name, LabelResult, lambda context: label(stage, plans, context))
+    return stage.once(
+        name, LabelResult, lambda context: need_labels(stage, label(stage, plans, context))
+    )
 
 
 def _model(

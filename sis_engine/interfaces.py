@@ -97,6 +97,7 @@ class Context:
     stop: ask it often; when true raise :class:`sis_engine.errors.StopRequested` soon
     kept: a folder that all attempts at this work share: what a killed one left there may be taken
         up (a code's own restart files). ``None``: there is none
+    patience: factor on time limits of its own; above one at a second try of what ran out of time
     """
 
     workdir: Path
@@ -104,6 +105,7 @@ class Context:
     progress: Progress = no_progress
     stop: Callable[[], bool] = never_stop
     kept: Path | None = None
+    patience: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,10 @@ class Capability(enum.Enum):
     OPTIMISE = "optimise"
     VIRIAL = "virial"
     CHARGES = "charges"
+    SIDE_BY_SIDE = "side_by_side"
+    """``label`` may be called from several threads at once, each with a ``workdir`` of its own
+    (``kept`` is shared); a task of one frame then costs no more than its share of a task of many.
+    Without it the engine asks for one task at a time."""
 
 
 @dataclass(frozen=True, eq=False)

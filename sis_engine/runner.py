@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 from sis_engine import campaign_folder
 from sis_engine.approval import approve_waiting
 from sis_engine.assembly import Parts, assemble
-from sis_engine.banked import BankedLabeler
+from sis_engine.backoff import with_backoff
 from sis_engine.campaign import Campaign, is_half_done
 from sis_engine.campaign_folder import Accepted
 from sis_engine.campaign_log import CampaignLog
@@ -24,16 +23,14 @@ from sis_engine.errors import (
     SisError,
     StopRequested,
 )
-from sis_engine.known_labels import ChargedLabeler
+from sis_engine.label_source import label_source
+from sis_engine.side_by_side import SideBySide
 from sis_engine.states import State
 from sis_engine.storage.bank import LabelBank
-from sis_engine.storage.ledger import Ledger
+from sis_engine.storage.ledger import Ledger, StageState
 from sis_engine.storage.ownership import acquire
 from sis_engine.validation import validate
 from sis_engine.wallclock import WallClock
-
-RETRY_AFTER_S = (5.0, 30.0, 120.0)
-"""Back-off after an infrastructure fault; then the campaign is paused with the reason."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ def run_in_folder(
         clock = WallClock(ledger)
         accepted = _accepted(folder, config, ledger, console)
         known = open_things.enter_context(_known_labels(accepted.parts))
-        labeler = BankedLabeler(known or accepted.parts.labeler, bank)
+        labeler = _labeler(accepted.parts, bank, known, ledger, console)
         campaign = Campaign(folder, ledger, labeler, console, stop, clock)
         if approve:
             approve_waiting(ledger)
@@ -119,14 +116,14 @@ def _bank(folder: Path, parts: Parts, ledger: Ledger) -> LabelBank:
 
 
 @contextmanager
-def _known_labels(parts: Parts) -> Iterator[ChargedLabeler | None]:
-    """The labeler behind the labels of other campaigns, where there are some to go by."""
+def _known_labels(parts: Parts) -> Iterator[LabelBank | None]:
+    """The labels of other campaigns, where there are some to go by."""
     place = parts.config.known_labels
     if place is None:
         yield None
         return
     with LabelBank(parts.path(place), campaign=parts.config.name) as bank:
-        yield ChargedLabeler(BankedLabeler(parts.labeler, bank))
+        yield bank
 
 
 def _console(parts: Parts, ledger: Ledger, *, quiet: bool) -> CampaignConsole:
@@ -155,39 +152,59 @@ def _accepted(
     return accepted
 
 
+def _labeler(
+    parts: Parts,
+    bank: LabelBank,
+    known: LabelBank | None,
+    ledger: Ledger,
+    console: CampaignConsole,
+) -> SideBySide:
+    """The labeler with all that the engine puts around it."""
+
+    def note(kind: str, text: str) -> None:
+        ledger.event(kind, text, level="warning")
+        console.event(text.rstrip().rpartition("\n")[2], kind, "warning")
+
+    return label_source(
+        parts.labeler,
+        bank,
+        cores=parts.cores,
+        exact=parts.config.exact,
+        note=note,
+        known=known,
+        timings=bank,
+    )
+
+
 def _run(campaign: Campaign, accepted: Accepted) -> Ended:
     """Run with back-off on infrastructure faults; every other trouble is a state with a reason."""
-    for wait_s in (*RETRY_AFTER_S, None):
-        try:
-            outcome = campaign.run(campaign.accepted or accepted)
-            return Ended(outcome.state, outcome.reason)
-        except InfrastructureError as error:
-            campaign.note("infrastructure", str(error), level="warning")
-            if wait_s is None or not _waited(wait_s, campaign.stop):
-                return Ended(State.PAUSED, str(error))
-        except StopRequested as error:
-            return Ended(State.PAUSED, str(error))
-        except NewerFormat:
-            raise
-        except SisError as error:
-            campaign.note(type(error).__name__, str(error), level="error")
-            return Ended(State.PAUSED, str(error))
-        except Exception as error:  # noqa: BLE001 - the border: a defect of ours or a plugin's
-            told = f"{type(error).__name__}: {error}"
-            campaign.note("defect", f"{told}\n{traceback.format_exc()}", level="error")
-            return Ended(
-                State.FAILED,
-                told,
-                ("the traceback is in the event log: `sis status --events`",),
-            )
-    raise AssertionError("unreachable")
+    try:
+        outcome = with_backoff(
+            lambda: campaign.run(campaign.accepted or accepted),
+            stop=campaign.stop,
+            tell=lambda error: campaign.note("infrastructure", str(error), level="warning"),
+            done=lambda: _reached(campaign.ledger),
+        )
+        return Ended(outcome.state, outcome.reason)
+    except (InfrastructureError, StopRequested) as error:
+        return Ended(State.PAUSED, str(error))
+    except NewerFormat:
+        raise
+    except SisError as error:
+        campaign.note(type(error).__name__, str(error), level="error")
+        return Ended(State.PAUSED, str(error))
+    except Exception as error:  # noqa: BLE001 - the border: a defect of ours or a plugin's
+        told = f"{type(error).__name__}: {error}"
+        campaign.note("defect", f"{told}\n{traceback.format_exc()}", level="error")
+        return Ended(
+            State.FAILED,
+            told,
+            ("the traceback is in the event log: `sis status --events`",),
+        )
 
 
-def _waited(seconds: float, stop: Callable[[], bool]) -> bool:
-    """Sleep, unless a stop is asked for."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if stop():
-            return False
-        time.sleep(0.2)
-    return True
+def _reached(ledger: Ledger) -> tuple[int, int, int]:
+    """How far a campaign is: generations, finished stages, evaluations."""
+    stages = ledger.stages(len(ledger.generations()))
+    finished = sum(row.state is StageState.DONE for row in stages)
+    return len(ledger.generations()), finished, sum(item.paid for item in ledger.counts())

@@ -138,6 +138,16 @@ def _exactness(parts: Parts) -> tuple[str, ...]:
             key="labeler.warm_start",
             allowed="false, or `exact: false`",
         )
+    threads = config.labeler.get("threads") or 1
+    if config.exact and threads > 1:
+        # Measured with tblite: two threads, three runs, three sets of last bits.
+        raise ConfigurationError(
+            f"labels made with {threads} OpenMP threads differ in their last bits from run to run, "
+            "which `exact` forbids",
+            file=parts.file,
+            key="labeler.threads",
+            allowed="1, or `exact: false`",
+        )
     if len(parts.monitors) == 1 and not config.sampler.get("published"):
         notes.append(
             f"only one monitor watches ({parts.monitors[0].name}): a temperature window alone is "

@@ -19,7 +19,7 @@ def versions_of(parts: Parts) -> tuple[tuple[str, str], ...]:
 
 def machine() -> str:
     """One line: processor, cores, system."""
-    from sis_engine.assembly import available_cores
+    from sis_engine.execution.cores import available_cores
 
     return f"{_processor()}, {available_cores()} cores, {platform.system()} {platform.release()}"
 

@@ -70,7 +70,7 @@ class TeacherLabeler:
     def __init__(self, config: TeacherConfig) -> None:
         self.config = config
         self.potential = _potential(config.potential)
-        capabilities = {Capability.SINGLE_POINT}
+        capabilities = {Capability.SINGLE_POINT, Capability.SIDE_BY_SIDE}
         if self.potential.gives_virial:
             capabilities.add(Capability.VIRIAL)
         self.capabilities: frozenset[Capability] = frozenset(capabilities)

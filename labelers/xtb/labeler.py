@@ -65,6 +65,8 @@ class XtbLabeler:
         capabilities = {Capability.SINGLE_POINT, Capability.VIRIAL}
         if config.charges:
             capabilities.add(Capability.CHARGES)
+        if not config.warm_start:  # its order of frames is part of it
+            capabilities.add(Capability.SIDE_BY_SIDE)
         self.capabilities: frozenset[Capability] = frozenset(capabilities)
         self._density: tuple[tuple[str, ...], Any] | None = None
         self._known_version: str | None = None

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from sis_engine.assembly import Parts
-from sis_engine.banked import BankedLabeler
 from sis_engine.errors import TornFile
 from sis_engine.interfaces import Context, Progress
 from sis_engine.records import LabelFailure, Labelled
 from sis_engine.seeds import derive_seed
+from sis_engine.side_by_side import SideBySide
 from sis_engine.stages.kept import Kept
 from sis_engine.storage.atomic import move_aside
 from sis_engine.storage.codec import load_record, save_record
@@ -39,7 +39,7 @@ class StageContext:
     """One generation's bench: the parts, the ledger, folders, seeds, progress and the stop flag."""
 
     parts: Parts
-    labeler: BankedLabeler
+    labeler: SideBySide
     ledger: Ledger
     folder: Path
     generation: int

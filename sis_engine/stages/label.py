@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 from sis_engine.assembly import Parts
+from sis_engine.errors import NothingLabelled
 from sis_engine.interfaces import Context, Progress
 from sis_engine.labelling import walk
 from sis_engine.records import (
@@ -80,8 +82,9 @@ def label(stage: StageContext, plans: Sequence[LabelPlan], context: Context) -> 
     workers = max(1, min(len(plans), context.threads))
     if workers == 1:
         return LabelResult(tuple(label_plan(stage, plan, context) for plan in plans))
+    threads = stage.labeler.threads_of_each(workers, context.threads)
     shares = [
-        replace(context, workdir=_own_folder(context, plan), threads=1, progress=shared)
+        replace(context, workdir=_own_folder(context, plan), threads=threads, progress=shared)
         for plan, shared in zip(plans, side_by_side(context.progress, len(plans)), strict=True)
     ]
     with ThreadPoolExecutor(workers) as pool:
@@ -90,6 +93,30 @@ def label(stage: StageContext, plans: Sequence[LabelPlan], context: Context) -> 
             for plan, share in zip(plans, shares, strict=True)
         ]
         return LabelResult(tuple(walk.result() for walk in walks))
+
+
+def need_labels(stage: StageContext, result: LabelResult) -> LabelResult:
+    """The result itself; NothingLabelled where there would be nothing to train the first model on.
+
+    Raised before the stage is done, so that it is done again when what failed is mended.
+    """
+    initial = stage.parts.config.initial
+    found = any(outcome.labelled for outcome in result.outcomes)
+    if found or stage.generation > 0 or initial.data or initial.model is not None:
+        return result
+    reasons = Counter(
+        f"{failure.reason.value.replace('_', ' ')}: {failure.message}"
+        for outcome in result.outcomes
+        for failure in outcome.failures
+    )
+    told = "; ".join(f"{text} ({n} times)" for text, n in reasons.most_common(3))
+    kept = [f.directory for o in result.outcomes for f in o.failures if f.directory is not None]
+    files = f"; files: {kept[0]}" if kept else ""
+    raise NothingLabelled(
+        f"not one frame of the first round got a label: {told or 'no plan could be walked'}{files}",
+        hint="mend the labeler's settings or the structure (`sis label STRUCTURE --with …` tries "
+        "one), then `sis run` again",
+    )
 
 
 def _own_folder(context: Context, plan: LabelPlan) -> Path:
@@ -115,11 +142,12 @@ def side_by_side(progress: Progress, n: int) -> tuple[Progress, ...]:
 
 
 def label_plan(stage: StageContext, plan: LabelPlan, context: Context) -> PlanOutcome:
-    return walk(
-        plan,
-        stage.parts.system(plan.system),
-        stage.labeler,
-        generation=stage.generation,
-        context=context,
-        on_result=stage.count,
-    )
+    with stage.labeler.stream():
+        return walk(
+            plan,
+            stage.parts.system(plan.system),
+            stage.labeler,
+            generation=stage.generation,
+            context=context,
+            on_result=stage.count,
+        )

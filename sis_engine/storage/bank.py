@@ -6,8 +6,9 @@ import dataclasses
 import hashlib
 import json
 import logging
+import platform
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +29,12 @@ from sis_engine.records import (
     Purpose,
     label_key,
 )
-from sis_engine.storage.database import open_database, transaction, translated
+from sis_engine.storage.database import (
+    light_transaction,
+    open_database,
+    transaction,
+    translated,
+)
 
 FORMAT_VERSION = 1
 BANK_FILE = "labels.sqlite"
@@ -41,7 +47,10 @@ CREATE TABLE IF NOT EXISTS labels (
     campaign TEXT NOT NULL, header TEXT NOT NULL, payload BLOB NOT NULL, sha256 TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS quarantine (
     key TEXT NOT NULL, good INTEGER, level TEXT, version TEXT, campaign TEXT, header, payload,
-    sha256 TEXT, reason TEXT NOT NULL)
+    sha256 TEXT, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS timings (
+    machine TEXT NOT NULL, level TEXT NOT NULL, n_atoms INTEGER NOT NULL, threads INTEGER NOT NULL,
+    seconds TEXT NOT NULL, PRIMARY KEY (machine, level, n_atoms, threads)) WITHOUT ROWID
 """
 
 _COLUMNS = "key, good, level, version, campaign, header, payload, sha256"
@@ -193,6 +202,23 @@ class LabelBank:
             entry = None if row is None else self._decode(row)
             if entry is not None and isinstance(entry.item, Labelled):
                 yield entry.item
+
+    def timings(self, level: str, n_atoms: int) -> dict[int, tuple[float, ...]]:
+        """The last seconds of a label on this machine, by threads, for the packing rule."""
+        with self._lock, translated(self.path):
+            rows = self._connection.execute(
+                "SELECT threads, seconds FROM timings WHERE machine=? AND level=? AND n_atoms=?",
+                (platform.node(), level, n_atoms),
+            ).fetchall()
+        return {threads: tuple(json.loads(text)) for threads, text in rows}
+
+    def keep_timings(self, level: str, n_atoms: int, threads: int, last: Sequence[float]) -> None:
+        """Keep them; a power cut may take them back."""
+        with self._lock, light_transaction(self._connection, self.path):
+            self._connection.execute(
+                "INSERT OR REPLACE INTO timings VALUES (?, ?, ?, ?, ?)",
+                (platform.node(), level, n_atoms, threads, json.dumps(list(last))),
+            )
 
     def close(self) -> None:
         with self._lock:

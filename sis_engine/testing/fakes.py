@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -73,8 +74,11 @@ class FakeLabeler:
 
     def __init__(self, config: FakeLabelerConfig | None = None) -> None:
         self.config = config or FakeLabelerConfig()
-        self.capabilities = frozenset({Capability.SINGLE_POINT, Capability.VIRIAL})
+        self.capabilities = frozenset(
+            {Capability.SINGLE_POINT, Capability.VIRIAL, Capability.SIDE_BY_SIDE}
+        )
         self.n_evaluations = 0
+        self._lock = threading.Lock()
 
     @classmethod
     def from_config(cls, config: FakeLabelerConfig) -> Self:
@@ -102,7 +106,8 @@ class FakeLabeler:
                 raise StopRequested("stopped between fake labels")
             if self.config.seconds_per_label:
                 time.sleep(self.config.seconds_per_label)
-            self.n_evaluations += 1
+            with self._lock:
+                self.n_evaluations += 1
             limit = self.config.unconverged_below_angstrom
             if not shortest_distance(frame, morse.cutoff_angstrom) >= limit:
                 message = f"fake SCF not converged: atoms nearer than {limit} Å"

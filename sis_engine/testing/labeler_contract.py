@@ -11,6 +11,7 @@ Each check is a function of a :class:`LabelerCase` and raises AssertionError wit
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -211,6 +212,25 @@ def check_a_stop_request_is_heard(case: LabelerCase) -> None:
     raise AssertionError("the labeler went on although a stop was asked for")
 
 
+def check_labels_made_side_by_side_are_those_made_alone(case: LabelerCase) -> None:
+    """Where several threads may ask at once: each gets the label of its own frame."""
+    if Capability.SIDE_BY_SIDE not in case.labeler.capabilities:
+        return
+    frames = [_moved(case.system.frame, 0, 0, 0.02 * k) for k in range(4)]
+    alone = [case.good(frame).label for frame in frames]
+    folders = [case.workdir / f"beside-{k}" for k in range(len(frames))]
+    for folder in folders:
+        folder.mkdir()
+    cases = [replace(case, workdir=folder) for folder in folders]
+    with ThreadPoolExecutor(len(frames)) as pool:
+        beside = list(pool.map(lambda own, frame: own.good(frame).label, cases, frames))
+    for number, (one, other) in enumerate(zip(alone, beside, strict=True)):
+        energy = abs(one.energy - other.energy)
+        force = float(np.abs(one.forces - other.forces).max())
+        worst = max(energy, force)
+        assert worst <= case.repeat_tolerance, f"frame {number} beside others: {worst:.3g} off"
+
+
 def check_doctor_reports_what_it_needs(case: LabelerCase) -> None:
     reports = case.labeler.doctor()
     assert reports, "doctor reports nothing"
@@ -231,6 +251,7 @@ CHECKS: tuple[Callable[[LabelerCase], None], ...] = (
     check_atoms_across_the_boundary_are_not_wrapped_away,
     check_the_level_of_theory_is_stable_and_sees_charge,
     check_a_stop_request_is_heard,
+    check_labels_made_side_by_side_are_those_made_alone,
     check_doctor_reports_what_it_needs,
 )
 

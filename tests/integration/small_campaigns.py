@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from sis_engine import runner
+from sis_engine import backoff, runner
 from sis_engine.records import Purpose
 from sis_engine.runner import Ended, run_in_folder
 from sis_engine.storage.bank import LabelBank
@@ -62,7 +62,7 @@ def run(
     with pytest.MonkeyPatch.context() as patch:
         if not report:
             patch.setattr(runner, "_reported", lambda _, ended: ended)
-        patch.setattr(runner, "RETRY_AFTER_S", ())
+        patch.setattr(backoff, "RETRY_AFTER_S", ())
         return run_in_folder(folder, config, stop=stop, approve=approve, quiet=True)
 
 

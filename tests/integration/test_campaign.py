@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from sis_engine import runner
-from sis_engine.banked import BankedLabeler
 from sis_engine.config import CampaignConfig
 from sis_engine.errors import ConfigurationError, TrainingDiverged
+from sis_engine.label_source import label_source
 from sis_engine.records import (
     Admission,
     Cause,
@@ -26,6 +26,7 @@ from sis_engine.records import (
     Stable,
     Triage,
 )
+from sis_engine.side_by_side import SideBySide
 from sis_engine.stages import model as model_stage
 from sis_engine.stages import triage as triage_stage
 from sis_engine.states import State
@@ -433,14 +434,15 @@ def test_a_labeler_whose_threads_were_edited_is_used_at_once(
 ) -> None:
     def given(threads: int) -> Path:
         labeler = {"type": "xtb", "threads": threads}
-        return write_campaign(tmp_path / "given", {"labeler": labeler, "pause_before": ["label"]})
+        changes = {"labeler": labeler, "pause_before": ["label"], "exact": False}
+        return write_campaign(tmp_path / "given", changes)
 
-    def banked_labeler(labeler: Any, bank: Any) -> BankedLabeler:
+    def source_of(labeler: Any, bank: Any, **more: Any) -> SideBySide:
         seen.append(labeler.config.threads)
-        return BankedLabeler(labeler, bank)
+        return label_source(labeler, bank, **more)
 
     seen: list[int] = []
-    monkeypatch.setattr(runner, "BankedLabeler", banked_labeler)
+    monkeypatch.setattr(runner, "label_source", source_of)
     for threads in (1, 2):
         assert run(tmp_path / "run", given(threads)).state is State.PAUSED
     assert seen == [1, 2]

@@ -1,0 +1,40 @@
+"""What the engine puts around a labeler: packing, remedies, the bank, many points side by side."""
+
+from __future__ import annotations
+
+from sis_engine.banked import BankedLabeler, LabelStore
+from sis_engine.execution.core_gate import CoreGate
+from sis_engine.execution.cores import FreeCores
+from sis_engine.interfaces import Capability, Labeler
+from sis_engine.known_labels import ChargedLabeler
+from sis_engine.packing import Timings, TimingStore
+from sis_engine.reference_md import LabelSource
+from sis_engine.remedies import Note, RemediedLabeler
+from sis_engine.side_by_side import Demand, PackedLabeler, SideBySide
+
+
+def label_source(
+    labeler: Labeler,
+    bank: LabelStore,
+    *,
+    cores: int,
+    exact: bool,
+    note: Note,
+    known: LabelStore | None = None,
+    timings: TimingStore | None = None,
+) -> SideBySide:
+    """A source of labels that are banked, packed onto free cores, and whose failures are answered.
+
+    cores: most that may be used;  exact: threads of a label follow from the task alone
+    note: told (kind, text) of what was done about failures
+    known: labels of other campaigns, handed on at the price they cost
+    timings: where measured times are kept
+    """
+    demand = Demand()
+    alone = Capability.SIDE_BY_SIDE not in labeler.capabilities
+    gate = CoreGate(cores, FreeCores(cores), one_at_a_time=alone)
+    packed = PackedLabeler(labeler, gate, demand, Timings(timings), fixed=exact)
+    source: LabelSource = RemediedLabeler(packed, note)
+    if known is not None:
+        source = ChargedLabeler(BankedLabeler(source, known))
+    return SideBySide(BankedLabeler(source, bank), cores, demand, fixed=exact)

@@ -1,0 +1,150 @@
+"""What a campaign does when labels fail, class by class: go on, pause with the reason, go on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sis_engine import backoff, runner
+from sis_engine.errors import ConfigurationError
+from sis_engine.records import Failure, LabelFailure, Purpose
+from sis_engine.remedies import LATER_IN_A_ROW
+from sis_engine.states import State
+from sis_engine.storage.ledger import Ledger, Outcome
+from sis_engine.testing.fakes import FakeLabeler
+from tests.integration.small_campaigns import digest_of, events, paid, records, run, write_campaign
+from tests.integration.test_durability import TINY
+
+ONE = {**TINY, "budget.generations": 1}
+
+Answer = Callable[[int, Purpose], Failure | None]
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Answer], None]:
+    """Make the fake labeler fail as told by the number of its evaluation and what it is for."""
+    done = Counter[str]()
+    original = FakeLabeler.label
+
+    def make(answer: Answer) -> None:
+        def label(self, task, context):
+            for result in original(self, task, context):
+                done["n"] += 1
+                reason = answer(done["n"], result.origin.purpose)
+                if reason is None:
+                    yield result
+                    continue
+                told = f"fake {reason.value}"
+                yield LabelFailure(result.frame, result.level, result.origin, reason, told)
+
+        monkeypatch.setattr(FakeLabeler, "label", label)
+
+    return make
+
+
+def test_a_disk_that_fills_up_is_waited_for_and_then_the_end_is_the_same(
+    tmp_path: Path, failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write_campaign(tmp_path / "given", ONE)
+    run(tmp_path / "undisturbed", config)
+    failing(lambda n, _purpose: Failure.INFRASTRUCTURE if n in {5, 6, 30} else None)
+    waits: list[float] = []
+    run_here = tmp_path / "run"
+    monkeypatch.setattr(backoff, "waited", lambda seconds, _stop: waits.append(seconds) or True)
+    monkeypatch.setattr(runner, "_reported", lambda _, ended: ended)
+    ended = runner.run_in_folder(run_here, config, stop=lambda: False, quiet=True)
+    assert ended.state is State.EXHAUSTED
+    assert waits == [5.0, 30.0, 5.0]  # the third fault came after progress
+    assert digest_of(run_here) == digest_of(tmp_path / "undisturbed")
+    assert paid(run_here) == paid(tmp_path / "undisturbed")
+
+
+def test_a_fault_that_stays_pauses_with_its_reason_and_goes_on_when_it_is_mended(
+    tmp_path: Path, failing
+) -> None:
+    config, place = write_campaign(tmp_path / "given", ONE), tmp_path / "run"
+    failing(lambda n, _purpose: Failure.INFRASTRUCTURE if n >= 8 else None)
+    ended = run(place, config)
+    assert ended.state is State.PAUSED
+    assert ended.state.exit_code == 3
+    assert "fake infrastructure" in ended.reason
+    failing(lambda _n, _purpose: None)
+    assert run(place).state is State.EXHAUSTED
+    with Ledger(place, read_only=True) as ledger:
+        assert Outcome.FAILED not in {row.outcome for row in ledger.evaluations()}
+
+
+def test_a_program_that_never_works_pauses_before_the_queue_is_burnt(
+    tmp_path: Path, failing
+) -> None:
+    asked: list[int] = []
+
+    def broken(n: int, _purpose: Purpose) -> Failure:
+        asked.append(n)
+        return Failure.PROGRAM
+
+    config, place = write_campaign(tmp_path / "given", ONE), tmp_path / "run"
+    failing(broken)
+    ended = run(place, config)
+    assert ended.state is State.PAUSED
+    assert "not one frame of the first round got a label: program: fake program" in ended.reason
+    assert len(asked) == 1
+    failing(lambda _n, _purpose: None)
+    assert run(place).state is State.EXHAUSTED
+
+
+def test_a_program_that_breaks_in_the_middle_pauses_too(tmp_path: Path, failing) -> None:
+    """In a round of many single points: the audit of the survivors."""
+    config, place = write_campaign(tmp_path / "given", TINY), tmp_path / "run"
+    run(tmp_path / "undisturbed", config)
+    audits = [
+        row.key
+        for record in records(tmp_path / "undisturbed")
+        for audit in record.audits
+        for outcome in audit.outcomes
+        for row in outcome.labelled
+    ]
+    assert len(audits) >= LATER_IN_A_ROW
+    failing(lambda _n, purpose: Failure.PROGRAM if purpose is Purpose.AUDIT else None)
+    ended = run(place, config)
+    assert ended.state is State.PAUSED, ended
+    assert "labels in a row failed because their program did" in ended.reason
+    failing(lambda _n, _purpose: None)
+    run(place)
+    assert digest_of(place) == digest_of(tmp_path / "undisturbed")
+
+
+@pytest.mark.parametrize("reason", [Failure.NOT_CONVERGED, Failure.SOLVER, Failure.BAD_GEOMETRY])
+def test_a_frame_that_fails_is_recorded_with_its_reason_and_the_campaign_goes_on(
+    reason: Failure, tmp_path: Path, failing
+) -> None:
+    failing(lambda n, _purpose: reason if n == 15 else None)
+    place = tmp_path / "run"
+    assert run(place, write_campaign(tmp_path / "given", ONE)).state is State.EXHAUSTED
+    (record,) = records(place)
+    failures = [f for o in (*record.outcomes, *record.test_outcomes) for f in o.failures]
+    assert [(f.reason, f.message) for f in failures] == [(reason, f"fake {reason.value}")]
+    with Ledger(place, read_only=True) as ledger:
+        kept = [row.reason for row in ledger.evaluations() if row.outcome is Outcome.FAILED]
+    assert kept == [reason.value]
+
+
+def test_a_first_round_without_a_label_pauses_with_the_reasons(tmp_path: Path, failing) -> None:
+    failing(lambda _n, _purpose: Failure.NOT_CONVERGED)
+    place = tmp_path / "run"
+    ended = run(place, write_campaign(tmp_path / "given", ONE))
+    assert ended.state is State.PAUSED
+    assert "not converged: fake not_converged (1 times)" in ended.reason
+    assert "NothingLabelled" in events(place)
+
+
+def test_threads_that_change_last_bits_are_refused_where_bits_are_promised(tmp_path: Path) -> None:
+    labeler = {"type": "xtb", "threads": 2}
+    with pytest.raises(ConfigurationError, match="differ in their last bits") as refused:
+        run(tmp_path / "run", write_campaign(tmp_path / "exact", {"labeler": labeler}))
+    assert refused.value.key == "labeler.threads"
+    loose = {"labeler": labeler, "exact": False, "pause_before": ["label"]}
+    assert run(tmp_path / "run", write_campaign(tmp_path / "loose", loose)).state is State.PAUSED
