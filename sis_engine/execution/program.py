@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sis_engine.errors import ProgramFailed, ProgramHung, ProgramMissing, StopRequested
-from sis_engine.execution.warden import kill_session
+from sis_engine.execution.warden import kill_session, remove
 from sis_engine.interfaces import never_stop
 
 _WARDEN = Path(__file__).with_name("warden.py")
@@ -33,6 +33,8 @@ class ProgramRun:
     wall_timeout_s: longest run;  silent_timeout_s: longest time without growth of stdout, stderr
         or the files in ``watch`` (names in ``directory``); ``None``: no limit
     grace_s: between TERM and KILL
+    remove: files and folders elsewhere (sockets, shared memory) that do not outlive the program,
+        nor the engine, however either ends
     check: a non-zero exit code raises ProgramFailed
     """
 
@@ -47,6 +49,7 @@ class ProgramRun:
     watch: tuple[str, ...] = ()
     grace_s: float = 5.0
     poll_s: float = 0.2
+    remove: tuple[Path, ...] = ()
     check: bool = True
 
 
@@ -170,18 +173,18 @@ def tail(path: Path, n_bytes: int = _TAIL_BYTES) -> str:
 @contextlib.contextmanager
 def _started(run: ProgramRun) -> Iterator[subprocess.Popen[bytes]]:
     """The program under its warden; on leaving, the whole session is gone."""
-    if shutil.which(run.arguments[0]) is None:
-        raise ProgramMissing(
-            f"{run.arguments[0]} is not an executable file", directory=run.directory
-        )
     reading, writing = os.pipe()
     try:
+        if shutil.which(run.arguments[0]) is None:
+            raise ProgramMissing(
+                f"{run.arguments[0]} is not an executable file", directory=run.directory
+            )
         with (
             (run.directory / run.stdout).open("wb") as out,
             (run.directory / run.stderr).open("wb") as err,
         ):
             process = subprocess.Popen(
-                (sys.executable, "-I", "-S", str(_WARDEN), str(reading), *run.arguments),
+                (*_warden(run, reading), *run.arguments),
                 cwd=run.directory,
                 env={**os.environ, **dict(run.environment)},
                 stdin=subprocess.DEVNULL,
@@ -198,6 +201,12 @@ def _started(run: ProgramRun) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         os.close(reading)
         os.close(writing)
+        remove([str(path) for path in run.remove])
+
+
+def _warden(run: ProgramRun, pipe: int) -> tuple[str, ...]:
+    removed = os.pathsep.join(str(path.absolute()) for path in run.remove)
+    return (sys.executable, "-I", "-S", str(_WARDEN), str(pipe), removed)
 
 
 def _wait(

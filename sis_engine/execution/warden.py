@@ -1,11 +1,12 @@
 """Runs one program and takes its whole session down when the engine dies.
 
-Usage: ``python -I -S warden.py FD PROGRAM ARGUMENT…`` as the leader of a new session.
+Usage: ``python -I -S warden.py FD REMOVED PROGRAM ARGUMENT…`` as the leader of a new session.
 The engine holds the writing end of pipe FD; when the engine dies, however it dies, the kernel
 closes it, the warden reads end-of-file and kills the session. (PR_SET_PDEATHSIG would reach only
 the direct child, dies with the thread that started it, and exists on Linux only.)
 
-The session and not only the process group: ``mpirun`` gives each rank a group of its own.
+The session and not only the process group: ``mpirun`` gives each rank a group of its own. REMOVED
+are paths, with colons in between, that must not outlive it either.
 
 Run by path, so it must import nothing of the engine, and little else: it starts in 15 ms.
 """
@@ -19,12 +20,13 @@ import time
 NOT_STARTED = 127
 
 
-def _kill_all_when_engine_dies(pipe: int, killing: _thread.LockType) -> None:
+def _kill_all_when_engine_dies(pipe: int, removed: list[str], killing: _thread.LockType) -> None:
     try:
         os.read(pipe, 1)  # the engine never writes: this returns at end-of-file only
     finally:
         killing.acquire()
         kill_session(os.getpid())
+        remove(removed)
         os.killpg(0, signal.SIGKILL)
 
 
@@ -43,6 +45,19 @@ def kill_session(session: int) -> None:
             except OSError:  # gone, or not ours
                 pass
         time.sleep(0.01)
+
+
+def remove(paths: list[str]) -> None:
+    """Files and whole folders, whether they are there or not."""
+    for path in paths:
+        try:
+            os.unlink(path)  # noqa: PTH108 - pathlib would be one more import
+        except (IsADirectoryError, PermissionError):  # the latter on macOS
+            import shutil
+
+            shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            pass
 
 
 def _processes() -> list[int]:
@@ -64,14 +79,15 @@ def _session(pid: int) -> int | None:
 
 def main(arguments: list[str]) -> int:
     """Exit code of the program; a program killed by a signal kills the warden by the same."""
-    pipe = int(arguments[0])
+    pipe, removed = int(arguments[0]), [path for path in arguments[1].split(os.pathsep) if path]
+    program = arguments[2:]
     killing = _thread.allocate_lock()
-    _thread.start_new_thread(_kill_all_when_engine_dies, (pipe, killing))
+    _thread.start_new_thread(_kill_all_when_engine_dies, (pipe, removed, killing))
     stops = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     try:
-        child = os.posix_spawnp(arguments[1], arguments[1:], os.environ, setsigdef=stops)
+        child = os.posix_spawnp(program[0], program, os.environ, setsigdef=stops)
     except OSError as error:
-        sys.stderr.write(f"could not start {arguments[1]}: {error}\n")
+        sys.stderr.write(f"could not start {program[0]}: {error}\n")
         return NOT_STARTED
     for stop in stops:  # the group's TERM is for the program; the warden waits for its end
         signal.signal(stop, signal.SIG_IGN)

@@ -149,6 +149,52 @@ def test_nothing_outlives_an_engine_that_is_killed(own_group, tmp_path):
     assert wait_until_gone(grandchild)
 
 
+def _elsewhere(folder: Path) -> tuple[Path, Path]:
+    """A socket and a folder of shared memory, as a program may need outside its directory."""
+    socket, shared = folder / "socket", folder / "shared"
+    socket.touch()
+    shared.mkdir(parents=True)
+    (shared / "segment").touch()
+    return socket, shared
+
+
+def test_what_a_program_had_elsewhere_is_removed_when_it_ends(tmp_path):
+    socket, shared = _elsewhere(tmp_path)
+    absent = tmp_path / "never made"
+    run_program(python("", tmp_path, remove=(socket, shared, absent)))
+    assert not socket.exists()
+    assert not shared.exists()
+
+
+def test_what_a_program_had_elsewhere_is_removed_when_it_cannot_start(tmp_path):
+    socket, _ = _elsewhere(tmp_path)
+    with pytest.raises(ProgramMissing):
+        run_program(ProgramRun((str(tmp_path / "lmp"),), tmp_path, remove=(socket,)))
+    assert not socket.exists()
+
+
+def test_what_a_program_had_elsewhere_is_removed_when_the_engine_is_killed(tmp_path):
+    socket, shared = _elsewhere(tmp_path)
+    engine = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from sis_engine.execution.program import ProgramRun, run_program\n"
+        f"code, folder = {GRANDCHILD + 'time.sleep(60)'!r}, Path({str(tmp_path)!r})\n"
+        "remove = (folder / 'socket', folder / 'shared')\n"
+        "run_program(ProgramRun((sys.executable, '-c', code), folder, remove=remove))\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", engine])
+    grandchild = read_pid(tmp_path / "pid")
+    process.kill()
+    process.wait()
+    assert wait_until_gone(grandchild)
+    for _ in range(1000):
+        if not socket.exists() and not shared.exists():
+            return
+        time.sleep(0.02)
+    raise AssertionError("something was left behind")
+
+
 def test_a_missing_program_says_where_it_was_looked_for(tmp_path):
     with pytest.raises(ProgramMissing, match="nor on PATH") as caught:
         find_program("no-such-program", install="apt install it")
