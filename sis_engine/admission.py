@@ -195,7 +195,7 @@ def spread_frames(dataset: Dataset, most: int) -> tuple[FrameSet, ...]:
 
 
 def stacked(parts: Sequence[DatasetPart]) -> FrameSet:
-    """Parts of the same kind (species, periodicity) as one frame set, without virials."""
+    """Parts of the same kind (species, periodicity) as one frame set, energies and forces only."""
     sets = [part.frames for part in parts]
     cells = [item.cells for item in sets if item.cells is not None]
     return replace(
@@ -206,6 +206,7 @@ def stacked(parts: Sequence[DatasetPart]) -> FrameSet:
         forces=np.concatenate([item.forces for item in sets]),
         virials=None,
         force_mask=None,
+        charges=None,
     )
 
 
@@ -219,6 +220,7 @@ def chosen(frames: FrameSet, indices: Any) -> FrameSet:
         energies=frames.energies[at],
         forces=frames.forces[at],
         virials=None if frames.virials is None else frames.virials[at],
+        charges=None if frames.charges is None else frames.charges[at],
     )
 
 

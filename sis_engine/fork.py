@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import shutil
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from sis_engine.storage.generation import GENERATIONS_FOLDER
 from sis_engine.storage.ledger import Ledger
 from sis_engine.storage.ownership import acquire
 from sis_engine.validation import validate
+from sis_engine.with_charges import levels_of
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,15 @@ def _check_same_theory(before: Parts, after: Parts) -> None:
     """Labels of two levels of theory may not meet in one data set."""
     names = {system.name for system in after.systems}
     for system in before.systems:
-        old = before.labeler.level_of_theory(system)
-        if system.name in names:
-            new = after.labeler.level_of_theory(after.system(system.name))
-            if old.fingerprint != new.fingerprint:
+        if system.name not in names:
+            continue
+        pairs = itertools.zip_longest(
+            levels_of(before.labeler, system),
+            levels_of(after.labeler, after.system(system.name)),
+        )
+        for old, new in pairs:
+            # charges that come or go leave or enter a loss; charges of two kinds may not meet
+            if old is not None and new is not None and old.fingerprint != new.fingerprint:
                 raise ConfigurationError(
                     f"labels of the kept generations are {old.method} by {old.program}; those to "
                     f"come would differ from them ({new.method} by {new.program}, or its settings)",

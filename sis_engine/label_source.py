@@ -11,6 +11,7 @@ from sis_engine.packing import Timings, TimingStore
 from sis_engine.reference_md import LabelSource
 from sis_engine.remedies import Note, RemediedLabeler
 from sis_engine.side_by_side import Demand, PackedLabeler, SideBySide
+from sis_engine.with_charges import WithCharges
 
 
 def label_source(
@@ -33,8 +34,14 @@ def label_source(
     demand = Demand()
     alone = Capability.SIDE_BY_SIDE not in labeler.capabilities
     gate = CoreGate(cores, FreeCores(cores), one_at_a_time=alone)
-    packed = PackedLabeler(labeler, gate, demand, Timings(timings), fixed=exact)
+    counted = labeler.base if isinstance(labeler, WithCharges) else labeler
+    packed = PackedLabeler(counted, gate, demand, Timings(timings), fixed=exact)
     source: LabelSource = RemediedLabeler(packed, note)
     if known is not None:
         source = ChargedLabeler(BankedLabeler(source, known))
-    return SideBySide(BankedLabeler(source, bank), cores, demand, fixed=exact)
+    banked: LabelSource = BankedLabeler(source, bank)
+    if isinstance(labeler, WithCharges):
+        # its charges are made within the turn of the label they belong to: they hold no core of
+        # their own, which a label that holds the last one would wait for in vain
+        banked = labeler.over(banked, BankedLabeler(labeler.charges, bank))
+    return SideBySide(banked, cores, demand, fixed=exact)

@@ -130,12 +130,21 @@ def _of_frame(
         f"plan {origin.plan}, number {origin.index}"
         + ("" if origin.time_fs is None else f", at {origin.time_fs:g} fs"),
         _fate(record, item),
+        *_charges_of(item),
         *(f"the solver was helped: {change}" for change in item.handlers),
     ]
     plan = _find_plan(records, origin.plan)
     if plan is not None:
         steps.append(f"asked for because: {plan.reason}")
     return Lineage(f"{origin.system}: {item.frame.n_atoms} atoms", tuple(steps))
+
+
+def _charges_of(item: Labelled | LabelFailure) -> Iterator[str]:
+    """Charges of another level of theory than the energy's, or that there are none."""
+    if isinstance(item, Labelled) and item.charges_level is not None:
+        level = item.charges_level
+        had = "charges" if item.label.charges is not None else "no charges could be had"
+        yield f"{had}: {level.method} by {level.program} ({level.fingerprint[:12]}…)"
 
 
 def _fate(record: GenerationRecord, item: Labelled | LabelFailure) -> str:

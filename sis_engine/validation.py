@@ -51,7 +51,14 @@ def _notes(parts: Parts) -> tuple[str, ...]:
     for context in _contexts(parts):
         for index, monitor in enumerate(parts.monitors):
             _check_monitor(index, context, monitor)
-    return (*_unwatched(parts), *_exactness(parts))
+    return (*_labeler_notes(parts), *_unwatched(parts), *_exactness(parts))
+
+
+def _labeler_notes(parts: Parts) -> Iterator[str]:
+    """A labeler may have something to say of a system it can label (``notes(system)``)."""
+    notes = getattr(parts.labeler, "notes", lambda _: ())
+    for system in parts.systems:
+        yield from notes(system)
 
 
 def runs_in_lammps(trainer: type[Any]) -> bool:
@@ -128,24 +135,37 @@ def _unwatched(parts: Parts) -> tuple[str, ...]:
     )
 
 
+def _settings(
+    given: dict[str, Any], name: str, prefix: str = "labeler"
+) -> Iterator[tuple[str, Any]]:
+    """(key, value) of a setting, in a labeler and in those it is made of."""
+    for key, value in given.items():
+        if isinstance(value, dict):
+            yield from _settings(value, name, f"{prefix}.{key}")
+        elif key == name:
+            yield f"{prefix}.{key}", value
+
+
 def _exactness(parts: Parts) -> tuple[str, ...]:
     config = parts.config
     notes = []
-    if config.exact and config.labeler.get("warm_start"):
+    warm = [key for key, value in _settings(config.labeler, "warm_start") if value]
+    if config.exact and warm:
         raise ConfigurationError(
             "warm_start: true makes labels depend on what came before, which `exact` forbids",
             file=parts.file,
-            key="labeler.warm_start",
+            key=warm[0],
             allowed="false, or `exact: false`",
         )
-    threads = config.labeler.get("threads") or 1
-    if config.exact and threads > 1:
+    threads = _settings(config.labeler, "threads")
+    many = [(key, n) for key, n in threads if isinstance(n, int) and n > 1]
+    if config.exact and many:
         # Measured with tblite: two threads, three runs, three sets of last bits.
         raise ConfigurationError(
-            f"labels made with {threads} OpenMP threads differ in their last bits from run to run, "
-            "which `exact` forbids",
+            f"labels made with {many[0][1]} OpenMP threads differ in their last bits from run to "
+            "run, which `exact` forbids",
             file=parts.file,
-            key="labeler.threads",
+            key=many[0][0],
             allowed="1, or `exact: false`",
         )
     if len(parts.monitors) == 1 and not config.sampler.get("published"):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sis_engine.records.arrays import FloatArray
+from sis_engine.records.later import LATER
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,6 +16,7 @@ class FrameSet:
     positions: (n_frames, n_atoms, 3), Å;  cells: (n_frames, 3, 3), Å, or ``None``
     energies: (n_frames,), eV;  forces: (n_frames, n_atoms, 3), eV/Å
     virials: (n_frames, 3, 3), eV, or ``None``
+    charges: (n_frames, n_atoms), e, a row of NaN for a frame without; ``None``: no frame has any
     force_mask: (n_atoms,), 0 for atoms whose forces are not trained on, or ``None``
     """
 
@@ -27,6 +29,7 @@ class FrameSet:
     forces: FloatArray
     virials: FloatArray | None = None
     force_mask: FloatArray | None = None
+    charges: FloatArray | None = field(default=None, metadata=LATER)
 
     @property
     def n_frames(self) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sis_engine.records.arrays import FloatArray, frozen_array
+from sis_engine.records.later import LATER
 from sis_engine.records.structures import Frame
 
 
@@ -103,6 +104,8 @@ class Labelled:
     program_version: exact version of the code that made it
     seconds: wall time of the evaluation;  cached: taken from the bank, not paid for now
     temperature_k: kinetic temperature in reference MD, if it came from MD
+    charges_level: level of theory that charges were asked for at, where it is another than
+        ``level``; they could not be had where ``label.charges`` is ``None``
     handlers: changes of the solver's path that this label needed, in the order they were made, each
         as "what: from → to" ("MIXING_BETA: 0.7 → 0.3"). Never of the physics: that is ``level``
     """
@@ -117,6 +120,7 @@ class Labelled:
     temperature_k: float | None = None
     velocities: FloatArray | None = None
     handlers: tuple[str, ...] = ()
+    charges_level: LevelOfTheory | None = field(default=None, metadata=LATER)
 
     @property
     def key(self) -> str:

@@ -49,7 +49,10 @@ class RejectedNumbers:
 
 @dataclass(frozen=True)
 class PlanNumbers:
-    """What LABEL made of one request."""
+    """What LABEL made of one request.
+
+    n_without_charges: labels whose charges were asked for and could not be had
+    """
 
     plan_id: str
     system: str
@@ -60,6 +63,7 @@ class PlanNumbers:
     n_labels: int
     n_cached: int
     n_failures: int
+    n_without_charges: int
     failures: tuple[tuple[str, str], ...]
     message: str
 

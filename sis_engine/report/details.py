@@ -112,6 +112,10 @@ def _plans(record: GenerationRecord) -> tuple[PlanNumbers, ...]:
             n_labels=len(item.labelled),
             n_cached=sum(label.cached for label in item.labelled),
             n_failures=len(item.failures),
+            n_without_charges=sum(
+                label.charges_level is not None and label.label.charges is None
+                for label in item.labelled
+            ),
             failures=tuple((f.reason.value, f.message) for f in item.failures),
             message=item.message,
         )

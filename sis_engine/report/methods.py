@@ -9,6 +9,7 @@ from sis_engine.report.citations import Citation, citations_for
 from sis_engine.report.facts import CampaignFacts
 from sis_engine.report.paper import (
     Records,
+    charge_counts,
     condition_text,
     conditions_of,
     final_model,
@@ -60,7 +61,16 @@ def _theory(records: Records) -> str:
     if not levels:
         return ""
     named = "; ".join(f"{level_text(level)} (version {version})" for level, version in levels)
-    return f"Reference energies and forces were computed with {named}."
+    return f"Reference energies and forces were computed with {named}.{_charges(records)}"
+
+
+def _charges(records: Records) -> str:
+    """Partial charges, of whichever code; labels that lack them are counted, never filled."""
+    return "".join(
+        f" Partial charges are those of {level_text(level)}, known for {count(have)} of "
+        f"{plural(have + lack, 'label')}."
+        for level, have, lack in charge_counts(records)
+    )
 
 
 def _reference_md(records: Records) -> str:
@@ -137,6 +147,7 @@ def citations(records: Records, facts: CampaignFacts) -> tuple[Citation, ...]:
     """What this campaign has to cite."""
     words: list[str] = [f"{name}" for name, _ in facts.versions]
     words += [f"{level.program} {level.method}" for level, _ in levels_of(records)]
+    words += [f"{level.program} {level.method}" for level, _, _ in charge_counts(records)]
     words += [item.thermostat for item in conditions_of(records)]
     spec = segment_of(records)
     final = final_model(records)

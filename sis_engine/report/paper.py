@@ -53,6 +53,19 @@ def levels_of(records: Records) -> tuple[tuple[LevelOfTheory, str], ...]:
     return tuple(found[key] for key in sorted(found))
 
 
+def charge_counts(records: Records) -> tuple[tuple[LevelOfTheory, int, int], ...]:
+    """(level of theory, labels with charges, labels that were to have some and have none)."""
+    have: Counter[LevelOfTheory] = Counter()
+    lack: Counter[LevelOfTheory] = Counter()
+    for item in labels_of(records):
+        if item.label.charges is not None:
+            have[item.charges_level or item.level] += 1
+        elif item.charges_level is not None:
+            lack[item.charges_level] += 1
+    levels = sorted({*have, *lack}, key=lambda level: level.fingerprint)
+    return tuple((level, have[level], lack[level]) for level in levels)
+
+
 def labels_of(records: Records) -> list[Labelled]:
     """Every label of every plan, audits included."""
     return [
@@ -93,6 +106,7 @@ def paper_table(records: Records, facts: CampaignFacts, summary: CampaignSummary
     rows = [
         *_system_rows(records),
         *_theory_rows(records),
+        *_charge_rows(records),
         *_label_rows(records, summary),
         *_training_rows(records),
         *_md_rows(records, facts, summary),
@@ -143,6 +157,16 @@ def _theory_rows(records: Records) -> list[tuple[str, str]]:
     return [
         ("Level of theory", f"{level_text(level)}; exact version {version}")
         for level, version in found
+    ]
+
+
+def _charge_rows(records: Records) -> list[tuple[str, str]]:
+    return [
+        (
+            "Partial charges",
+            f"{level_text(level)}; on {count(have)} labels, {count(lack)} lack them",
+        )
+        for level, have, lack in charge_counts(records)
     ]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,12 @@ from sis_engine.errors import ConfigurationError
 from sis_engine.records import FloatArray, FrameSet
 from sis_engine.storage.atomic import DurableFile, write_file, write_text
 from sis_engine.storage.h5md import Elements, write_particles, write_root
+from sis_engine.storage.splits import charge_rows, taken
 
 BLOCK_ATOMS = 1_200_000
 """Atoms in hand at a time, all frames together: 29 MB of positions, as much of forces."""
+CHARGE_FILES = ("atom_charge", "atomic_charge")
+"""What charges are called in deepmd/npy: DeePMD-kit takes both prefixes for a label of atoms."""
 FORMATS = "a deepmd/npy folder, an extxyz file (.xyz, .extxyz) or an H5MD file (.h5, .h5md)"
 
 Pbc = tuple[bool, bool, bool]
@@ -81,6 +85,9 @@ def _type_map(folder: Path) -> tuple[str, ...]:
 
 def _read_set(folder: Path, type_map: tuple[str, ...], name: str) -> Iterator[FrameSet]:
     loaded = {key: _npy(folder, key) for key in ("coord", "energy", "force", "box", "virial")}
+    loaded["charge"] = next(
+        (array for key in CHARGE_FILES if (array := _npy(folder, key)) is not None), None
+    )
     for key in ("coord", "energy", "force"):
         if loaded[key] is None:
             raise ConfigurationError(f"{key}.npy is missing", file=folder)
@@ -97,7 +104,7 @@ def _read_set(folder: Path, type_map: tuple[str, ...], name: str) -> Iterator[Fr
 def _deepmd_block(
     loaded: dict[str, Any], block: slice, species: tuple[str, ...], name: str, pbc: Pbc
 ) -> FrameSet:
-    n, virial = len(species), loaded["virial"]
+    n, virial, charge = len(species), loaded["virial"], loaded["charge"]
     return FrameSet(
         system=name,
         species=species,
@@ -107,11 +114,16 @@ def _deepmd_block(
         energies=_doubles(loaded["energy"][block], (-1,)),
         forces=_doubles(loaded["force"][block], (-1, n, 3)),
         virials=None if virial is None else _doubles(virial[block], (-1, 3, 3)),
+        charges=None if charge is None else _doubles(charge[block], (-1, n)),
     )
 
 
 def write_deepmd(frames: Iterable[FrameSet], folder: Path, elements: tuple[str, ...]) -> int:
-    """deepmd/npy, one folder a frame set in the order given; how many frames were written."""
+    """deepmd/npy, one folder a frame set in the order given; how many frames were written.
+
+    Charges are ``atom_charge.npy``. DeePMD-kit takes a set without the file as "not labelled" and
+    leaves it out of the loss: frames that lack charges are a set of their own, after the others.
+    """
     n_frames = 0
     for number, block in enumerate(frames):
         target = folder / f"{number:04d}.{block.system}"
@@ -120,19 +132,35 @@ def write_deepmd(frames: Iterable[FrameSet], folder: Path, elements: tuple[str, 
         write_text(target / "type_map.raw", "\n".join(elements) + "\n")
         if not any(block.pbc):
             write_text(target / "nopbc", "")
-        n, n_all = block.n_frames, block.n_atoms
-        arrays = {
-            "coord": block.positions.reshape(n, 3 * n_all),
-            "force": block.forces.reshape(n, 3 * n_all),
-            "energy": block.energies,
-            "box": _cells_or_large_box(block).reshape(n, 9),
-        }
-        if block.virials is not None:
-            arrays["virial"] = block.virials.reshape(n, 9)
-        for key, array in arrays.items():
-            _write_npy(target / "set.000" / f"{key}.npy", array)
-        n_frames += n
+        for index, one in enumerate(_by_charges(block)):
+            _write_set(one, target / f"set.{index:03d}")
+        n_frames += block.n_frames
     return n_frames
+
+
+def _by_charges(frames: FrameSet) -> list[FrameSet]:
+    """The frames with charges, then those without; empty ones left out."""
+    if frames.charges is None:
+        return [frames]
+    has = ~np.isnan(frames.charges).any(axis=1)
+    without = replace(taken(frames, np.flatnonzero(~has)), charges=None)
+    return [one for one in (taken(frames, np.flatnonzero(has)), without) if one.n_frames]
+
+
+def _write_set(frames: FrameSet, folder: Path) -> None:
+    n, n_all = frames.n_frames, frames.n_atoms
+    arrays = {
+        "coord": frames.positions.reshape(n, 3 * n_all),
+        "force": frames.forces.reshape(n, 3 * n_all),
+        "energy": frames.energies,
+        "box": _cells_or_large_box(frames).reshape(n, 9),
+    }
+    if frames.virials is not None:
+        arrays["virial"] = frames.virials.reshape(n, 9)
+    if frames.charges is not None:
+        arrays[CHARGE_FILES[0]] = frames.charges
+    for key, array in arrays.items():
+        _write_npy(folder / f"{key}.npy", array)
 
 
 def _cells_or_large_box(frames: FrameSet) -> FloatArray:
@@ -178,7 +206,7 @@ def _doubles(values: Any, shape: tuple[int, ...]) -> FloatArray:
 
 
 def read_extxyz(path: Path, system: str | None = None) -> Iterator[FrameSet]:
-    """Extxyz with energy and forces; stress (eV/Å³) or virial (eV) where there is one.
+    """Extxyz with energy and forces; stress (eV/Å³), virial (eV) and charges (e) where there are.
 
     Periodicity and atoms may change from frame to frame: a new set starts there.
     """
@@ -218,6 +246,7 @@ def _from_atoms(batch: list[Atoms], name: str) -> FrameSet:
         energies=np.array([atoms.calc.results["energy"] for atoms in batch]),
         forces=np.stack([atoms.calc.results["forces"] for atoms in batch]),
         virials=np.stack(virials) if virials else None,
+        charges=charge_rows([atoms.calc.results.get("charges") for atoms in batch], len(first)),
     )
 
 
@@ -254,9 +283,14 @@ def _extxyz(frames: FrameSet, number: int) -> str:
         if frames.virials is not None:
             stress = -frames.virials[number] / abs(np.linalg.det(cell))
             facts.append(f'stress="{_numbers(stress)}"')
-    facts.append("Properties=species:S:1:pos:R:3:forces:R:3")
+    columns = [frames.positions[number], frames.forces[number]]
+    properties = "species:S:1:pos:R:3:forces:R:3"
+    if frames.charges is not None and not np.isnan(frames.charges[number]).any():
+        columns.append(frames.charges[number][:, None])
+        properties += ":charges:R:1"
+    facts.append(f"Properties={properties}")
     facts.append(f'pbc="{" ".join("FT"[flag] for flag in frames.pbc)}"')
-    rows = np.hstack([frames.positions[number], frames.forces[number]])
+    rows = np.hstack(columns)
     lines = [f"{s} {_numbers(row)}" for s, row in zip(frames.species, rows, strict=True)]
     return "\n".join([str(frames.n_atoms), " ".join(facts), *lines]) + "\n"
 
@@ -292,6 +326,7 @@ def _h5md_blocks(
     species = tuple(chemical_symbols[k] for k in np.atleast_2d(numbers)[0])
     boundary = [_text(item) == "periodic" for item in group["box"].attrs["boundary"]]
     edges = group.get("box/edges/value", group.get("box/edges"))
+    charges = group.get("charge/value")
     step = block_frames(len(species))
     for start in range(0, len(energies), step):
         block = slice(start, min(start + step, len(energies)))
@@ -304,6 +339,7 @@ def _h5md_blocks(
             energies=energies[block].astype(np.float64),
             forces=group["force/value"][block].astype(np.float64),
             virials=None if virials is None else virials[block].astype(np.float64),
+            charges=None if charges is None else charges[block].astype(np.float64),
         )
 
 
@@ -347,6 +383,7 @@ def _write_block(store: h5py.File, name: str, block: FrameSet) -> None:
             ("forces", block.forces),
             ("energies", block.energies),
             ("virials", block.virials),
+            ("charges", block.charges),
         )
         if value is not None
     }

@@ -118,6 +118,7 @@ def link_part(store: h5py.File, part: DatasetPart, group: h5py.Group) -> None:
         forces=group["frames/forces"],
         energies=group["frames/energies"],
         virials=_all_present(group, "frames/virials"),
+        charges=_all_present(group, "frames/charges"),
     )
     write_particles(store, part.name, elements)
 

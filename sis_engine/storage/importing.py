@@ -118,9 +118,12 @@ def labelled_at(frames: FrameSet, number: int, source: Source, first_index: int 
     """One frame of a set as a record; it cost nothing."""
     cell = None if frames.cells is None else frames.cells[number]
     virial = None if frames.virials is None else frames.virials[number]
+    charges = None if frames.charges is None else frames.charges[number]
+    if charges is not None and np.isnan(charges).any():
+        charges = None
     return Labelled(
         frame=Frame(frames.species, frames.positions[number], cell, frames.pbc),
-        label=Label(float(frames.energies[number]), frames.forces[number], virial),
+        label=Label(float(frames.energies[number]), frames.forces[number], virial, charges),
         level=source.level,
         origin=Origin(
             Purpose.INITIAL, source.generation, frames.system, PLAN, first_index + number

@@ -131,9 +131,12 @@ def autocorrelation_frames(series: FloatArray) -> float:
 
 
 def frame_set(items: Sequence[Labelled], system: System) -> FrameSet:
-    """Labelled frames as arrays. Virials only if every label has one; a mask for frozen atoms."""
+    """Labelled frames as arrays. Virials only if every label has one; a mask for frozen atoms;
+    NaN where single frames lack charges.
+    """
     cells = [item.frame.cell for item in items if item.frame.cell is not None]
     virials = [item.label.virial for item in items if item.label.virial is not None]
+    charges = [item.label.charges for item in items]
     mask = None
     if system.frozen:
         mask = np.ones(items[0].frame.n_atoms)
@@ -148,7 +151,15 @@ def frame_set(items: Sequence[Labelled], system: System) -> FrameSet:
         forces=np.stack([item.label.forces for item in items]),
         virials=np.stack(virials) if len(virials) == len(items) else None,
         force_mask=mask,
+        charges=charge_rows(charges, items[0].frame.n_atoms),
     )
+
+
+def charge_rows(charges: Sequence[FloatArray | None], n_atoms: int) -> FloatArray | None:
+    """(n_frames, n_atoms), e, NaN in the rows of frames without; ``None`` if none has any."""
+    if all(row is None for row in charges):
+        return None
+    return np.stack([np.full(n_atoms, np.nan) if row is None else row for row in charges])
 
 
 def taken(frames: FrameSet, indices: IntVector) -> FrameSet:
@@ -163,6 +174,7 @@ def taken(frames: FrameSet, indices: IntVector) -> FrameSet:
         forces=frames.forces[indices],
         virials=None if frames.virials is None else frames.virials[indices],
         force_mask=frames.force_mask,
+        charges=None if frames.charges is None else frames.charges[indices],
     )
 
 

@@ -60,6 +60,10 @@ class StoredFrames(FrameSet):
     def force_mask(self) -> FloatArray | None:
         return self._optional("force_mask")
 
+    @cached_property
+    def charges(self) -> FloatArray | None:
+        return self._optional("charges", newer=True)
+
     @property
     def n_frames(self) -> int:
         known = self.__dict__.get("_n_frames")
@@ -71,11 +75,13 @@ class StoredFrames(FrameSet):
             raise TornFile(f"{self._place} has no {name}", path=self.__dict__["_path"])
         return found
 
-    def _optional(self, name: str) -> FloatArray | None:
+    def _optional(self, name: str, *, newer: bool = False) -> FloatArray | None:
+        """newer: files of an older engine do not have it"""
         path = self.__dict__["_path"]
         try:
             with open_store(path) as store:
-                item = store[f"{self.__dict__['_name']}/{name}"]
+                place = f"{self.__dict__['_name']}/{name}"
+                item = store.get(place) if newer else store[place]
                 if isinstance(item, h5py.Group):
                     item = item.get("ndarray")
                 return None if item is None else self._proved(item)

@@ -59,12 +59,16 @@ _VERSION = "1"
 
 
 class FakeLabelerConfig(PluginConfig):
-    """seconds_per_label: slows it down; unconverged_below_angstrom: such frames fail"""
+    """seconds_per_label: slows it down; unconverged_below_angstrom: such frames fail
+
+    charges: made up, from how crowded each atom is; they sum to the system's charge
+    """
 
     type: Literal["fake"] = "fake"
     depth_ev: float = 0.3
     seconds_per_label: float = Field(default=0.0, ge=0.0)
     unconverged_below_angstrom: float = 0.8
+    charges: bool = False
 
 
 class FakeLabeler:
@@ -74,9 +78,9 @@ class FakeLabeler:
 
     def __init__(self, config: FakeLabelerConfig | None = None) -> None:
         self.config = config or FakeLabelerConfig()
-        self.capabilities = frozenset(
-            {Capability.SINGLE_POINT, Capability.VIRIAL, Capability.SIDE_BY_SIDE}
-        )
+        gives = {Capability.SINGLE_POINT, Capability.VIRIAL, Capability.SIDE_BY_SIDE}
+        gives |= {Capability.CHARGES} if self.config.charges else set()
+        self.capabilities = frozenset(gives)
         self.n_evaluations = 0
         self._lock = threading.Lock()
 
@@ -114,7 +118,8 @@ class FakeLabeler:
                 yield LabelFailure(frame, level, origin, Failure.NOT_CONVERGED, message)
                 continue
             energy, forces, virial = morse.evaluate(frame)
-            label = Label(energy, forces, virial if all(frame.pbc) else None)
+            charges = morse.charges(frame, task.system.charge) if self.config.charges else None
+            label = Label(energy, forces, virial if all(frame.pbc) else None, charges)
             yield Labelled(frame, label, level, origin, _VERSION, self.config.seconds_per_label)
 
     def doctor(self) -> tuple[ProgramReport, ...]:

@@ -41,6 +41,14 @@ class Morse:
         np.add.at(forces, first, pulls)
         return 0.5 * float(energies.sum()), forces, -0.5 * vectors.T @ pulls
 
+    def charges(self, frame: Frame, total: float) -> FloatArray:
+        """Made up, (n_atoms,), e, of the sum ``total``: crowded atoms are positive."""
+        first, vectors = _pairs(frame, self.cutoff_angstrom)
+        crowding = np.zeros(frame.n_atoms)
+        np.add.at(crowding, first, 0.1 * np.exp(-np.sqrt((vectors**2).sum(axis=1))))
+        shares: FloatArray = crowding - crowding.mean() + total / frame.n_atoms
+        return shares
+
     def _pair(self, r: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Energy and its derivative for distances, eV and eV/Å."""
         x = np.exp(-self.steepness * (r - self.distance_angstrom))

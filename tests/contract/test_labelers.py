@@ -15,6 +15,7 @@ from labelers.xtb.labeler import XtbLabeler
 from sis_engine.records import Frame, System
 from sis_engine.testing.fakes import FakeLabeler
 from sis_engine.testing.labeler_contract import CHECKS, LabelerCase
+from sis_engine.with_charges import WithCharges
 
 pytest.importorskip("tblite", reason="pip install 'sis-engine[xtb]'")
 
@@ -81,6 +82,12 @@ CASES: dict[str, Callable[[Path], LabelerCase]] = {
     ),
     "xtb: GFN2 cluster with charges": lambda folder: _case(
         _xtb("GFN2-xTB", charges=True), _water(periodic=False), folder, force_tolerance=2e-4
+    ),
+    "with charges: GFN2 charges on GFN1 labels": lambda folder: _case(
+        WithCharges(_xtb("GFN1-xTB"), _xtb("GFN2-xTB", charges=True)),
+        _water(periodic=False),
+        folder,
+        force_tolerance=2e-4,
     ),
     "xtb: GFN1 periodic": lambda folder: _case(
         _xtb("GFN1-xTB", charges=True), _water(periodic=True), folder, force_tolerance=2e-3

@@ -193,3 +193,65 @@ def test_imported_frames_can_be_streamed_as_labels_that_cost_nothing() -> None:
     assert [item.origin.index for item in items] == [0, 1, 2, 3, 4]
     assert all(item.cached and item.seconds == 0.0 for item in items)
     np.testing.assert_array_equal(items[2].label.forces, make_labelled(3)[2].label.forces)
+
+
+def charged(*, lacking: tuple[int, ...] = ()) -> FrameSet:
+    frames = make_frame_set(6)
+    charges = np.random.default_rng(2).normal(size=(6, len(SPECIES)))
+    charges[list(lacking)] = np.nan
+    return dataclasses.replace(frames, charges=charges)
+
+
+FORMS = {
+    "npy": lambda frames, folder: write_deepmd([frames], folder / "npy", ELEMENTS),
+    "a.xyz": lambda frames, folder: write_extxyz([frames], folder / "a.xyz"),
+    "a.h5": lambda frames, folder: write_h5md([frames], folder / "a.h5"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("lacking", [(), (1, 4), (0, 1, 2, 3, 4, 5)])
+def test_charges_come_back_bit_by_bit_and_missing_ones_stay_missing(
+    form: str, lacking: tuple[int, ...], tmp_path: Path
+) -> None:
+    given = charged(lacking=lacking)
+    assert FORMS[form](given, tmp_path) == 6
+    found = {}
+    for block in read_frames(tmp_path / form):
+        for k in range(block.n_frames):
+            row = None if block.charges is None else block.charges[k]
+            found[block.energies[k]] = row if row is not None and not np.isnan(row).any() else None
+    assert len(found) == 6
+    for k in range(6):
+        row = found[given.energies[k]]
+        assert (row is None) == (k in lacking)
+        if row is not None:
+            np.testing.assert_array_equal(row, given.charges[k])
+
+
+def test_frames_that_lack_charges_are_a_deepmd_set_without_the_file(tmp_path: Path) -> None:
+    write_deepmd([charged(lacking=(2,))], tmp_path, ELEMENTS)
+    (folder,) = tmp_path.iterdir()
+    sets = {path.name: (path / "atom_charge.npy").is_file() for path in folder.glob("set.*")}
+    assert sets == {"set.000": True, "set.001": False}
+    assert len(np.load(folder / "set.000" / "energy.npy")) == 5
+    second = dpdata.LabeledSystem(str(folder), fmt="deepmd/npy")
+    assert len(second) == 6
+
+
+def test_ase_reads_the_charges_of_our_extxyz(tmp_path: Path) -> None:
+    given = charged(lacking=(2,))
+    write_extxyz([given], tmp_path / "a.xyz")
+    first, third = (ase.io.read(tmp_path / "a.xyz", index=k) for k in (0, 2))
+    np.testing.assert_array_equal(first.get_charges(), given.charges[0])
+    assert "charges" not in third.calc.results
+
+
+def test_imported_charges_are_those_of_the_labels_and_missing_ones_none(tmp_path: Path) -> None:
+    given = charged(lacking=(2,))
+    items = list(as_labelled([given], SOURCE))
+    assert [item.label.charges is None for item in items] == [k == 2 for k in range(6)]
+    write_extxyz([given], tmp_path / "a.xyz")
+    system = System("mine", Frame(SPECIES, given.positions[0]))
+    found = import_data([tmp_path / "a.xyz"], [system], SOURCE, GateConfig(), SplitConfig(), seed=1)
+    np.testing.assert_array_equal(found.parts[0].frames.charges, given.charges)
