@@ -15,6 +15,7 @@ from sis_engine.past import Past, ends_after
 from sis_engine.records import (
     AuditResult,
     Cause,
+    Committee,
     DatasetPart,
     DecideResult,
     Exhausted,
@@ -27,12 +28,11 @@ from sis_engine.records import (
     PlanOutcome,
     Purpose,
     Quantity,
-    ReferenceEnd,
     Relation,
     TestResult,
 )
 from sis_engine.stages.context import StageContext
-from sis_engine.stages.decide import decide
+from sis_engine.stages.decide import Evidence, decide
 from sis_engine.stages.explore import data_catastrophes, explore
 from sis_engine.stages.label import initial_plans, label, need_labels, test_plans
 from sis_engine.stages.merge import merge
@@ -65,7 +65,7 @@ def run_generation(stage: StageContext, past: Past) -> tuple[GenerationRecord, M
     """
     given = None if past.history else _given_model(stage)
     plans = past.plans if past.history else initial_plans(stage.parts)
-    labelled = _label(stage, "label", plans)
+    labelled = _label(stage, "label", plans, past.model)
     tested = () if past.test else _label(stage, "test", test_plans(stage.parts)).outcomes
     _stop_here(stage)
     merged = stage.once(
@@ -87,8 +87,15 @@ def run_generation(stage: StageContext, past: Past) -> tuple[GenerationRecord, M
     _tell_lives(stage, explored)
     test = _test(stage, model, past.test or tested, data)
     _stop_here(stage)
-    ends = ends_after(past.reference_ends, labelled.outcomes)
-    decided = stage.once("decide", DecideResult, lambda c: _decide(stage, past, explored, ends, c))
+    evidence = Evidence(
+        explored,
+        Committee(model),
+        data,
+        past.history,
+        ends_after(past.reference_ends, labelled.outcomes),
+        budget_left(stage.parts.config.budget, spent_before_audit(stage.ledger, stage.generation)),
+    )
+    decided = stage.once("decide", DecideResult, lambda c: _decide(stage, evidence, c))
     _tell_decision(stage, decided)
     work = Work(plans, labelled, tested, merged, made, model, explored, decided, test)
     return record_of(stage, past, work), model
@@ -99,13 +106,15 @@ def _stop_here(stage: StageContext) -> None:
         raise StopRequested("stopped between two stages")
 
 
-def _label(stage: StageContext, name: str, plans: Sequence[LabelPlan]) -> LabelResult:
+def _label(
+    stage: StageContext, name: str, plans: Sequence[LabelPlan], model: Model | None = None
+) -> LabelResult:
     if not plans:
         return LabelResult(())
     _stop_here(stage)
     require_approval(stage, "label")
     return stage.once(
-        name, LabelResult, lambda context: need_labels(stage, label(stage, plans, context))
+        name, LabelResult, lambda context: need_labels(stage, label(stage, plans, context, model))
     )
 
 
@@ -154,14 +163,9 @@ def _test(
     return found
 
 
-def _decide(
-    stage: StageContext,
-    past: Past,
-    explored: ExploreResult,
-    ends: Sequence[ReferenceEnd],
-    context: Context,
-) -> DecideResult:
+def _decide(stage: StageContext, evidence: Evidence, context: Context) -> DecideResult:
     """The sampler decides, unless no catastrophe is one that labels could cure."""
+    explored = evidence.explored
     uncurable = [item for item in explored.triages if item.cause is not Cause.DATA]
     if explored.verdicts and not data_catastrophes(explored):
         told = "; ".join(
@@ -170,10 +174,7 @@ def _decide(
             for item in uncurable
         )
         return DecideResult(Exhausted(f"more data cannot cure this: {told}"))
-    left = budget_left(
-        stage.parts.config.budget, spent_before_audit(stage.ledger, stage.generation)
-    )
-    return decide(stage, explored, past.history, ends, left, context)
+    return decide(stage, evidence, context)
 
 
 # --------------------------------------------------------------------------- telling

@@ -16,15 +16,17 @@ from typing import Annotated, Any, ClassVar, Protocol, Self, runtime_checkable
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
 from sis_engine.records import (
+    Answer,
     AuditResult,
     Condition,
     Dataset,
-    Decision,
     Exploration,
+    FloatArray,
     Frame,
     FrameSet,
     GenerationSummary,
     HaltRule,
+    Inspected,
     LabelFailure,
     Labelled,
     LevelOfTheory,
@@ -248,6 +250,15 @@ class Trainer(Protocol):
     def doctor(self) -> tuple[ProgramReport, ...]: ...
 
 
+@runtime_checkable
+class Describer(Protocol):
+    """A trainer that can say what its model sees of each atom. Not every trainer can."""
+
+    def describe(self, model: Model, frames: FrameSet, context: Context) -> FloatArray:
+        """(n_frames, n_atoms, d): the model's descriptor of each atom, in the trainer's units."""
+        ...
+
+
 # --------------------------------------------------------------------------- explorer
 
 
@@ -352,6 +363,7 @@ class SamplerInput:
     support: per system;  history: earlier generations, oldest first
     audit: the result of the audit this sampler asked for in this generation, or ``None``
     reference_ends: where the newest reference MD of each system stands, if it has any
+    inspected: what the last inspection that this sampler asked for in this generation found
     """
 
     generation: int
@@ -366,6 +378,21 @@ class SamplerInput:
     evaluations_left: int | None = None
     conditions: tuple[Condition, ...] = field(default=())
     reference_ends: tuple[ReferenceEnd, ...] = ()
+    inspected: tuple[Inspected, ...] = ()
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a sampler needs of the engine beside the MD of one model.
+
+    members: models of its committee, the one that drives MD included; 1: that one alone
+    watch: the committee watches all MD; false: it only looks where the sampler asks it to
+    descriptors: it may ask what the model sees of a frame (the trainer is a :class:`Describer`)
+    """
+
+    members: int = 1
+    watch: bool = True
+    descriptors: bool = False
 
 
 @runtime_checkable
@@ -373,6 +400,9 @@ class Sampler(Protocol):
     """Turns traces and verdicts into label requests. Pure and seeded."""
 
     Config: ClassVar[type[PluginConfig]]
+
+    @property
+    def needs(self) -> Needs: ...
 
     @classmethod
     def from_config(cls, config: Any) -> Self: ...
@@ -385,7 +415,7 @@ class Sampler(Protocol):
         """The conditions to explore in this generation."""
         ...
 
-    def decide(self, given: SamplerInput) -> Decision: ...
+    def decide(self, given: SamplerInput) -> Answer: ...
 
 
 # --------------------------------------------------------------------------- executor

@@ -6,7 +6,10 @@ for and what is new is durable before anything else happens.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
+
+import numpy as np
 
 from sis_engine.banked import BankedLabeler, LabelStore, Result
 from sis_engine.errors import StopRequested
@@ -17,6 +20,8 @@ from sis_engine.interfaces import (
     SinglePoints,
 )
 from sis_engine.records import (
+    FloatArray,
+    Frame,
     LabelFailure,
     Labelled,
     LabelPlan,
@@ -33,10 +38,14 @@ from sis_engine.starts import next_probe, refusal, relative_force_error
 __all__ = ["BankedLabeler", "LabelStore", "OnResult", "Result", "evaluations_of", "walk"]
 
 OnResult = Callable[[Result], None]
+ModelForces = Callable[[System, Sequence[Frame]], FloatArray]
+"""(n_frames, n_atoms, 3), eV/Å: what the model at hand says of frames of a system."""
 
 
 def evaluations_of(plan: LabelPlan) -> tuple[int, int]:
     """(when all goes well, at most) evaluations that a plan can cost, nothing in the bank."""
+    if plan.segment is None and plan.bisect is not None:
+        return 1, min(len(plan.starts), max(plan.bisect.max_evaluations, 1))
     if plan.segment is None:
         return len(plan.starts), len(plan.starts)
     least = plan.segment.n_steps
@@ -57,17 +66,20 @@ def walk(
     generation: int,
     context: Context,
     on_result: OnResult,
+    model_forces: ModelForces | None = None,
 ) -> PlanOutcome:
     """Label what a plan asks for, as :class:`sis_engine.records.LabelPlan` documents.
 
     labeler: banked; it is lifted here when it has single points only
     on_result: handed every result as it finishes, cached or not, kept or not
+    model_forces: for plans with ``until``; without it their segments run to their length
 
     Audit and test plans skip bounds, search and optimisation: their failure is a failure. In the
     outcome a start that was labelled on trial and then became the first frame of its segment
     appears once, as the latter. Raises StopRequested; walking again continues where it stopped.
     """
-    return _Walk(plan, system, ReferenceMD(labeler), generation, context, on_result).run()
+    source = ReferenceMD(labeler)
+    return _Walk(plan, system, source, generation, context, on_result, model_forces).run()
 
 
 def _may_refuse(plan: LabelPlan) -> bool:
@@ -86,6 +98,7 @@ class _Walk:
         generation: int,
         context: Context,
         on_result: OnResult,
+        model_forces: ModelForces | None,
     ) -> None:
         self._plan = plan
         self._system = system
@@ -93,6 +106,7 @@ class _Walk:
         self._generation = generation
         self._context = context
         self._on_result = on_result
+        self._model_forces = model_forces
         self._labelled: dict[str, Labelled] = {}
         self._failures: list[LabelFailure] = []
         self._n_results = 0
@@ -105,6 +119,8 @@ class _Walk:
         if not plan.starts:
             self._notes.append("the plan has no start")
             return self._outcome(Rung.NONE, None)
+        if plan.segment is None and plan.bisect is not None:
+            return self._searched()
         if plan.segment is None:
             return self._single_points()
         if not _may_refuse(plan):
@@ -133,6 +149,11 @@ class _Walk:
         known = sorted(self._labelled.items(), key=lambda item: item[1].origin.index)
         self._labelled = dict(known)
         self._failures.sort(key=lambda item: item.origin.index)
+        return self._outcome(Rung.SINGLE_POINTS if self._labelled else Rung.NONE, None)
+
+    def _searched(self) -> PlanOutcome:
+        """The search alone: what it labelled, around the last good start, is the data."""
+        self._bisected()
         return self._outcome(Rung.SINGLE_POINTS if self._labelled else Rung.NONE, None)
 
     def _first_accepted(self) -> int | None:
@@ -203,18 +224,39 @@ class _Walk:
             spec,
             self._origin(self._plan.purpose, 0, 0.0),
         )
-        steps = 0
-        for result in self._source.label(task, self._context):
-            self._take(result, spec.n_steps, "segment", done=steps + 1)
-            if isinstance(result, LabelFailure):
-                self._notes.append(
-                    f"the segment ended at step {steps} of {spec.n_steps}: {result.message}"
-                )
-                break
-            steps += 1
-        if steps == 0:
+        run: list[Labelled] = []
+        with closing(self._source.label(task, self._context)) as results:
+            for result in results:
+                self._take(result, spec.n_steps, "segment", done=len(run) + 1)
+                if isinstance(result, LabelFailure):
+                    self._notes.append(
+                        f"the segment ended at step {len(run)} of {spec.n_steps}: {result.message}"
+                    )
+                    break
+                run.append(result)
+                if self._is_right(run):
+                    break
+        if not run:
             return self._outcome(Rung.NONE, None)
         return self._outcome(rung, index)
+
+    def _is_right(self, run: Sequence[Labelled]) -> bool:
+        """Is the model right on the last frames, so that more of them would teach it little?"""
+        until = self._plan.until
+        if until is None or self._model_forces is None or len(run) < until.window:
+            return False
+        if (len(run) - until.window) % until.check_every:
+            return False
+        last = run[-until.window :]
+        said = self._model_forces(self._system, [item.frame for item in last])
+        error = relative_force_error(said, np.stack([item.label.forces for item in last]))
+        if not error <= until.max_relative_error:
+            return False
+        self._notes.append(
+            f"the segment ended at step {len(run)}: the model's relative force error on the last "
+            f"{until.window} frames is {error:.3g}, {until.max_relative_error:g} is enough"
+        )
+        return True
 
     # ------------------------------------------------------------------ one result
 

@@ -8,7 +8,7 @@ cost, up to where it was: trajectories are functions of start, settings, seed an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -74,8 +74,10 @@ class ReferenceMD:
     def level_of_theory(self, system: System) -> LevelOfTheory:
         return self.source.level_of_theory(system)
 
-    def label(self, task: LabelTask, context: Context) -> Iterator[Labelled | LabelFailure]:
-        """One result per step as it finishes. Raises StopRequested between steps."""
+    def label(
+        self, task: LabelTask, context: Context
+    ) -> Generator[Labelled | LabelFailure, None, None]:
+        """One result per step as it finishes; close it to end early. Raises StopRequested."""
         can = self.source.capabilities
         if isinstance(task, Segment) and Capability.SEGMENT not in can:
             yield from self._segment(task, context)

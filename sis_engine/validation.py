@@ -12,7 +12,7 @@ from sis_engine.assembly import Parts
 from sis_engine.campaign_file import parse_yaml, with_line
 from sis_engine.errors import ConfigurationError, ProgramError, ProgramMissing, ProgramUnsuitable
 from sis_engine.given_model import adopt_given
-from sis_engine.interfaces import Context, Monitor, MonitorContext
+from sis_engine.interfaces import Context, Describer, Monitor, MonitorContext
 from sis_engine.plugins import Kind, available
 from sis_engine.records import Quantity
 
@@ -44,6 +44,7 @@ def _notes(parts: Parts) -> tuple[str, ...]:
         parts.trainer.check(parts.elements)
     _check_references(parts)
     parts.sampler.check(parts.config.explore.replicas)
+    _check_needs(parts)
     with _program_of("explorer", parts.config.explorer):
         parts.explorer.check(
             model_in_lammps=runs_in_lammps(type(parts.trainer)), conditions=conditions
@@ -118,6 +119,19 @@ def _check_references(parts: Parts) -> None:
 def _check_given_model(parts: Parts) -> None:
     with TemporaryDirectory() as scratch, _program_of("trainer", parts.config.trainer):
         adopt_given(parts, Context(Path(scratch)))
+
+
+def _check_needs(parts: Parts) -> None:
+    """The sampler's needs must be what the other parts can give."""
+    kind = parts.config.sampler["type"]
+    if parts.sampler.needs.descriptors and not isinstance(parts.trainer, Describer):
+        raise ConfigurationError(
+            f"the sampler {kind} chooses frames by the model's descriptor, and the trainer "
+            f"{parts.config.trainer['type']} gives none",
+            file=parts.file,
+            key="sampler",
+            hint="choose frames at random (see docs/samplers.md), or use another trainer",
+        )
 
 
 def _unwatched(parts: Parts) -> tuple[str, ...]:

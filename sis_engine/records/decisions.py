@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sis_engine.records.md import Verdict
+from sis_engine.records.arrays import FloatArray
+from sis_engine.records.md import Deviation, MdFrame, Verdict
 from sis_engine.records.models import Errors
 from sis_engine.records.requests import LabelPlan
 
@@ -25,6 +26,39 @@ class AuditRequest:
     reason: str
 
 
+@dataclass(frozen=True, eq=False)
+class InspectRequest:
+    """Look at these frames with the models at hand, then decide again. It buys no label.
+
+    frames: (system, its frames), each system once
+    descriptors: say what the model sees of each frame
+    members: say how far the committee's members are apart, energies included
+    n_known: of so many labelled frames of each system, spread over all there are, the descriptors
+        are wanted too
+    """
+
+    frames: tuple[tuple[str, tuple[MdFrame, ...]], ...]
+    reason: str
+    descriptors: bool = True
+    members: bool = False
+    n_known: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Inspected:
+    """What the models say of frames of one system; rows in the order of ``frames``.
+
+    descriptors: (n, d), means over the atoms of each element, one element after the other
+    known: (m, d), the same of labelled frames;  deviations: (n,); each ``None`` if not asked for
+    """
+
+    system: str
+    frames: tuple[MdFrame, ...]
+    descriptors: FloatArray | None = None
+    known: FloatArray | None = None
+    deviations: tuple[Deviation, ...] | None = None
+
+
 @dataclass(frozen=True)
 class Stable:
     """The MD is stable, and right as far as the audit says."""
@@ -40,6 +74,10 @@ class Exhausted:
 
 
 Decision = Requests | AuditRequest | Stable | Exhausted
+"""What ends a generation, or asks for an audit before it does."""
+
+Answer = Decision | InspectRequest
+"""What a sampler may say when it is asked."""
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sis_engine.records.arrays import FloatArray
+from sis_engine.records.later import LATER
 from sis_engine.records.structures import Frame, System
 
 
@@ -96,6 +97,8 @@ class Quantity(enum.Enum):
     VOLUME = "volume"
     MODEL_DEVIATION = "model_deviation"
     """largest standard deviation of a force over committee members, eV/Å"""
+    VIRIAL_DEVIATION = "virial_deviation"
+    """largest standard deviation of a virial component over committee members, eV/atom"""
     KINETIC_ENERGY = "kinetic_energy"
     """trace only"""
 
@@ -156,11 +159,25 @@ class Trace:
         return column
 
 
+@dataclass(frozen=True)
+class Deviation:
+    """How far the members of a committee are apart on a frame: standard deviations over members.
+
+    force: eV/Å, the largest over atoms;  virial: eV/atom, the largest over components, ``None``
+        unless all is periodic;  energy: eV/atom, ``None`` where MD did not print it
+    """
+
+    force: float
+    virial: float | None = None
+    energy: float | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class MdFrame:
     """A frame of the model's MD.
 
     velocities: (n_atoms, 3), Å/fs;  energy: eV;  forces: (n_atoms, 3), eV/Å, by the model
+    deviation: of the committee, where there was one
     """
 
     frame: Frame
@@ -168,6 +185,7 @@ class MdFrame:
     velocities: FloatArray | None = None
     energy: float | None = None
     forces: FloatArray | None = None
+    deviation: Deviation | None = field(default=None, metadata=LATER)
 
 
 class Exit(enum.Enum):

@@ -75,6 +75,27 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Member:
+    """A model that only watches: seat 1, 2, … of a committee (seat 0 drives the MD)."""
+
+    seat: int
+    model: Model
+
+
+@dataclass(frozen=True)
+class Committee:
+    """The models of one generation: the one that drives MD, and those that watch it."""
+
+    driver: Model
+    members: tuple[Member, ...] = ()
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """All of them, the driver first."""
+        return (self.driver, *(member.model for member in self.members))
+
+
+@dataclass(frozen=True)
 class TrainingSchedule:
     """How one generation is trained.
 

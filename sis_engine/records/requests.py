@@ -77,16 +77,31 @@ class BisectSpec:
     max_evaluations: int
 
 
+@dataclass(frozen=True)
+class UntilSpec:
+    """End a segment once the model is right on it.
+
+    max_relative_error: force RMSE over RMS reference force on the last ``window`` frames
+    check_every: frames between two looks; the first is at ``window`` frames
+    """
+
+    max_relative_error: float
+    window: int
+    check_every: int
+
+
 @dataclass(frozen=True, eq=False)
 class LabelPlan:
     """One request: what to label, in order of preference, and what to do when refused.
 
-    With ``segment`` ``None`` each start is a single point of its own. Otherwise one start is
-    chosen: by ``bisect`` where given, else the first within ``bounds``; if none is, the first is
-    optimised (``optimise``), and the segment is run from there.
+    With ``segment`` ``None`` each start is a single point of its own; with ``bisect`` as well, only
+    the starts that the search looks at are labelled. Otherwise one start is chosen: by ``bisect``
+    where given, else the first within ``bounds``; if none is, the first is optimised
+    (``optimise``), and the segment is run from there.
 
     continues: the segment goes on with the velocities of its start, which is a frame of reference
         MD; otherwise they are drawn anew
+    until: the segment may end before its length
     """
 
     id: str
@@ -99,6 +114,7 @@ class LabelPlan:
     optimise: OptimiseSpec | None = None
     reason: str = ""
     continues: bool = field(default=False, metadata=LATER)
+    until: UntilSpec | None = field(default=None, metadata=LATER)
 
 
 class Rung(enum.Enum):

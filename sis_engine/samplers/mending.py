@@ -8,11 +8,11 @@ from sis_engine.interfaces import SamplerInput
 from sis_engine.records import LabelPlan, Start
 from sis_engine.samplers.auditing import Audited, audited
 from sis_engine.samplers.segments import segment_plan, starts_before, support_of
-from sis_engine.samplers.sis_config import SisSettings
+from sis_engine.samplers.sis_config import SegmentSettings
 from sis_engine.samplers.starting import as_start
 
 
-def mending_plans(given: SamplerInput, config: SisSettings) -> tuple[LabelPlan, ...]:
+def mending_plans(given: SamplerInput, config: SegmentSettings) -> tuple[LabelPlan, ...]:
     """Segments from where the audit found the model worst."""
     limit = 0.0 if given.audit is None else given.audit.relative_limit
     items = audited(given)
@@ -25,7 +25,7 @@ def mending_plans(given: SamplerInput, config: SisSettings) -> tuple[LabelPlan, 
 
 
 def _system_plans(
-    given: SamplerInput, config: SisSettings, items: Sequence[Audited]
+    given: SamplerInput, config: SegmentSettings, items: Sequence[Audited]
 ) -> list[LabelPlan]:
     """From before the first frame that is the model's invention; if none is, from the worst."""
     invented = 1.0 if config.bisect is None else config.bisect.max_relative_error
@@ -48,7 +48,7 @@ def _system_plans(
 
 def _mend(
     given: SamplerInput,
-    config: SisSettings,
+    config: SegmentSettings,
     item: Audited,
     starts: tuple[Start, ...],
     name: str,

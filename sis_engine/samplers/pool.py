@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sis_engine.interfaces import SamplerInput
 from sis_engine.records import (
     Decision,
+    Exploration,
     FloatArray,
     LabelPlan,
     MdFrame,
@@ -23,6 +24,7 @@ from sis_engine.samplers.spending import affordable, cost
 from sis_engine.samplers.starting import alive_until_fs, as_start, first_failures, usable
 from sis_engine.samplers.stopping import StoppingSampler, failure_summary
 from sis_engine.samplers.stopping_config import Count, StoppingConfig
+from sis_engine.samplers.times import strided, time_shares
 from sis_engine.seeds import derive_seed
 
 
@@ -43,10 +45,12 @@ class Pool:
     frames: replica after replica, each in time order, none later than its t_cp
     share_fs: (n,) MD time that each frame stands for: half-way to its neighbours. Frames are kept
         densely before an end and sparsely before, so that counting them would count ends
+    run: (n,) number of the replica that each frame is of
     """
 
     frames: tuple[MdFrame, ...]
     share_fs: FloatArray
+    run: npt.NDArray[np.intp]
 
 
 class PoolSampler(StoppingSampler[PoolConfig]):
@@ -95,29 +99,69 @@ class PoolSampler(StoppingSampler[PoolConfig]):
 
 def pool_of(given: SamplerInput, system: str, known: Collection[str] = ()) -> Pool:
     """All frames of a system's replicas up to their t_cp, without those in ``known`` (by key)."""
-    failures = first_failures(given.verdicts)
-    frames: list[MdFrame] = []
-    shares: list[FloatArray] = []
-    for run in given.explorations:
-        if run.replica.system.name != system:
-            continue
-        own = usable(run.frames, alive_until_fs(run, failures))
+    runs = [run for run in given.explorations if run.replica.system.name == system]
+    return pool_of_runs(runs, first_failures(given.verdicts), known)
+
+
+def pool_of_runs(
+    runs: Sequence[Exploration],
+    failures: Mapping[str, Verdict],
+    known: Collection[str] = (),
+    *,
+    window_fs: float | None = None,
+) -> Pool:
+    """Frames of some replicas up to their t_cp; with ``window_fs`` only the last so long."""
+    pools: list[Pool] = []
+    for run in runs:
+        end_fs = alive_until_fs(run, failures)
+        own = usable(run.frames, end_fs)
         share = time_shares(np.array([item.time_fs for item in own]))
-        fresh = np.array([item.frame.key not in known for item in own], dtype=bool)
-        frames += [item for item, keep in zip(own, fresh, strict=True) if keep]
-        shares.append(share[fresh])
-    return Pool(tuple(frames), np.concatenate(shares) if shares else np.zeros(0))
+        fresh = [
+            k
+            for k, item in enumerate(own)
+            if item.frame.key not in known
+            and (window_fs is None or item.time_fs >= end_fs - window_fs)
+        ]
+        ends = np.full(len(fresh), len(pools))
+        pools.append(Pool(tuple(own[k] for k in fresh), share[fresh], ends))
+    return joined(pools)
 
 
-def time_shares(times_fs: FloatArray) -> FloatArray:
-    """(n,) fs that each of the sorted times stands for; they sum to the span. One alone: 1 fs.
+def joined(pools: Sequence[Pool]) -> Pool:
+    """Several pools as one."""
+    if not pools:
+        return Pool((), np.zeros(0), np.zeros(0, dtype=np.intp))
+    return Pool(
+        tuple(item for pool in pools for item in pool.frames),
+        np.concatenate([pool.share_fs for pool in pools]),
+        np.concatenate([pool.run for pool in pools]),
+    )
 
-    >>> time_shares(np.array([0.0, 100.0, 110.0, 120.0])).tolist()
-    [50.0, 55.0, 10.0, 5.0]
+
+def thinned(pool: Pool, spacing_fs: float, most: int) -> Pool:
+    """Without frames nearer than ``spacing_fs`` to a later one of their replica; at most so many.
+
+    From the end backwards, so that the last frame before an end is always kept; what is still too
+    much is strided evenly in time. The shares are of what is left.
     """
-    if times_fs.size < 2:
-        return np.ones(times_fs.size)
-    middles = 0.5 * (times_fs[1:] + times_fs[:-1])
-    edges = np.concatenate([times_fs[:1], middles, times_fs[-1:]])
-    shares: FloatArray = np.diff(edges)
-    return shares
+    kept: list[int] = []
+    for run in np.unique(pool.run):
+        next_fs = np.inf
+        for index in reversed(np.flatnonzero(pool.run == run).tolist()):
+            if next_fs - pool.frames[index].time_fs >= spacing_fs:
+                kept.append(index)
+                next_fs = pool.frames[index].time_fs
+    rest = _taken(pool, np.array(sorted(kept), dtype=np.intp))
+    return _taken(rest, strided(rest.share_fs, most))
+
+
+def _taken(pool: Pool, indices: npt.NDArray[np.intp]) -> Pool:
+    """Some frames of a pool, their shares of time counted anew."""
+    frames = tuple(pool.frames[k] for k in indices)
+    run = pool.run[indices]
+    share = np.zeros(len(indices))
+    for number in np.unique(run):
+        own = run == number
+        times = np.array([f.time_fs for f, mine in zip(frames, own, strict=True) if mine])
+        share[own] = time_shares(times)
+    return Pool(frames, share, run)

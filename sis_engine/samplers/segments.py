@@ -16,7 +16,7 @@ from sis_engine.records import (
     Support,
     Verdict,
 )
-from sis_engine.samplers.sis_config import SisSettings
+from sis_engine.samplers.sis_config import SegmentSettings, SisSettings
 from sis_engine.samplers.starting import as_start, first_failures, usable
 from sis_engine.seeds import derive_seed
 from sis_engine.units import BOLTZMANN_EV_PER_K
@@ -38,29 +38,36 @@ def earliest_catastrophes(
 
 
 def catastrophe_plan(
-    given: SamplerInput, config: SisSettings, run: Exploration, verdict: Verdict, index: int
+    given: SamplerInput, config: SegmentSettings, run: Exploration, verdict: Verdict, index: int
 ) -> LabelPlan:
     """A segment from the last good frame before t_cp."""
     support = support_of(given, run.replica.system.name)
-    if config.published:
-        starts = published_starts(run, verdict.time_fs, config)
-    else:
-        starts = starts_before(run, verdict.time_fs, support, config)
-    return segment_plan(
-        given,
-        config,
-        run,
-        starts,
-        name=f"cp-{index}",
-        bisect=not config.published,
-        reason=f"{run.replica.id}: {verdict.monitor} ({verdict.criterion}) at "
-        f"{verdict.time_fs / 1000.0:.3f} ps, value {verdict.value:.4g}, limit {verdict.limit:.4g}",
+    starts = starts_before(run, verdict.time_fs, support, config)
+    why = told(run, verdict)
+    return segment_plan(given, config, run, starts, name=f"cp-{index}", bisect=True, reason=why)
+
+
+def published_plan(
+    given: SamplerInput, config: SisSettings, run: Exploration, verdict: Verdict, index: int
+) -> LabelPlan:
+    """A segment from the one frame a fixed time before t_cp, or from the start structure."""
+    frames = usable(run.frames, verdict.time_fs - config.published_backoff_fs)
+    start = as_start(frames[-1]) if frames else Start(run.replica.start, time_fs=0.0)
+    why = told(run, verdict)
+    return segment_plan(given, config, run, (start,), name=f"cp-{index}", bisect=False, reason=why)
+
+
+def told(run: Exploration, verdict: Verdict) -> str:
+    """The catastrophe in words, with its figures."""
+    return (
+        f"{run.replica.id}: {verdict.monitor} ({verdict.criterion}) at "
+        f"{verdict.time_fs / 1000.0:.3f} ps, value {verdict.value:.4g}, limit {verdict.limit:.4g}"
     )
 
 
 def segment_plan(
     given: SamplerInput,
-    config: SisSettings,
+    config: SegmentSettings,
     run: Exploration,
     starts: tuple[Start, ...],
     *,
@@ -90,7 +97,7 @@ def point_plan(
 ) -> LabelPlan | None:
     """Single points on the last frames up to t_cp, if asked for: the last good, the first bad."""
     frames = usable(run.frames, verdict.time_fs)[-config.single_points or len(run.frames) :]
-    if config.single_points == 0 or config.published or not frames:
+    if config.single_points == 0 or not frames:
         return None
     system = run.replica.system.name
     return LabelPlan(
@@ -106,7 +113,7 @@ def point_plan(
 
 
 def starts_before(
-    run: Exploration, time_fs: float, support: Support | None, config: SisSettings
+    run: Exploration, time_fs: float, support: Support | None, config: SegmentSettings
 ) -> tuple[Start, ...]:
     """Frames before ``time_fs``, newest first from t_next; the replica's own start comes last.
 
@@ -123,14 +130,8 @@ def starts_before(
     return (*newest_first, own)
 
 
-def published_starts(run: Exploration, time_fs: float, config: SisSettings) -> tuple[Start, ...]:
-    """The one frame a fixed time before t_cp, or the start structure."""
-    frames = usable(run.frames, time_fs - config.published_backoff_fs)
-    return (as_start(frames[-1]) if frames else Start(run.replica.start, time_fs=0.0),)
-
-
 def last_inside(
-    run: Exploration, limit_fs: float, support: Support | None, config: SisSettings
+    run: Exploration, limit_fs: float, support: Support | None, config: SegmentSettings
 ) -> float | None:
     """Last time up to ``limit_fs`` inside the inner band; ``None`` if there was none.
 
@@ -159,7 +160,9 @@ def last_inside(
     return float(trace.time_fs[inside][-1]) if inside.any() else None
 
 
-def accept_bounds(run: Exploration, support: Support | None, config: SisSettings) -> AcceptBounds:
+def accept_bounds(
+    run: Exploration, support: Support | None, config: SegmentSettings
+) -> AcceptBounds:
     """Bounds on a start's label; on energy only where labels of the system give a reference."""
     if support is None:
         return AcceptBounds(max_force=config.accept.max_force)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from sis_engine.interfaces import SamplerInput
 from sis_engine.records import (
-    AuditRequest,
+    Answer,
     Decision,
     Exhausted,
     LabelPlan,
@@ -15,12 +15,18 @@ from sis_engine.records import (
     Stable,
     Verdict,
 )
-from sis_engine.samplers.auditing import audit_plans, learn_plans
+from sis_engine.samplers.auditing import learn_plans
+from sis_engine.samplers.early import early_audit
 from sis_engine.samplers.mending import mending_plans
-from sis_engine.samplers.segments import catastrophe_plan, earliest_catastrophes, point_plan
+from sis_engine.samplers.segments import (
+    catastrophe_plan,
+    earliest_catastrophes,
+    point_plan,
+    published_plan,
+)
 from sis_engine.samplers.sis_config import SisConfig, SisPaperConfig, SisSettings
-from sis_engine.samplers.spending import affordable, cost
-from sis_engine.samplers.stopping import StoppingSampler, failure_summary, lived
+from sis_engine.samplers.spending import affordable
+from sis_engine.samplers.stopping import StoppingSampler, failure_summary
 
 PUBLISHED_MONITORS = ("temperature", "explorer")
 """The paper's catastrophe is of temperature; a crash of the engine is one by any rule."""
@@ -41,14 +47,14 @@ class SisSampler(StoppingSampler[SisSettings]):
             return given.verdicts
         return tuple(v for v in given.verdicts if v.monitor in PUBLISHED_MONITORS)
 
-    def confirm(self, given: SamplerInput) -> Decision:
+    def confirm(self, given: SamplerInput) -> Answer:
         if self.config.published:
             return Stable(f"all {len(given.explorations)} replicas lived to the end (no audit)")
         return super().confirm(given)
 
     def answer(self, given: SamplerInput, verdicts: Sequence[Verdict]) -> Decision:
         """Segments from before the earliest catastrophes."""
-        early = self._early_audit(given, verdicts)
+        early = None if self.config.published else early_audit(given, self.config.audit, verdicts)
         if early is not None:
             return early
         chosen = earliest_catastrophes(
@@ -61,6 +67,9 @@ class SisSampler(StoppingSampler[SisSettings]):
             )
         plans: list[LabelPlan] = []
         for index, (run, verdict) in enumerate(chosen):
+            if self.config.published:
+                plans.append(published_plan(given, self.config, run, verdict, index))
+                continue
             plans.append(catastrophe_plan(given, self.config, run, verdict, index))
             points = point_plan(given, self.config, run, verdict, index)
             if points is not None:
@@ -82,19 +91,6 @@ class SisSampler(StoppingSampler[SisSettings]):
     def _affordable(self, given: SamplerInput, plans: Sequence[LabelPlan]) -> tuple[LabelPlan, ...]:
         min_steps = self.config.segment_rule.min_steps
         return affordable(plans, given.evaluations_left, min_steps=min_steps)
-
-    def _early_audit(self, given: SamplerInput, verdicts: Sequence[Verdict]) -> AuditRequest | None:
-        """An audit of those that lived beside those that failed; ``None``: none, or had already."""
-        if self.config.published or not self.config.audit.early or given.audit is not None:
-            return None
-        failed = {verdict.replica for verdict in verdicts}
-        alive = [r for r in given.explorations if lived(r) and r.replica.id not in failed]
-        plans = audit_plans(given, self.config.audit, alive)
-        n_frames = sum(cost(plan) for plan in plans)
-        left = given.evaluations_left
-        if not plans or (left is not None and n_frames > left):
-            return None
-        return AuditRequest(plans, f"{len(plans)} survivors beside {len(failed)} failures")
 
 
 class SisPaperSampler(SisSampler):

@@ -129,16 +129,37 @@ class AuditRule(AuditFrames):
     early: bool = True
 
 
-class SisSettings(StoppingConfig):
+class SegmentSettings(StoppingConfig):
+    """Numbers of segments that answer a catastrophe.
+
+    segment: ``None``: :class:`SegmentRule`'s defaults
+    segments_per_system: one, from the earliest t_cp: what fails first hides what fails later
+    min_backoff_fs: the newest start lies at least this before t_cp: one check interval
+    max_starts: frames offered to the search; the ring and some of the sparse ones
+    bisect, optimise: ``None`` switches the rung off
+    """
+
+    segment: SegmentRule | None = None
+    segments_per_system: Annotated[int, Field(ge=0)] = 1
+    min_backoff_fs: Annotated[float, Field(ge=0.0)] = 10.0
+    max_starts: Count = 96
+    inner_band: InnerBand = InnerBand()
+    bisect: BisectRule | None = BisectRule()
+    accept: AcceptRule = AcceptRule()
+    optimise: OptimiseRule | None = OptimiseRule()
+    audit: AuditRule = AuditRule()
+
+    @property
+    def segment_rule(self) -> SegmentRule:
+        return self.segment or SegmentRule()
+
+
+class SisSettings(SegmentSettings):
     """Numbers of stability-indicated sampling.
 
     published: exactly the paper (see ``published_*``): temperature verdicts only, t_next a fixed
         time before t_cp, every frame kept, optimise when refused, no bisection, no audit
     segment: ``None``: :class:`SegmentRule`'s defaults, or the paper's 2.5 ps when published
-    segments_per_system: one, from the earliest t_cp: what fails first hides what fails later
-    min_backoff_fs: the newest start lies at least this before t_cp: one check interval
-    max_starts: frames offered to the search; the ring and some of the sparse ones
-    bisect, optimise: ``None`` switches the rung off
     single_points: extra labels of the last frames up to t_cp. 0: the bisection labels such frames
         already
     published_backoff_fs: the paper keeps coordinates every 1 ps and does not give its t_next rule:
@@ -146,23 +167,15 @@ class SisSettings(StoppingConfig):
     """
 
     published: bool = False
-    segment: SegmentRule | None = None
     segments_per_system: Count = 1
-    min_backoff_fs: Annotated[float, Field(ge=0.0)] = 10.0
-    max_starts: Count = 96
-    inner_band: InnerBand = InnerBand()
-    bisect: BisectRule | None = BisectRule()
-    accept: AcceptRule = AcceptRule()
-    optimise: OptimiseRule | None = OptimiseRule()
     single_points: Annotated[int, Field(ge=0)] = 0
-    audit: AuditRule = AuditRule()
     published_backoff_fs: Positive = 1000.0
 
     @property
     def segment_rule(self) -> SegmentRule:
-        if self.segment is not None:
-            return self.segment
-        return PUBLISHED_SEGMENT if self.published else SegmentRule()
+        if self.published and self.segment is None:
+            return PUBLISHED_SEGMENT
+        return super().segment_rule
 
 
 class SisConfig(SisSettings):

@@ -10,9 +10,10 @@ from sis_engine.records import LabelPlan
 
 def cost(plan: LabelPlan) -> int:
     """Evaluations that a plan needs when all goes well, the search included."""
-    if plan.segment is None:
-        return len(plan.starts)
-    return plan.segment.n_steps + (0 if plan.bisect is None else plan.bisect.max_evaluations)
+    searched = 0 if plan.bisect is None else plan.bisect.max_evaluations
+    if plan.segment is not None:
+        return plan.segment.n_steps + searched
+    return min(len(plan.starts), searched) if plan.bisect is not None else len(plan.starts)
 
 
 def affordable(
@@ -44,7 +45,8 @@ def _fitted(plan: LabelPlan, left: int, min_steps: int, *, divisible: bool) -> L
     if excess <= 0:
         return plan
     if plan.segment is None:
-        return replace(plan, starts=plan.starts[:left]) if divisible and left > 0 else None
+        whole = not divisible or left < 1 or plan.bisect is not None
+        return None if whole else replace(plan, starts=plan.starts[:left])
     n_steps = plan.segment.n_steps - excess
     if n_steps < min_steps:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def first_failures(verdicts: Iterable[Verdict]) -> dict[str, Verdict]:
     return first
 
 
-def alive_until_fs(run: Exploration, failures: dict[str, Verdict]) -> float:
+def alive_until_fs(run: Exploration, failures: Mapping[str, Verdict]) -> float:
     """Until when a replica's MD is not known to be wrong, fs."""
     verdict = failures.get(run.replica.id)
     return 1000.0 * run.md_ps if verdict is None else verdict.time_fs

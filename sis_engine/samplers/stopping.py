@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from sis_engine.errors import ConfigurationError
-from sis_engine.interfaces import SamplerInput
+from sis_engine.interfaces import Needs, SamplerInput
 from sis_engine.records import (
+    Answer,
     AuditRequest,
     Condition,
     Decision,
@@ -45,12 +46,17 @@ class StoppingSampler(ABC, Generic[ConfigT]):
 
     # ------------------------------------------------------------------ what differs
 
+    @property
+    def needs(self) -> Needs:
+        """Nothing beside the MD of one model."""
+        return Needs()
+
     @abstractmethod
-    def answer(self, given: SamplerInput, verdicts: Sequence[Verdict]) -> Decision:
+    def answer(self, given: SamplerInput, verdicts: Sequence[Verdict]) -> Answer:
         """Labels that answer catastrophes."""
 
     @abstractmethod
-    def correct(self, given: SamplerInput, reason: str) -> Decision:
+    def correct(self, given: SamplerInput, reason: str) -> Answer:
         """Labels that answer a failed audit of survivors."""
 
     # ------------------------------------------------------------------ what is shared
@@ -73,7 +79,7 @@ class StoppingSampler(ABC, Generic[ConfigT]):
             return (base,)
         return (replace(base, duration_ps=min(schedule[generation], base.duration_ps)),)
 
-    def decide(self, given: SamplerInput) -> Decision:
+    def decide(self, given: SamplerInput) -> Answer:
         verdicts = self.catastrophes(given)
         if verdicts:
             return self.answer(given, verdicts)
@@ -90,7 +96,7 @@ class StoppingSampler(ABC, Generic[ConfigT]):
         """The verdicts that this sampler answers."""
         return given.verdicts
 
-    def confirm(self, given: SamplerInput) -> Decision:
+    def confirm(self, given: SamplerInput) -> Answer:
         """Nothing failed: is it enough, and is it right?"""
         short = self._too_few(given)
         if short is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,11 +13,14 @@ from sis_engine.labelling import evaluations_of
 from sis_engine.records import (
     AuditRequest,
     AuditRound,
+    Committee,
+    DatasetPart,
     DecideResult,
     Exhausted,
     ExploreResult,
     FloatArray,
     GenerationSummary,
+    InspectRequest,
     LabelPlan,
     PlanOutcome,
     Prediction,
@@ -26,6 +29,7 @@ from sis_engine.records import (
 )
 from sis_engine.stages.context import StageContext
 from sis_engine.stages.explore import data_catastrophes
+from sis_engine.stages.inspect import inspect
 from sis_engine.stages.judging import judged_by_system
 from sis_engine.stages.label import label
 from sis_engine.storage.splits import frame_set
@@ -33,44 +37,77 @@ from sis_engine.storage.splits import frame_set
 MAX_AUDITS = 2
 """Audits a sampler may ask for in one generation before it must decide."""
 
+MAX_LOOKS = 8
+"""Inspections, likewise."""
 
-def decide(
-    stage: StageContext,
-    explored: ExploreResult,
-    history: Sequence[GenerationSummary],
-    reference_ends: Sequence[ReferenceEnd],
-    evaluations_left: int | None,
-    context: Context,
-) -> DecideResult:
-    """Ask the sampler; audit as often as it asks (at most MAX_AUDITS times)."""
-    given = SamplerInput(
-        generation=stage.generation,
-        systems=stage.parts.systems,
-        explorations=explored.explorations,
-        verdicts=data_catastrophes(explored),
-        support=explored.support,
-        history=tuple(history),
-        seed=stage.seed("sampler"),
-        evaluations_left=evaluations_left,
-        conditions=stage.parts.sampler.conditions(stage.parts.base_condition, stage.generation),
-        reference_ends=tuple(reference_ends),
-    )
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What a decision rests on.
+
+    committee: the models in use;  data: all labelled data, this generation's included
+    evaluations_left: by the budget, ``None`` without one
+    """
+
+    explored: ExploreResult
+    committee: Committee
+    data: Sequence[DatasetPart]
+    history: Sequence[GenerationSummary]
+    reference_ends: Sequence[ReferenceEnd]
+    evaluations_left: int | None
+
+
+def decide(stage: StageContext, evidence: Evidence, context: Context) -> DecideResult:
+    """Ask the sampler; audit and inspect for it as often as it asks, within limits."""
+    given = given_to(stage, evidence)
     rounds: list[AuditRound] = []
-    decision = stage.parts.sampler.decide(given)
-    while isinstance(decision, AuditRequest):
-        if len(rounds) == MAX_AUDITS:
-            decision = Exhausted(f"the sampler asked for more than {MAX_AUDITS} audits")
-            break
-        rounds.append(audit(stage, decision.plans, context))
-        frames = tuple(item for r in rounds for o in r.outcomes for item in o.labelled)
-        given = replace(
-            given,
-            audit=rounds[-1].result,
-            audit_frames=frames,
-            evaluations_left=_left_after(given.evaluations_left, decision.plans),
-        )
-        decision = stage.parts.sampler.decide(given)
-    return DecideResult(decision, tuple(rounds))
+    looks = 0
+    answer = stage.parts.sampler.decide(given)
+    while isinstance(answer, AuditRequest | InspectRequest):
+        if isinstance(answer, AuditRequest):
+            if len(rounds) == MAX_AUDITS:
+                answer = Exhausted(f"the sampler asked for more than {MAX_AUDITS} audits")
+                break
+            rounds.append(audit(stage, answer.plans, context))
+            given = _after_audit(given, rounds, answer.plans)
+        else:
+            if looks == MAX_LOOKS:
+                answer = Exhausted(f"the sampler asked for more than {MAX_LOOKS} inspections")
+                break
+            looks += 1
+            seen = inspect(stage, answer, evidence.committee, evidence.data, context)
+            given = replace(given, inspected=seen)
+        answer = stage.parts.sampler.decide(given)
+    return DecideResult(answer, tuple(rounds))
+
+
+def given_to(stage: StageContext, evidence: Evidence) -> SamplerInput:
+    """What the sampler is asked with first."""
+    sampler, generation = stage.parts.sampler, stage.generation
+    return SamplerInput(
+        generation=generation,
+        systems=stage.parts.systems,
+        explorations=evidence.explored.explorations,
+        verdicts=data_catastrophes(evidence.explored),
+        support=evidence.explored.support,
+        history=tuple(evidence.history),
+        seed=stage.seed("sampler"),
+        evaluations_left=evidence.evaluations_left,
+        conditions=sampler.conditions(stage.parts.base_condition, generation),
+        reference_ends=tuple(evidence.reference_ends),
+    )
+
+
+def _after_audit(
+    given: SamplerInput, rounds: Sequence[AuditRound], plans: Sequence[LabelPlan]
+) -> SamplerInput:
+    """The input with the last audit's result and the labelled frames of all."""
+    return replace(
+        given,
+        audit=rounds[-1].result,
+        audit_frames=tuple(item for r in rounds for o in r.outcomes for item in o.labelled),
+        evaluations_left=_left_after(given.evaluations_left, plans),
+    )
 
 
 def _left_after(left: int | None, plans: Sequence[LabelPlan]) -> int | None:

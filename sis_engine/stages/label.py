@@ -11,18 +11,23 @@ from pathlib import Path
 from sis_engine.assembly import Parts
 from sis_engine.errors import NothingLabelled
 from sis_engine.interfaces import Context, Progress
-from sis_engine.labelling import walk
+from sis_engine.labelling import ModelForces, walk
 from sis_engine.records import (
     AcceptBounds,
+    FloatArray,
+    Frame,
     LabelPlan,
     LabelResult,
+    Model,
     OptimiseSpec,
     PlanOutcome,
     Purpose,
     Start,
+    System,
 )
 from sis_engine.seeds import derive_seed
 from sis_engine.stages.context import StageContext
+from sis_engine.stages.frames import frames_of
 
 
 def plans_at_start(parts: Parts) -> tuple[LabelPlan, ...]:
@@ -73,15 +78,21 @@ def test_plans(parts: Parts) -> tuple[LabelPlan, ...]:
     )
 
 
-def label(stage: StageContext, plans: Sequence[LabelPlan], context: Context) -> LabelResult:
+def label(
+    stage: StageContext,
+    plans: Sequence[LabelPlan],
+    context: Context,
+    model: Model | None = None,
+) -> LabelResult:
     """Walk down every plan, side by side on the cores there are; outcomes in the plans' order.
 
+    model: the one that asked for these labels; segments with ``until`` are compared with it
     Plans are independent and each is seeded by itself, so the order of work changes nothing. One
     that cannot be labelled does not stop the others.
     """
     workers = max(1, min(len(plans), context.threads))
     if workers == 1:
-        return LabelResult(tuple(label_plan(stage, plan, context) for plan in plans))
+        return LabelResult(tuple(label_plan(stage, plan, context, model) for plan in plans))
     threads = stage.labeler.threads_of_each(workers, context.threads)
     shares = [
         replace(context, workdir=_own_folder(context, plan), threads=threads, progress=shared)
@@ -89,7 +100,7 @@ def label(stage: StageContext, plans: Sequence[LabelPlan], context: Context) -> 
     ]
     with ThreadPoolExecutor(workers) as pool:
         walks = [
-            pool.submit(label_plan, stage, plan, share)
+            pool.submit(label_plan, stage, plan, share, model)
             for plan, share in zip(plans, shares, strict=True)
         ]
         return LabelResult(tuple(walk.result() for walk in walks))
@@ -141,7 +152,9 @@ def side_by_side(progress: Progress, n: int) -> tuple[Progress, ...]:
     return tuple(of(index) for index in range(n))
 
 
-def label_plan(stage: StageContext, plan: LabelPlan, context: Context) -> PlanOutcome:
+def label_plan(
+    stage: StageContext, plan: LabelPlan, context: Context, model: Model | None
+) -> PlanOutcome:
     with stage.labeler.stream():
         return walk(
             plan,
@@ -150,4 +163,15 @@ def label_plan(stage: StageContext, plan: LabelPlan, context: Context) -> PlanOu
             generation=stage.generation,
             context=context,
             on_result=stage.count,
+            model_forces=None if model is None else _forces_by(stage, model, context),
         )
+
+
+def _forces_by(stage: StageContext, model: Model, context: Context) -> ModelForces:
+    """What the deployed model says of frames, through the trainer's own code."""
+
+    def said(system: System, frames: Sequence[Frame]) -> FloatArray:
+        asked = frames_of(system.name, frames)
+        return stage.parts.trainer.predict(model, model.deployed, asked, context).forces
+
+    return said

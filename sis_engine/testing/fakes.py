@@ -198,6 +198,15 @@ class FakeTrainer:
             np.array([virial for _, _, virial in results]) if periodic else None,
         )
 
+    def describe(
+        self,
+        model: Model,  # noqa: ARG002 - any fake model sees the same
+        frames: FrameSet,
+        context: Context,  # noqa: ARG002 - needs no scratch
+    ) -> FloatArray:
+        """(n_frames, n_atoms, 4): soft counts of neighbours in four ranges of distance."""
+        return np.stack([_seen(_frame(frames, index)) for index in range(frames.n_frames)])
+
     def calculator(self, model: Model) -> Any:
         return MorseCalculator(read_model(model.deployed_file))
 
@@ -297,6 +306,15 @@ def read_model(file: ModelFile) -> Morse:
 def _frame(frames: FrameSet, index: int) -> Frame:
     cell = None if frames.cells is None else frames.cells[index]
     return Frame(frames.species, frames.positions[index], cell, frames.pbc)
+
+
+def _seen(frame: Frame) -> FloatArray:
+    """(n_atoms, 4): soft counts of neighbours by distance, open boundaries."""
+    gaps = frame.positions[:, None] - frame.positions[None]
+    distance = np.linalg.norm(gaps, axis=2) + 1e6 * np.eye(frame.n_atoms)
+    centres = np.array([2.5, 3.5, 4.5, 6.0])
+    counts: FloatArray = np.exp(-((distance[:, :, None] - centres) ** 2)).sum(axis=1)
+    return counts
 
 
 def _curve(schedule: TrainingSchedule, force: float, energy: float) -> LearningCurve:

@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
 import numpy as np
 
 from sis_engine.interfaces import PluginConfig, Sampler, SamplerInput
+from sis_engine.labelling import evaluations_of
 from sis_engine.records import (
+    Answer,
     AuditRequest,
     Condition,
-    Decision,
+    Deviation,
     Exhausted,
+    Exploration,
+    FloatArray,
+    Inspected,
+    InspectRequest,
     LabelPlan,
+    MdFrame,
     Purpose,
+    Quantity,
     Requests,
     Stable,
     Verdict,
 )
 from sis_engine.testing.synthetic import example_context, exploration
 
+MOST_LOOKS = 8
+"""Inspections after which a sampler must have decided (as the engine has it)."""
+
 
 def check_sampler(sampler: Sampler) -> None:
     """Run every check on synthetic replicas. Raises AssertionError with what was broken."""
     assert isinstance(sampler, Sampler), f"{type(sampler).__name__} lacks a part of Sampler"
     assert issubclass(sampler.Config, PluginConfig), "Config is a PluginConfig"
+    assert sampler.needs.members >= 1, "at least the model that drives the MD"
+    assert sampler.needs == sampler.needs, "needs do not change"
     check_conditions(sampler, example_context().condition)
     for given in (failed_input(), surviving_input(), failed_input(evaluations_left=500)):
-        check_decision(sampler, given)
+        check_decision(sampler, watched(given) if sampler.needs.members > 1 else given)
 
 
 @cache
@@ -79,12 +93,72 @@ def check_conditions(sampler: Sampler, base: Condition) -> None:
 
 def check_decision(sampler: Sampler, given: SamplerInput) -> None:
     """A decision has a reason, is the same when asked again, and its plans can be labelled."""
-    decision = sampler.decide(given)
-    assert isinstance(decision, Requests | AuditRequest | Stable | Exhausted)
-    assert decision.reason, "a decision says why"
-    assert _written(decision) == _written(sampler.decide(given)), "decide is not pure"
-    if isinstance(decision, Requests | AuditRequest):
-        check_plans(decision, given)
+    for _ in range(MOST_LOOKS):
+        answer = sampler.decide(given)
+        assert isinstance(answer, Requests | AuditRequest | Stable | Exhausted | InspectRequest)
+        assert answer.reason, "a decision says why"
+        assert _written(answer) == _written(sampler.decide(given)), "decide is not pure"
+        if not isinstance(answer, InspectRequest):
+            break
+        check_inspection(sampler, answer, given)
+        given = replace(given, inspected=inspected(answer))
+    else:
+        raise AssertionError(f"it only looks: no decision after {MOST_LOOKS} inspections")
+    if isinstance(answer, Requests | AuditRequest):
+        check_plans(answer, given)
+
+
+def check_inspection(sampler: Sampler, request: InspectRequest, given: SamplerInput) -> None:
+    """It asks for what it said it needs, on frames of known systems."""
+    assert not request.descriptors or sampler.needs.descriptors, "descriptors were not declared"
+    assert not request.members or sampler.needs.members > 1, "members were not declared"
+    names = [system for system, _ in request.frames]
+    assert len(set(names)) == len(names), f"a system is asked for twice: {names}"
+    assert set(names) <= {system.name for system in given.systems}, f"unknown systems in {names}"
+    assert any(frames for _, frames in request.frames), "it asks to look at nothing"
+
+
+def inspected(request: InspectRequest) -> tuple[Inspected, ...]:
+    """An answer to an inspection: what is described are the first positions themselves."""
+    return tuple(
+        Inspected(
+            system,
+            frames,
+            _described(frames) if request.descriptors else None,
+            _described(frames[:1]) if request.descriptors and request.n_known else None,
+            tuple(deviation_of(item) for item in frames) if request.members else None,
+        )
+        for system, frames in request.frames
+        if frames
+    )
+
+
+def deviation_of(item: MdFrame) -> Deviation:
+    """A made-up deviation between 0 and 0.4 eV/Å, the same for the same frame."""
+    share = int(item.frame.key[:8], 16) / 16**8
+    return Deviation(0.4 * share, None, 0.004 * share)
+
+
+def watched(given: SamplerInput) -> SamplerInput:
+    """The same input, its MD watched by a committee."""
+    return replace(given, explorations=tuple(_watched(run) for run in given.explorations))
+
+
+def _watched(run: Exploration) -> Exploration:
+    frames = tuple(replace(item, deviation=deviation_of(item)) for item in run.frames)
+    series = np.array([0.4 * (k % 7) / 7.0 for k in range(len(run.trace.time_fs))])
+    trace = run.trace
+    kept = [k for k, q in enumerate(trace.quantities) if q is not Quantity.MODEL_DEVIATION]
+    trace = replace(
+        trace,
+        quantities=(*(trace.quantities[k] for k in kept), Quantity.MODEL_DEVIATION),
+        values=np.column_stack([trace.values[:, kept], series]),
+    )
+    return replace(run, frames=frames, trace=trace)
+
+
+def _described(frames: Sequence[MdFrame]) -> FloatArray:
+    return np.stack([item.frame.positions[:3].ravel() for item in frames])
 
 
 def check_plans(decision: Requests | AuditRequest, given: SamplerInput) -> None:
@@ -104,7 +178,7 @@ def check_plans(decision: Requests | AuditRequest, given: SamplerInput) -> None:
         if isinstance(decision, AuditRequest):
             _check_audit_plan(plan)
     if given.evaluations_left is not None:
-        needed = sum(_least_cost(plan) for plan in decision.plans)
+        needed = sum(evaluations_of(plan)[0] for plan in decision.plans)
         assert needed <= given.evaluations_left, f"{needed} evaluations asked, fewer are left"
 
 
@@ -116,15 +190,13 @@ def _check_audit_plan(plan: LabelPlan) -> None:
         assert start.model_energy is not None, f"{plan.id}: nothing to compare the label with"
 
 
-def _least_cost(plan: LabelPlan) -> int:
-    return len(plan.starts) if plan.segment is None else plan.segment.n_steps
-
-
-def _written(decision: Decision) -> str:
-    plans = decision.plans if isinstance(decision, Requests | AuditRequest) else ()
+def _written(answer: Answer) -> str:
+    plans = answer.plans if isinstance(answer, Requests | AuditRequest) else ()
+    looks = answer.frames if isinstance(answer, InspectRequest) else ()
     return repr(
         (
-            decision.reason,
+            answer.reason,
             [(p.id, p.segment, p.bounds, p.bisect, [s.frame.key for s in p.starts]) for p in plans],
+            [(system, [item.frame.key for item in frames]) for system, frames in looks],
         )
     )

@@ -16,7 +16,7 @@ from ase import Atoms
 
 from sis_engine.analysis.metrics import errors_over
 from sis_engine.errors import SisError, StopRequested, TornFile
-from sis_engine.interfaces import Context, PluginConfig, Trainer
+from sis_engine.interfaces import Context, Describer, PluginConfig, Trainer
 from sis_engine.records import (
     Dataset,
     DatasetPart,
@@ -97,6 +97,7 @@ def check_trainer(case: TrainerCase) -> TrainingResult:
     check_claims(case, result)
     check_derivatives(case, result.model)
     check_order_of_atoms(case, result.model)
+    check_described(case, result.model)
     check_calculator(case, result.model)
     check_reproducible(case, result)
     check_continued(case, result)
@@ -210,6 +211,22 @@ def _strained(frame: FrameSet, i: int, j: int, sign: float) -> FrameSet:
     bend[i, j] += sign * STEP_ANGSTROM
     cells = None if frame.cells is None else frame.cells @ bend
     return replace(frame, positions=frame.positions @ bend, cells=cells)
+
+
+def check_described(case: TrainerCase, model: Model) -> None:
+    """If it describes: one row an atom, the same for a shifted frame, another for a bent one."""
+    if not isinstance(case.trainer, Describer):
+        return
+    for part in case.dataset.of(Split.TRAINING):
+        frame, context = one(part.frames, 0), case.context(f"describe-{part.name}")
+        shifted = replace(frame, positions=frame.positions + 0.1)
+        bent = _shifted(frame, 0, 0, 0.1 / STEP_ANGSTROM)
+        said = [case.trainer.describe(model, item, context) for item in (frame, shifted, bent)]
+        assert said[0].shape[:2] == (1, frame.n_atoms), f"{part.name}: {said[0].shape}"
+        assert np.isfinite(said[0]).all(), f"{part.name}: a descriptor is not finite"
+        scale = np.abs(said[0]).max()
+        assert np.abs(said[1] - said[0]).max() <= 1e-3 * scale, f"{part.name}: it sees a shift"
+        assert np.abs(said[2] - said[0]).max() > 1e-3 * scale, f"{part.name}: it sees no bend"
 
 
 def check_order_of_atoms(case: TrainerCase, model: Model) -> None:

@@ -18,6 +18,10 @@ SHIPPED: list[dict[str, Any]] = [
     {"type": "random"},
     {"type": "stride", "labels_per_system": 7},
     {"type": "aimd"},
+    {"type": "sis-lean"},
+    {"type": "sis-lean", "choice": "mrmr", "members": 4, "window_fs": 200.0, "merged": False},
+    {"type": "sis-lean", "choice": "stride", "edges_per_system": 0, "audit": {"early": True}},
+    {"type": "sis-lean", "points_per_system": 0, "segments_per_system": 2},
 ]
 
 
@@ -31,6 +35,7 @@ def test_the_contract_finds_a_sampler_that_rolls_dice_anew():
 
     class Gambler:
         Config = honest.Config
+        needs = honest.needs
 
         @classmethod
         def from_config(cls, config):

@@ -14,6 +14,7 @@ def test_the_fake_trainer_keeps_the_parts_of_the_contract_that_are_about_files(t
     contract.check_result(case, result)
     contract.check_derivatives(case, result.model)
     contract.check_order_of_atoms(case, result.model)
+    contract.check_described(case, result.model)
     contract.check_calculator(case, result.model)
     contract.check_reproducible(case, result)
     contract.check_continued(case, result)

@@ -17,11 +17,13 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     "random": {"type": "random", "labels_per_system": 40, **STOP},
     "stride": {"type": "stride", "labels_per_system": 40, **STOP},
     "aimd": {"type": "aimd", "segment": {"length_fs": 200.0, "timestep_fs": 2.0}, **STOP},
+    "sis-lean": {"type": "sis-lean", **STOP},
 }
 PAYS_FOR = {
     "random": {Purpose.INITIAL, Purpose.SINGLE},
     "stride": {Purpose.INITIAL, Purpose.SINGLE},
     "aimd": {Purpose.INITIAL, Purpose.SEGMENT},
+    "sis-lean": {Purpose.INITIAL, Purpose.SINGLE},
 }
 
 

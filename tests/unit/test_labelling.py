@@ -9,7 +9,7 @@ import pytest
 from sis_engine.banked import BankedLabeler
 from sis_engine.errors import StopRequested
 from sis_engine.interfaces import Capability, Context, SinglePoints
-from sis_engine.labelling import evaluations_of, walk
+from sis_engine.labelling import ModelForces, evaluations_of, walk
 from sis_engine.records import (
     AcceptBounds,
     BisectSpec,
@@ -26,6 +26,7 @@ from sis_engine.records import (
     SegmentSpec,
     Start,
     System,
+    UntilSpec,
 )
 from sis_engine.testing.fakes import FakeBank, FakeLabeler
 from sis_engine.testing.morse import Morse
@@ -49,7 +50,13 @@ def plan(*starts: Start, **parts: object) -> LabelPlan:
 class Walked:
     """A walk with what it sent out on the way."""
 
-    def __init__(self, given: LabelPlan, bank: FakeBank | None = None, **context: object) -> None:
+    def __init__(
+        self,
+        given: LabelPlan,
+        bank: FakeBank | None = None,
+        model_forces: ModelForces | None = None,
+        **context: object,
+    ) -> None:
         self.labeler = FakeLabeler()
         self.bank = bank or FakeBank()
         self.sent: list[Labelled | LabelFailure] = []
@@ -62,6 +69,7 @@ class Walked:
             generation=3,
             context=Context(Path(), progress=self._note, **context),
             on_result=self.sent.append,
+            model_forces=model_forces,
         )
 
     def _note(self, done: float, total: float | None, message: str = "", **facts: object) -> None:
@@ -294,3 +302,45 @@ def test_a_segment_in_two_pieces_is_the_segment_in_one() -> None:
     rest = Walked(plan(end, segment=replace(whole, n_steps=4), continues=True)).outcome.labelled
     for ours, theirs in zip((*piece, *rest[1:]), one, strict=True):
         np.testing.assert_allclose(ours.frame.positions, theirs.frame.positions, atol=1e-12)
+
+
+def test_a_search_without_a_segment_labels_what_it_looks_at_and_no_more() -> None:
+    scales = (9.0, 9.0, 9.0, 9.0, 1.0, 1.0, 1.0, 1.0)  # the model is right from start 4 on
+    starts = [start(2.2 + 0.1 * k, model_scale=scale) for k, scale in enumerate(scales)]
+    given = plan(*starts, segment=None, purpose=Purpose.SINGLE, bisect=BisectSpec(0.5, 8))
+    walked = Walked(given)
+    assert walked.outcome.rung is Rung.SINGLE_POINTS
+    looked_at = sorted(item.origin.index for item in walked.outcome.labelled)
+    assert {3, 4} <= set(looked_at)  # the first bad and the last good
+    assert len(looked_at) < 8
+    assert evaluations_of(given) == (1, 8)
+
+
+def test_a_segment_ends_when_the_model_is_right_on_it() -> None:
+    until = UntilSpec(max_relative_error=0.3, window=2, check_every=1)
+    long = replace(SEGMENT, n_steps=30)
+    seen = []
+
+    def forces(system: System, frames: list[Frame]) -> np.ndarray:
+        seen.append(len(frames))
+        scale = 2.0 if len(seen) < 4 else 1.0  # wrong at first
+        return scale * np.stack([Morse().evaluate(frame)[1] for frame in frames])
+
+    walked = Walked(plan(start(2.6), segment=long, until=until), model_forces=forces)
+    assert len(walked.outcome.labelled) == 5
+    assert walked.outcome.n_evaluations == 5 == walked.labeler.n_evaluations
+    assert seen == [2, 2, 2, 2]
+    assert "ended at step 5" in walked.outcome.message
+    assert walked.outcome.rung is Rung.PREFERRED
+
+
+def test_a_segment_runs_to_its_length_while_the_model_is_wrong_or_absent() -> None:
+    until = UntilSpec(max_relative_error=0.3, window=2, check_every=2)
+
+    def wrong(system: System, frames: list[Frame]) -> np.ndarray:
+        return np.full((len(frames), 2, 3), np.nan)
+
+    for model_forces in (wrong, None):
+        walked = Walked(plan(start(2.6), until=until), model_forces=model_forces)
+        assert len(walked.outcome.labelled) == 6
+        assert walked.outcome.message == ""

@@ -16,6 +16,7 @@ from sis_engine.errors import ConfigurationError, ProgramUnsuitable, TrainingDiv
 from sis_engine.interfaces import Context, PluginConfig, ProgramReport
 from sis_engine.records import (
     Dataset,
+    FloatArray,
     FrameSet,
     LammpsPair,
     Model,
@@ -246,6 +247,22 @@ class DeepmdTrainer:
         }
         answer = self._ask(folder, request, context)
         return files.read_prediction(answer.result["outputs"][0], periodic=all(frames.pbc))
+
+    def describe(self, model: Model, frames: FrameSet, context: Context) -> FloatArray:
+        """(n_frames, n_atoms, d): the descriptor of the frozen file, in DeePMD's own scale."""
+        file = model.file(ModelForm.FROZEN) or model.deployed_file
+        folder = files.fresh_folder(context.workdir, "describe")
+        cutoff = model.cutoff_angstrom or self.config.cutoff_angstrom
+        block = files.frame_block(frames, model.elements, cutoff, folder / "frames")
+        request = {
+            "operation": "describe",
+            "model": str(files.verified(file).resolve()),
+            "block": block,
+        }
+        found: FloatArray = np.load(
+            self._ask(folder, request, context).result["descriptors"], allow_pickle=False
+        )
+        return found
 
     def calculator(self, model: Model) -> Any:
         """ASE calculator of the deployed file, in this process (so DeePMD must be importable here).

@@ -169,6 +169,13 @@ def predict(request: Answer, watch: Stopwatch) -> Answer:
     return {"outputs": outputs}
 
 
+def describe(request: Answer, watch: Stopwatch) -> Answer:
+    """What a frozen model sees of each atom."""
+    path = _sibling("worker_describe").describe(request["model"], request["block"])
+    watch.lap("describe")
+    return {"descriptors": path}
+
+
 def adopt(request: Answer, watch: Stopwatch) -> Answer:
     """Freeze somebody else's checkpoint, or take the frozen file; its type map and limits."""
     from deepmd.infer import DeepPot
@@ -294,7 +301,7 @@ def _predict_block(evaluate: Any, block: Answer) -> Answer:
     return out
 
 
-OPERATIONS = {"train": train, "predict": predict, "adopt": adopt}
+OPERATIONS = {"train": train, "predict": predict, "describe": describe, "adopt": adopt}
 
 
 def serve(folder: Path) -> None:

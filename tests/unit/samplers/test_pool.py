@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from sis_engine.records import AuditRequest, Exhausted, Purpose, Requests
-from sis_engine.samplers.pool import pool_of, time_shares
+from sis_engine.samplers.pool import pool_of
 from sis_engine.samplers.random import RandomConfig, RandomSampler, drawn
-from sis_engine.samplers.stride import StrideConfig, StrideSampler, strided
+from sis_engine.samplers.stride import StrideConfig, StrideSampler
+from sis_engine.samplers.times import strided, time_shares
 from sis_engine.testing.sampler_contract import failed_input, surviving_input
 from tests.unit.samplers.audits import audited
 
