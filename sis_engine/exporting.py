@@ -15,7 +15,8 @@ from sis_engine.records import Dataset, DatasetPart, FrameSet, Model, Stable
 from sis_engine.report.jsonable import json_text
 from sis_engine.status import open_ledger
 from sis_engine.storage.atomic import write_text
-from sis_engine.storage.exchange import write_deepmd, write_extxyz, write_h5md
+from sis_engine.storage.exchange import write_deepmd, write_extxyz
+from sis_engine.storage.exchange_h5md import write_h5md
 from sis_engine.storage.generation import (
     GenerationRecord,
     GenerationStore,

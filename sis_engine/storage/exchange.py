@@ -1,4 +1,5 @@
-"""Labelled data in the formats others use: deepmd/npy (standard and mixed), extxyz, H5MD.
+"""Labelled data in the formats others use: deepmd/npy (standard and mixed) and extxyz; H5MD is in
+:mod:`sis_engine.storage.exchange_h5md`.
 
 Readers are streams of :class:`FrameSet`, at most some BLOCK_ATOMS atoms each; writers take such
 streams, so that memory stays bounded however large the data are.
@@ -13,23 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import ase.io
-import h5py
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
 
-from sis_engine import __version__
 from sis_engine.errors import ConfigurationError
 from sis_engine.records import FloatArray, FrameSet
 from sis_engine.storage.atomic import DurableFile, write_file, write_text
-from sis_engine.storage.h5md import Elements, write_particles, write_root
+from sis_engine.storage.exchange_h5md import H5MD_SUFFIXES, read_h5md
 from sis_engine.storage.splits import charge_rows, taken
 
 BLOCK_ATOMS = 1_200_000
 """Atoms in hand at a time, all frames together: 29 MB of positions, as much of forces."""
 CHARGE_FILES = ("atom_charge", "atomic_charge")
 """What charges are called in deepmd/npy: DeePMD-kit takes both prefixes for a label of atoms."""
-FORMATS = "a deepmd/npy folder, an extxyz file (.xyz, .extxyz) or an H5MD file (.h5, .h5md)"
+FORMATS = (
+    "a deepmd/npy folder, an extxyz file (.xyz, .extxyz), "
+    "an H5MD file (.h5, .h5md, .hdf5) or a folder of them"
+)
 
 Pbc = tuple[bool, bool, bool]
 
@@ -40,12 +41,17 @@ def read_frames(path: Path, system: str | None = None) -> Iterator[FrameSet]:
     system: name they get; ``None``: the folder's or file's own. ConfigurationError names the file
     and what is missing.
     """
+    if path.is_dir() and any(found.suffix in H5MD_SUFFIXES for found in path.iterdir()):
+        files = sorted(found for found in path.iterdir() if found.suffix in H5MD_SUFFIXES)
+        return itertools.chain.from_iterable(
+            read_h5md(file, system, block_frames=block_frames) for file in files
+        )
     if path.is_dir():
         return read_deepmd(path, system)
     if path.suffix in {".xyz", ".extxyz"}:
         return read_extxyz(path, system)
-    if path.suffix in {".h5", ".h5md"}:
-        return read_h5md(path, system)
+    if path.suffix in H5MD_SUFFIXES:
+        return read_h5md(path, system, block_frames=block_frames)
     seen = "there is nothing" if not path.exists() else f"{path.suffix or 'no suffix'}"
     raise ConfigurationError(f"cannot import this: {seen}", file=path, allowed=FORMATS)
 
@@ -297,95 +303,3 @@ def _extxyz(frames: FrameSet, number: int) -> str:
 
 def _numbers(values: FloatArray) -> str:
     return " ".join(f"{value:.17g}" for value in values.ravel())
-
-
-# --------------------------------------------------------------------------- H5MD
-
-
-def read_h5md(path: Path, system: str | None = None) -> Iterator[FrameSet]:
-    """Particle groups of an H5MD file that carry forces and energies (eV, Å), in name order."""
-    found = False
-    with h5py.File(path, "r", locking=False) as store:
-        for name, group in sorted(store.get("particles", {}).items()):
-            energies = store.get(f"observables/{name}/energy/value")
-            if "force" in group and energies is not None:
-                found = True
-                virials = store.get(f"observables/{name}/virial/value")
-                yield from _h5md_blocks(group, energies, virials, system or name)
-    if not found:
-        raise ConfigurationError(
-            "no particle group here has both force and observables/<group>/energy", file=path
-        )
-
-
-def _h5md_blocks(
-    group: h5py.Group, energies: h5py.Dataset, virials: h5py.Dataset | None, name: str
-) -> Iterator[FrameSet]:
-    stored = group["species"]
-    numbers = stored["value"][0] if isinstance(stored, h5py.Group) else stored[()]
-    species = tuple(chemical_symbols[k] for k in np.atleast_2d(numbers)[0])
-    boundary = [_text(item) == "periodic" for item in group["box"].attrs["boundary"]]
-    edges = group.get("box/edges/value", group.get("box/edges"))
-    charges = group.get("charge/value")
-    step = block_frames(len(species))
-    for start in range(0, len(energies), step):
-        block = slice(start, min(start + step, len(energies)))
-        yield FrameSet(
-            system=name,
-            species=species,
-            pbc=(boundary[0], boundary[1], boundary[2]),
-            positions=group["position/value"][block].astype(np.float64),
-            cells=None if not any(boundary) else _edges(edges, block),
-            energies=energies[block].astype(np.float64),
-            forces=group["force/value"][block].astype(np.float64),
-            virials=None if virials is None else virials[block].astype(np.float64),
-            charges=None if charges is None else charges[block].astype(np.float64),
-        )
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode() if isinstance(value, bytes) else value
-
-
-def _edges(edges: h5py.Dataset, block: slice) -> FloatArray:
-    """(n_frames, 3, 3): H5MD edges may be fixed, and a vector in a cuboid box."""
-    fixed = edges.ndim == 1 or edges.shape == (3, 3)
-    found = edges[()] if fixed else edges[block]
-    if found.shape[-1:] == (3,) and found.shape[-2:] != (3, 3):
-        found = found[..., None] * np.eye(3)
-    shape = (block.stop - block.start, 3, 3)
-    return np.array(np.broadcast_to(found, shape), dtype=np.float64)
-
-
-def write_h5md(frames: Iterable[FrameSet], path: Path) -> int:
-    """One particle group a frame set, with forces and energies; frames written."""
-    n_frames = 0
-
-    def fill(file: DurableFile) -> None:
-        nonlocal n_frames
-        with h5py.File(file, "w") as store:
-            write_root(store, version=__version__)
-            for number, block in enumerate(frames):
-                _write_block(store, f"{number:04d}.{block.system}", block)
-                n_frames += block.n_frames
-
-    write_file(path, fill)
-    return n_frames
-
-
-def _write_block(store: h5py.File, name: str, block: FrameSet) -> None:
-    arrays = store.create_group(f"parameters/{name}")
-    kept = {
-        key: arrays.create_dataset(key, data=value)
-        for key, value in (
-            ("positions", block.positions),
-            ("cells", block.cells),
-            ("forces", block.forces),
-            ("energies", block.energies),
-            ("virials", block.virials),
-            ("charges", block.charges),
-        )
-        if value is not None
-    }
-    elements = Elements(block.species, block.pbc, block.n_frames, **kept)
-    write_particles(store, name, elements)

@@ -5,17 +5,17 @@ https://www.nongnu.org/h5md/h5md.html. Arrays are not stored twice: values are h
 datasets that the codec wrote.
 
 Written for what readers do, all of it legal H5MD: znh5md wants species as a time-dependent element
-and edges even without periodicity (zero there); MDAnalysis wants a time in every element (the
-frame number, without a unit, where no time is known) and refuses a force whose unit it does not
-know, so the unit of forces is in an attribute of our own: open with ``convert_units=False``. It
-reads the first particle group only, and of it no more frames than the shortest group has: give
-it a file exported for one replica.
+and edges even without periodicity (zero there); MDAnalysis wants a time with a unit in every
+element (where no time is known it is the frame's number, and an attribute says so) and refuses a
+``force`` whose unit it does not know, so ours, in eV/Å, is called ``forces``. It reads the first
+particle group only, and of it no more frames than the shortest group has: what other programs are
+to read is exported, a file a system (:mod:`sis_engine.storage.exchange_h5md`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import h5py
@@ -30,7 +30,7 @@ LENGTH_UNIT = "Angstrom"
 TIME_UNIT = "fs"
 VELOCITY_UNIT = "Angstrom fs-1"
 FORCE_UNIT = "eV Angstrom-1"
-OWN_UNIT_ATTRIBUTE = "sis_unit"
+NO_TIME = "number of the frame: these frames are no time series"
 ENERGY_UNIT = "eV"
 CHARGE_UNIT = "e"
 
@@ -132,7 +132,7 @@ def write_particles(store: h5py.File, name: str, elements: Elements) -> None:
     _write_species(group, elements, steps)
     optional = (
         ("velocity", elements.velocities, VELOCITY_UNIT, 2),
-        ("force", elements.forces, FORCE_UNIT, 2),
+        ("forces", elements.forces, FORCE_UNIT, 2),
         ("charge", elements.charges, CHARGE_UNIT, 1),
     )
     n = elements.n_frames
@@ -146,8 +146,8 @@ def write_particles(store: h5py.File, name: str, elements: Elements) -> None:
             _element(observables, key, dataset, n, steps, ENERGY_UNIT, rank)
 
 
-def unused_name(group: h5py.Group, name: str) -> str:
-    """``name`` as an HDF5 link name that is not taken yet."""
+def unused_name(group: Container[str], name: str) -> str:
+    """``name`` as the name of a link or file that is not taken yet."""
     safe = re.sub(r"[^A-Za-z0-9._-]", "_", name) or "frames"
     count, candidate = 1, safe
     while candidate in group:
@@ -167,8 +167,9 @@ def _steps(group: h5py.Group, elements: Elements) -> Steps:
     step = position.create_dataset("step", data=np.arange(elements.n_frames, dtype=np.int64))
     numbers = np.arange(elements.n_frames, dtype=np.float64)
     time = position.create_dataset("time", data=np.array(times) if grows else numbers)
-    if grows:
-        time.attrs["unit"] = TIME_UNIT
+    time.attrs["unit"] = TIME_UNIT
+    if not grows:
+        time.attrs["meaning"] = NO_TIME
     return step, time
 
 
@@ -207,8 +208,7 @@ def _element(
     elif "value" not in element:
         element["value"] = dataset
     if unit is not None:
-        known = OWN_UNIT_ATTRIBUTE if unit == FORCE_UNIT else "unit"
-        element["value"].attrs[known] = unit
+        element["value"].attrs["unit"] = unit
     for key, shared in zip(("step", "time"), steps, strict=True):
         if key not in element:
             element[key] = shared

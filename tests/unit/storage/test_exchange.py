@@ -16,8 +16,8 @@ from sis_engine.storage.exchange import (
     read_frames,
     write_deepmd,
     write_extxyz,
-    write_h5md,
 )
+from sis_engine.storage.exchange_h5md import write_h5md
 from sis_engine.storage.gate import GateConfig
 from sis_engine.storage.importing import Source, as_labelled, frame_keys, import_data
 from sis_engine.storage.splits import SplitConfig
@@ -101,16 +101,6 @@ def test_extxyz_with_changing_atoms_gives_a_set_for_each(tmp_path: Path) -> None
     write_extxyz([first, second, first], tmp_path / "a.xyz")
     found = list(read_frames(tmp_path / "a.xyz"))
     assert [block.species for block in found] == [SPECIES, SPECIES[::-1], SPECIES]
-
-
-@pytest.mark.parametrize("periodic", [False, True])
-def test_h5md_comes_back_bit_by_bit(tmp_path, periodic) -> None:
-    given = make_frame_set(5, periodic=periodic)
-    assert write_h5md([given, given], tmp_path / "a.h5") == 10
-    for found in read_frames(tmp_path / "a.h5"):
-        assert_same(found, given)
-        if periodic:
-            np.testing.assert_array_equal(found.cells, given.cells)
 
 
 def test_readers_hand_out_blocks_of_bounded_size(tmp_path, monkeypatch) -> None:

@@ -275,7 +275,7 @@ def test_frames_are_an_h5md_file_without_being_stored_twice(tmp_path: Path) -> N
             assert position["time"].attrs["unit"] == "fs"
             assert store[f"observables/{name}/energy/value"].shape == (n,)
         np.testing.assert_array_equal(
-            store["particles/cluster/force/value"][3], given.outcomes[0].labelled[3].label.forces
+            store["particles/cluster/forces/value"][3], given.outcomes[0].labelled[3].label.forces
         )
         stored = store["generation/outcomes/0000/labelled/items/frame/positions"]
         assert stored == store["particles/cluster/position/value"]  # one object, two names
