@@ -185,6 +185,9 @@ class Labeler(Protocol):
     ``SinglePoints``; ``Segment`` and ``Optimisation`` only if its capabilities say so, otherwise
     :class:`sis_engine.reference_md.ReferenceMD` lifts it. Given the same frame it gives the same
     label, to the code's own tolerance.
+
+    One member is optional: ``not_exact_because: str | None``, why a run that was killed and goes on
+    is not bit by bit one that was never killed. ``exact: true`` is then refused.
     """
 
     Config: ClassVar[type[PluginConfig]]

@@ -182,9 +182,26 @@ def _exactness(parts: Parts) -> tuple[str, ...]:
             key=many[0][0],
             allowed="1, or `exact: false`",
         )
+    reason = _inexact(parts.labeler)
+    if config.exact and reason is not None:
+        raise ConfigurationError(
+            f"labels cannot be kept exact: {reason}",
+            file=parts.file,
+            key="exact",
+            allowed="exact: false, or settings of the labeler that allow it",
+        )
     if len(parts.monitors) == 1 and not config.sampler.get("published"):
         notes.append(
             f"only one monitor watches ({parts.monitors[0].name}): a temperature window alone is "
             f"fooled by a cold wrong model; there are {', '.join(sorted(available(Kind.MONITOR)))}"
         )
     return tuple(notes)
+
+
+def _inexact(labeler: object) -> str | None:
+    """Why a labeler, or the base of one, cannot keep the *exact* promise; ``None``: it can."""
+    for one in (labeler, getattr(labeler, "base", None)):
+        reason = getattr(one, "not_exact_because", None)
+        if reason is not None:
+            return str(reason)
+    return None

@@ -1,0 +1,251 @@
+"""The CP2K labeler with the real CP2K: values, conventions, handlers, failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labelers.cp2k import handlers
+from labelers.cp2k.input import Job, box_of, force_eval, structure
+from labelers.cp2k.launch import INPUT, OUTPUT
+from labelers.geometry import atoms_of
+from sis_engine.errors import ConfigurationError
+from sis_engine.execution.program import run_program
+from sis_engine.interfaces import Context, SinglePoints
+from sis_engine.records import Failure, Frame, LabelFailure, Labelled, System
+from sis_engine.testing.labeler_contract import CHECKS, LabelerCase
+from tests.external.conftest import require_program
+from tests.external.cp2k_cases import ORIGIN, cp2k, gfn1, label, labelled, pbe, skewed, waters
+
+pytestmark = pytest.mark.external
+
+
+@pytest.fixture(autouse=True)
+def _with_cp2k() -> None:
+    require_program("cp2k.psmp")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_the_labeler_keeps_its_contract(
+    check: Callable[[LabelerCase], None], tmp_path: Path
+) -> None:
+    frame = waters(1, skewed(5.0))
+    positions = frame.positions.copy()
+    positions[1] = positions[0] + 0.01
+    bad = replace(frame, positions=positions)
+    check(
+        LabelerCase(
+            gfn1(scf={"eps_scf": 1e-8}),
+            System("contract", frame),
+            bad,
+            tmp_path,
+            force_tolerance=2e-3,
+            components=2,
+        )
+    )
+
+
+def test_units_are_those_worked_out_by_hand(tmp_path: Path) -> None:
+    """From the printed numbers: 1 hartree is 27.211386 eV, and 27.211386 / 0.52917721 = 51.422067
+    so that 1 hartree/bohr is 51.422067 eV/Å.
+    """
+    given = gfn1()
+    frame = waters(1, 8.0 * np.eye(3))
+    system = System("s", frame)
+    text = Job("ENERGY_FORCE", force_eval(given.config, system)).text(
+        structure(box_of(given.config, system, frame), frame.species, frame.positions)
+    )
+    (tmp_path / INPUT).write_text(text)
+    printed = run_alone(given, tmp_path)
+    energy = float(next(line.split()[-1] for line in printed if "ENERGY| Total" in line))
+    row = next(k for k, line in enumerate(printed) if "ATOMIC FORCES in" in line) + 3
+    force = [float(word) for word in printed[row].split()[3:]]
+    result = label(given, frame, tmp_path)
+    assert result.label.energy == pytest.approx(energy * 27.211386, rel=1e-7)
+    assert result.label.forces[0] == pytest.approx(np.array(force) * 51.422067, rel=1e-7)
+
+
+def run_alone(given, folder: Path) -> list[str]:
+    """CP2K without the labeler's reader: the lines it printed."""
+    run_program(given.launcher.run(folder, 1, 1.0))
+    return (folder / OUTPUT).read_text().splitlines()
+
+
+@pytest.mark.slow
+def test_labels_agree_with_ases_own_calculator_on_the_same_input(tmp_path: Path) -> None:
+    """ASE talks to CP2K's shell, and converts with constants of its own (CODATA 2014)."""
+    from ase.calculators.cp2k import CP2K
+
+    given = gfn1()
+    frame = waters(2, skewed(5.5))
+    system = System("s", frame)
+    physics = Job("ENERGY_FORCE", force_eval(given.config, system)).text([])
+    body = physics[physics.index("&FORCE_EVAL") : physics.index("&GLOBAL")]
+    atoms = atoms_of(frame)
+    program = str(given.launcher.executable)
+    atoms.calc = CP2K(
+        command=f"env OMP_NUM_THREADS=1 OMPI_MCA_ess_singleton_isolated=1 {program} -s",
+        label=str(tmp_path / "ase"),
+        inp=body.replace("SCF_GUESS RESTART", "SCF_GUESS ATOMIC"),
+        basis_set=None, basis_set_file=None, charge=None, cutoff=None, force_eval_method=None,
+        max_scf=None, potential_file=None, pseudo_potential=None, stress_tensor=False,
+        poisson_solver=None, xc=None, print_level="LOW",
+    )  # fmt: skip
+    result = label(given, frame, tmp_path)
+    assert result.label.energy == pytest.approx(atoms.get_potential_energy(), rel=2e-8)
+    assert result.label.forces == pytest.approx(atoms.get_forces(), abs=2e-6)
+
+
+@pytest.mark.slow
+def test_pbe_forces_and_stress_are_derivatives_of_the_energy(tmp_path: Path) -> None:
+    frame = waters(1, skewed(4.5))
+    given = pbe(400.0)
+    here = label(given, frame, tmp_path).label
+    step = 2e-3
+    force = -slope(lambda by: moved(frame, 1, 0, by), given, tmp_path, step)
+    assert here.forces[1, 0] == pytest.approx(force, abs=2e-3)
+    virial = -slope(lambda by: strained(frame, 0, 1, by), given, tmp_path, 1e-3)
+    assert here.virial is not None
+    assert here.virial[0, 1] == pytest.approx(virial, abs=2e-2)
+
+
+@pytest.mark.slow
+def test_smeared_electrons_at_k_points_give_the_free_energy_forces_belong_to(
+    tmp_path: Path,
+) -> None:
+    """At 3,000 K the entropy term is tens of meV: the wrong energy would show."""
+    cell = 3.44 * np.array([[1.0, 0.02, 0.0], [0.0, 1.01, 0.0], [0.0, 0.03, 1.0]])
+    frame = Frame(("Li", "Li"), np.array([[0.05, 0, 0], [1.72, 1.75, 1.6]]), cell, (True,) * 3)
+    given = cp2k(
+        method={
+            "type": "dft",
+            "cutoff_rydberg": 200.0,
+            "smearing_k": 3000.0,
+            "empty_orbitals": 4,
+            "k_spacing_per_angstrom": 0.15,
+        },
+        scf={"solver": "diagonalization", "eps_scf": 1e-8, "max_iterations": 100},
+    )
+    here = label(given, frame, tmp_path).label
+    force = -slope(lambda by: moved(frame, 0, 0, by), given, tmp_path, 1e-2)
+    assert here.forces[0, 0] == pytest.approx(force, abs=2e-3)
+
+
+def slope(frame_at: Callable[[float], Frame], given, folder: Path, step: float) -> float:
+    """dE/dx by a central difference, eV per unit of x."""
+    plus = label(given, frame_at(step), folder).label.energy
+    minus = label(given, frame_at(-step), folder).label.energy
+    return (plus - minus) / (2.0 * step)
+
+
+def moved(frame: Frame, atom: int, axis: int, by: float) -> Frame:
+    positions = frame.positions.copy()
+    positions[atom, axis] += by
+    return replace(frame, positions=positions)
+
+
+def strained(frame: Frame, row: int, column: int, by: float) -> Frame:
+    strain = np.eye(3)
+    strain[row, column] += by
+    return replace(frame, positions=frame.positions @ strain.T, cell=frame.cell @ strain.T)
+
+
+def test_a_failed_scf_is_solved_another_way_and_the_label_says_so(tmp_path: Path) -> None:
+    """Three cycles are too few; CP2K 2023.1 would print the energy and end with exit code 0."""
+    frame = waters(1, skewed(5.0))
+    hasty = gfn1(scf={"eps_scf": 1e-7, "max_iterations": 3, "outer_loops": 1})
+    result = label(hasty, frame, tmp_path)
+    assert any(change.startswith("SCF/OT/MINIMIZER: DIIS → CG") for change in result.handlers)
+    careful = label(gfn1(), frame, tmp_path)
+    assert careful.handlers == ()
+    assert result.label.energy == pytest.approx(careful.label.energy, abs=1e-5)
+    assert result.level.fingerprint == careful.level.fingerprint
+
+
+def test_an_scf_that_no_way_solves_is_a_failure_and_never_a_label(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = waters(1, skewed(5.0))
+    monkeypatch.setattr(handlers, "MOST_ITERATIONS", 2)
+    given = gfn1(scf={"eps_scf": 1e-30, "max_iterations": 2, "outer_loops": 1})
+    result = labelled(given, frame, tmp_path)
+    assert isinstance(result, LabelFailure)
+    assert result.reason is Failure.NOT_CONVERGED
+    assert len(result.handlers) > 3
+    assert result.directory is not None
+    assert (result.directory / OUTPUT).exists()
+
+
+def test_a_missing_basis_set_is_named_before_anything_runs(tmp_path: Path) -> None:
+    given = cp2k(method={"type": "dft", "basis": "DZVP-MOLOPT-GTH"})
+    frame = Frame(("Li",) * 2, np.array([[0.0, 0, 0], [2, 0, 0]]), 8 * np.eye(3), (True,) * 3)
+    with pytest.raises(ConfigurationError, match="Li has no entry 'DZVP-MOLOPT-GTH'") as caught:
+        given.check(System("s", frame))
+    assert "DZVP-MOLOPT-SR-GTH" in str(caught.value.allowed)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_keyword_that_this_cp2k_does_not_know_is_found_by_check(tmp_path: Path) -> None:
+    template = tmp_path / "new.inp"
+    template.write_text(
+        "&FORCE_EVAL\n&DFT\n&QS\nMETHOD XTB\n&XTB\nGFN_TYPE 1\n&END\n&END\n&END\n&END\n"
+    )
+    given = cp2k(method={"type": "template", "file": template})
+    with pytest.raises(ConfigurationError, match="GFN_TYPE"):
+        given.check(System("s", waters(1, 8.0 * np.eye(3))))
+
+
+def test_a_template_gives_the_label_of_the_same_settings(tmp_path: Path) -> None:
+    template = tmp_path / "gfn1.inp"
+    template.write_text(
+        "! any case, any order, comments\n&force_eval\n  &dft\n    &scf\n      eps_scf 1.0E-7\n"
+        "      max_scf 40\n      &ot\n        preconditioner full_all\n      &end\n    &end scf\n"
+        "    &qs\n      method xtb\n      &xtb\n        do_ewald t\n      &end\n    &end qs\n"
+        "  &end dft\n  &subsys\n    &cell\n      abc 1 1 1\n    &end\n  &end\n&end\n"
+    )
+    frame = waters(2, skewed(5.5))
+    given = cp2k(method={"type": "template", "file": template})
+    given.check(System("s", frame))
+    mine, typed = label(given, frame, tmp_path), label(gfn1(), frame, tmp_path)
+    assert mine.label.energy == pytest.approx(typed.label.energy, abs=1e-6)
+    assert mine.level.fingerprint != typed.level.fingerprint
+
+
+def test_two_ranks_give_the_label_of_one(tmp_path: Path) -> None:
+    frame = waters(2, skewed(5.5))
+    two = gfn1(ranks=2)
+    task = SinglePoints(System("s", frame), (frame,), (ORIGIN,))
+    (result,) = two.label(task, Context(tmp_path, threads=2))
+    assert isinstance(result, Labelled)
+    one = label(gfn1(), frame, tmp_path)
+    assert result.label.energy == pytest.approx(one.label.energy, abs=1e-6)
+
+
+def test_a_launcher_of_another_mpi_is_found_out_before_a_label_is_taken(tmp_path: Path) -> None:
+    """The mpich wheel's mpirun makes two one-rank copies of the job, and exit code 0 of them."""
+    try:
+        files = metadata.files("mpich") or []
+    except metadata.PackageNotFoundError:
+        pytest.skip("the mpich wheel, whose mpirun is the wrong one, is not installed")
+    wrong = next(Path(str(file.locate())).resolve() for file in files if file.name == "mpirun")
+    given = gfn1(ranks=2, mpirun=wrong, mpirun_arguments=())
+    frame = waters(2, skewed(5.5))
+    task = SinglePoints(System("s", frame), (frame,), (ORIGIN,))
+    (result,) = given.label(task, Context(tmp_path, threads=2))
+    assert isinstance(result, LabelFailure)
+    assert result.reason is Failure.PROGRAM
+    assert "belongs to another MPI" in result.message
+
+
+def test_doctor_tells_version_data_and_that_two_ranks_find_each_other() -> None:
+    reports = {report.name: report for report in gfn1(ranks=2).doctor()}
+    assert reports["cp2k"].version is not None
+    assert reports["cp2k data"].found is not None
+    assert reports["cp2k mpirun"].problem is None
+    assert all(report.problem is None for report in reports.values())
