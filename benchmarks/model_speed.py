@@ -4,8 +4,9 @@
 
 Labels: GFN2-xTB on reference MD of LiFSI + 1,3-dioxolane at 300 K; the test trajectory has its own
 seed. All models train for the same time on one thread, then run the same MD in LAMMPS on one
-thread, in turns. The last line is JSON: name, value, interval, goal, unit; the value is the
-smaller of the two ratios over their goals, so 1 is the goal.
+thread, in turns. The example's nets are large: a one-sided se_e2_a with the default's own sizes,
+optimiser and precision is shown beside them, without a goal. The last line is JSON: name, value,
+interval, goal, unit; the value is the smaller of the two ratios over their goals, so 1 is the goal.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ EXAMPLE: dict[str, Any] = {
     "cutoff_smooth_angstrom": 0.5,
     "compress": False,
     "optimizer": {"type": "adam"},
+    "activation": "tanh",
+    "precision": "float64",
 }
 """DeePMD-kit's examples/water/se_e2_a; ``sel`` is counted in these data."""
 
@@ -71,10 +74,15 @@ ONE_SIDED = {
     "descriptor": {**EXAMPLE["descriptor"], "type_one_side": True},
     "compress": True,
 }
+SAME_SIZE = {
+    "descriptor": {"type": "se_e2_a", "neuron": (8, 16, 32), "axis_neuron": 4},
+    "cutoff_angstrom": 6.0,
+}
 MODELS: dict[str, dict[str, Any]] = {
     "default": {},
     "example se_e2_a": EXAMPLE,
     "one-sided se_e2_a, compressed": ONE_SIDED,
+    "one-sided se_e2_a, compressed, of the default's size": SAME_SIZE,
 }
 GOALS = {"example se_e2_a": 5.0, "one-sided se_e2_a, compressed": 1.5}
 PROBE_STEPS = 10
@@ -117,7 +125,7 @@ def trained(
 ) -> Trained:
     """Train for ``train_s`` seconds of training proper: the time of a step is measured first."""
     base = TrainingSchedule(PROBE_STEPS, 1e-3, 1e-5, (0.02, 1.0), (1000.0, 1.0), seed=1)
-    folder = work / name.replace(" ", "_")
+    folder = work / name.replace(" ", "_").replace("'", "")
     folder.mkdir()
     context = Context(folder, threads=1)
     times = []
@@ -202,16 +210,20 @@ def report(models: dict[str, Trained], speeds: dict[str, np.ndarray], *, quick: 
     own = models["default"].errors.force_rmse
     worst: tuple[float, tuple[float, float]] | None = None
     right = True
-    for name, goal in GOALS.items():
+    for name in [name for name in models if name != "default"]:
+        goal = GOALS.get(name)
         ratios = speeds["default"] / speeds[name]
         low, high = interval(ratios)
         theirs = models[name].errors.force_rmse
-        right = right and own <= theirs
         verdict = "no worse" if own <= theirs else "WORSE"
+        aim = "no goal" if goal is None else f"goal {goal}"
         print(
-            f"default / {name}: {np.median(ratios):.2f} [{low:.2f}, {high:.2f}], goal {goal}; "
+            f"default / {name}: {np.median(ratios):.2f} [{low:.2f}, {high:.2f}], {aim}; "
             f"test force RMSE {own:.3f} against {theirs:.3f} eV/Å: {verdict}"
         )
+        if goal is None:
+            continue
+        right = right and own <= theirs
         share = (float(np.median(ratios)) / goal, (low / goal, high / goal))
         worst = share if worst is None or share[0] < worst[0] else worst
     if worst is None:
@@ -226,6 +238,25 @@ def report(models: dict[str, Trained], speeds: dict[str, np.ndarray], *, quick: 
     }
     print(json.dumps(line))
     return 0 if quick or (right and worst[1][0] >= 1.0) else 1
+
+
+def measured_speeds(
+    models: dict[str, Trained], pairs: int, n_md: int, work: Path
+) -> dict[str, np.ndarray]:
+    """Steps/s of every model, in turns; ``n_md`` steps of the default, as long for the others."""
+    names = list(models)
+    folders = {name: name.replace(" ", "_").replace("'", "") for name in names}
+    probe = {
+        name: steps_per_second(models[name].model, 30, work / "probe" / folders[name])
+        for name in names
+    }
+    steps = {name: max(20, round(n_md * probe[name] / probe["default"])) for name in names}
+    speeds = {name: np.zeros(pairs) for name in names}
+    for turn in range(pairs):
+        for name in names:
+            folder = work / "md" / f"{turn}-{folders[name]}"
+            speeds[name][turn] = steps_per_second(models[name].model, steps[name], folder)
+    return speeds
 
 
 def measure(arguments: argparse.Namespace, work: Path) -> int:
@@ -257,11 +288,7 @@ def measure(arguments: argparse.Namespace, work: Path) -> int:
         )
     if first is not None:
         first.close()
-    speeds = {name: np.zeros(pairs) for name in models}
-    for turn in range(pairs):
-        for name, found in models.items():
-            folder = work / "md" / f"{turn}-{name.replace(' ', '_')}"
-            speeds[name][turn] = steps_per_second(found.model, n_md, folder)
+    speeds = measured_speeds(models, pairs, n_md, work)
     for name, values in speeds.items():
         print(f"{name}: {np.median(values):.0f} steps/s ({values.min():.0f}-{values.max():.0f})")
     return report(models, speeds, quick=quick)
@@ -272,7 +299,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="seconds, for a test of the script")
     parser.add_argument("--train-s", type=float, default=120.0)
     parser.add_argument("--pairs", type=int, default=8)
-    parser.add_argument("--md-steps", type=int, default=1000)
+    parser.add_argument("--md-steps", type=int, default=4000)
     arguments = parser.parse_args()
     packages = ("deepmd-kit", "torch", "lammps", "tblite")
     print(f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")

@@ -71,15 +71,20 @@ def _column(table: FloatArray, names: list[str], *wanted: str) -> FloatArray:
     return fallback
 
 
-def diverged(curve: LearningCurve, largest_force_rmse: float) -> str | None:
-    """Why the training has diverged, or ``None``: the loss is not finite, or exploded."""
+def diverged(curve: LearningCurve, largest_force_rmse: float, settle_steps: int = 0) -> str | None:
+    """Why the training has diverged, or ``None``: the loss is not finite, or exploded.
+
+    settle_steps: a large error is not judged before: an optimiser may overshoot at first
+    """
     for name, values in (
         ("force", curve.force_rmse_training),
         ("energy", curve.energy_rmse_training),
     ):
         if len(values) and not np.isfinite(values[-1]):
             return f"the {name} RMSE is {values[-1]} at step {int(curve.step[-1])}"
-    if len(curve.step) > 1 and not curve.force_rmse_training[-1] <= largest_force_rmse:
+    if len(curve.step) < 2 or curve.step[-1] < settle_steps:
+        return None
+    if not curve.force_rmse_training[-1] <= largest_force_rmse:
         return (
             f"the force RMSE is {curve.force_rmse_training[-1]:.3g} eV/Å at step "
             f"{int(curve.step[-1])}, above {largest_force_rmse:.3g}"

@@ -173,7 +173,7 @@ class DeepmdTrainer:
             "start_mode": mode,
             "phases": [self._phase_request(phase, schedule) for phase in planned],
             "compress": self.config.wants_compression,
-            "compress_step": self.config.compress_step,
+            "compress_step": self.config.table_step,
             "claim": files.claim_blocks(systems, folder / "claim", self.config.claim_frames),
         }
 

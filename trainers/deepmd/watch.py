@@ -13,6 +13,8 @@ from trainers.deepmd.input import Phase
 from trainers.deepmd.output import diverged, read_curves
 
 WATCH_EVERY_S = 0.5
+SETTLE_STEPS = 100
+"""The Kalman filter overshoots in its first steps (10 eV/Å at step 12, seen) and comes back."""
 
 
 class CurveWatch:
@@ -37,6 +39,9 @@ class CurveWatch:
         )
 
     def __call__(self) -> None:
+        self._look(SETTLE_STEPS)
+
+    def _look(self, settle_steps: int) -> None:
         now = time.monotonic()
         if now < self._next:
             return
@@ -44,7 +49,7 @@ class CurveWatch:
         curve = self.curve()
         if not len(curve.step):
             return
-        reason = diverged(curve, self._largest)
+        reason = diverged(curve, self._largest, settle_steps)
         if reason is not None:
             raise TrainingDiverged(
                 f"training diverged: {reason}\n  files: {self._folder}",
@@ -61,4 +66,4 @@ class CurveWatch:
     def finish(self) -> None:
         """The last look, at the whole curve."""
         self._next = 0.0
-        self()
+        self._look(0)

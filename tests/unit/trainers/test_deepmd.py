@@ -187,6 +187,9 @@ def test_divergence_is_nan_or_beyond_the_limit(tmp_path):
     curve = read_curve(path)
     assert diverged(curve, 1.0) is None
     assert "above 0.01" in diverged(curve, 0.01)
+    last = int(curve.step[-1])
+    assert diverged(curve, 0.01, settle_steps=last + 1) is None, "an overshoot is given its time"
+    assert "above 0.01" in diverged(curve, 0.01, settle_steps=last)
     broken = replace(curve, energy_rmse_training=np.array([0.3, np.nan]))
     assert "nan" in diverged(broken, 1.0)
 
