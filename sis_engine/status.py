@@ -21,7 +21,7 @@ from sis_engine.report.facts import CampaignFacts, TemperatureWindow
 from sis_engine.report.summary import CampaignSummary, summarise
 from sis_engine.states import State
 from sis_engine.storage.generation import CHEAP_FIELDS, GenerationRecord, GenerationStore
-from sis_engine.storage.ledger import EventRow, Ledger
+from sis_engine.storage.ledger import REDONE_S, EventRow, Ledger
 from sis_engine.storage.ownership import holder
 from sis_engine.versions import machine
 from sis_engine.wallclock import WALL_S
@@ -164,6 +164,9 @@ def _seconds(ledger: Ledger) -> tuple[tuple[str, float], ...]:
     for row in ledger.stages():
         name = row.stage.rstrip("-0123456789")
         seconds[name] = seconds.get(name, 0.0) + (row.seconds or 0.0)
+    redone = float(ledger.meta(REDONE_S) or 0.0)
+    if redone:
+        seconds["redone"] = redone
     wall = ledger.meta("wall_s")
     if wall is not None:
         seconds["engine"] = max(0.0, float(wall) - sum(seconds.values()))

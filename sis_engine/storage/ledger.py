@@ -45,6 +45,8 @@ __all__ = [
 
 FORMAT_VERSION = 1
 LEDGER_FILE = "ledger.sqlite"
+REDONE_S = "redone_s"
+"""Key of the seconds of stages that were taken back: spent, though their results are gone."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -136,11 +138,22 @@ class Ledger:
     def forget_stages(self, generation: int, *, keep: tuple[str, ...]) -> None:
         """Take back all stages of a generation that is not committed, but those named."""
         marks = ", ".join("?" * len(keep))
+        taken = f"generation=? AND stage NOT IN ({marks})"
         with self._lock, transaction(self._connection, self.path):
-            self._connection.execute(
-                f"DELETE FROM stages WHERE generation=? AND stage NOT IN ({marks})",  # noqa: S608
-                (generation, *keep),
-            )
+            self._add_redone(taken, (generation, *keep))
+            self._connection.execute(f"DELETE FROM stages WHERE {taken}", (generation, *keep))  # noqa: S608
+
+    def _add_redone(self, taken: str, values: tuple[object, ...]) -> None:
+        """Seconds of stages that are taken back were spent all the same: inside a transaction."""
+        spent = self._connection.execute(
+            f"SELECT COALESCE(SUM(seconds), 0.0) FROM stages WHERE {taken}",  # noqa: S608
+            values,
+        ).fetchone()[0]
+        self._connection.execute(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT(key) DO UPDATE "
+            "SET value = value + excluded.value",
+            (REDONE_S, spent),
+        )
 
     # ---------------------------------------------------------------- generations
 
@@ -178,6 +191,7 @@ class Ledger:
                 (reason, _now(), first),
             )
             self._connection.execute("DELETE FROM generations WHERE number>=?", (first,))
+            self._add_redone("generation>=?", (first,))
             self._connection.execute("DELETE FROM stages WHERE generation>=?", (first,))
         return taken
 

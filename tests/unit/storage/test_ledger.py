@@ -14,6 +14,7 @@ from sis_engine.errors import CampaignHeld, InfrastructureError, NewerFormat, St
 from sis_engine.records import Purpose
 from sis_engine.storage.ledger import (
     LEDGER_FILE,
+    REDONE_S,
     EvaluationRow,
     GenerationRow,
     Ledger,
@@ -84,11 +85,17 @@ def test_a_generation_is_committed_once_and_can_be_taken_back(tmp_path: Path) ->
         assert [row.number for row in ledger.generations()] == [0, 1]
         assert ledger.generations()[1].file == "generations/1.h5"
         ledger.start_stage(1, "train")
+        ledger.fail_stage(1, "train", 1, seconds=2.5, message="diverged")
         ledger.count_evaluation(1, make_labelled(1)[0])
         assert [row.number for row in ledger.abandon(1, "torn")] == [1]
         assert ledger.generations() == (ROW,)
         assert ledger.stages() == ()
         assert ledger.counts()[0].paid == 1
+        assert float(ledger.meta(REDONE_S) or 0) == 2.5, "spent, though the result is gone"
+        ledger.start_stage(1, "train")
+        ledger.fail_stage(1, "train", 1, seconds=1.0, message="again")
+        ledger.forget_stages(1, keep=("label",))
+        assert float(ledger.meta(REDONE_S) or 0) == 3.5
 
 
 def test_a_reader_sees_commits_while_the_writer_holds_the_campaign(tmp_path: Path) -> None:
