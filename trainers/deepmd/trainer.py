@@ -13,6 +13,7 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from sis_engine.errors import ConfigurationError, ProgramUnsuitable, TrainingDiverged
+from sis_engine.execution.worker import Worker, interpreter
 from sis_engine.interfaces import Context, PluginConfig, ProgramReport
 from sis_engine.records import (
     Dataset,
@@ -36,7 +37,7 @@ from trainers.deepmd.input import (
     dp_seed,
     phases,
 )
-from trainers.deepmd.session import Answer, Settings, WorkerPool, interpreter
+from trainers.deepmd.session import Answer, Settings, ask
 from trainers.deepmd.watch import CurveWatch
 from trainers.deepmd.zbl import write_table
 
@@ -50,7 +51,7 @@ class DeepmdTrainer:
 
     def __init__(self, config: DeepmdConfig) -> None:
         self.config = config
-        self._pool = WorkerPool()
+        self._worker = Worker()
         self.timings: tuple[tuple[str, float], ...] = ()
         """seconds by sub-step of the last training"""
 
@@ -329,11 +330,11 @@ class DeepmdTrainer:
 
     def close(self) -> None:
         """Stop the worker process; it starts again when needed."""
-        self._pool.close()
+        self._worker.close()
 
     def share_worker(self, other: DeepmdTrainer) -> None:
         """Use the worker process of another trainer: its start-up is paid once."""
-        self._pool = other._pool
+        self._worker = other._worker
 
     def _ask(
         self, folder: Path, request: dict[str, Any], context: Context, watch: Any = lambda: None
@@ -342,7 +343,7 @@ class DeepmdTrainer:
         if self.config.zbl is not None and "elements" in request:
             write_table(folder / "zbl.table", request["elements"], self.config.cutoff_angstrom)
         try:
-            return self._pool.session(settings).ask(folder, request, context, watch)
+            return ask(self._worker, settings, folder, request, context, watch)
         finally:
             if not self.config.keep_worker:
                 self.close()

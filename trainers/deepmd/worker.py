@@ -1,22 +1,11 @@
-"""The process in which DeePMD-kit runs: train, freeze, compress and predict with one start-up.
+"""What the worker process of DeePMD-kit does: train, freeze, compress and predict, one start-up.
 
-A self-contained script: it imports only DeePMD-kit, torch and numpy, so that the interpreter of
-another environment can run it. Requests come as lines on standard input, each the path of a
-folder with ``request.json``; the answer is ``answer.json`` in the same folder, written under
-another name and renamed. Standard output and error of a request go to ``dp.log`` there. When
-standard input ends, the engine is gone and so is this process.
+Served by :mod:`sis_engine.execution.serve`. It imports only DeePMD-kit, torch and numpy, so that
+the interpreter of another environment can run it.
 """
 
 import importlib.util
-import json
-import os
-import signal
-import sys
-import threading
-import time
-import traceback
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -30,21 +19,20 @@ STATISTICS = (".mean", ".stddev", ".davg", ".dstd")
 class DivergedError(Exception):
     """The trained weights are not finite."""
 
-
-class Stopwatch:
-    """Seconds by name of the sub-step."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name] = self.seconds.get(name, 0.0) + now - self._last
-        self._last = now
+    kind = "diverged"
 
 
-def train(request: Answer, watch: Stopwatch) -> Answer:
+def start() -> None:
+    """Import DeePMD-kit; it takes 10 to 18 s."""
+    import logging
+
+    from deepmd.loggers.loggers import set_log_handles
+    from deepmd.pt.entrypoints import main as _dp  # noqa: F401  the slow import, done while waiting
+
+    set_log_handles(logging.INFO, None, mpi_log=None)
+
+
+def train(request: Answer, watch: Any) -> Answer:
     """Train by DeePMD's own entry point, phase after phase; freeze, compress, state the errors."""
     from deepmd.pt.entrypoints import main as dp
 
@@ -160,7 +148,7 @@ def _sibling(name: str) -> Any:
     return module
 
 
-def predict(request: Answer, watch: Stopwatch) -> Answer:
+def predict(request: Answer, watch: Any) -> Answer:
     """Energies, forces and virials of frames by one form of a model."""
     evaluate = (_eager if request["form"] == "eager" else _deployed)(request["model"])
     watch.lap("load")
@@ -169,14 +157,14 @@ def predict(request: Answer, watch: Stopwatch) -> Answer:
     return {"outputs": outputs}
 
 
-def describe(request: Answer, watch: Stopwatch) -> Answer:
+def describe(request: Answer, watch: Any) -> Answer:
     """What a frozen model sees of each atom."""
     path = _sibling("worker_describe").describe(request["model"], request["block"])
     watch.lap("describe")
     return {"descriptors": path}
 
 
-def adopt(request: Answer, watch: Stopwatch) -> Answer:
+def adopt(request: Answer, watch: Any) -> Answer:
     """Freeze somebody else's checkpoint, or take the frozen file; its type map and limits."""
     from deepmd.infer import DeepPot
 
@@ -302,61 +290,3 @@ def _predict_block(evaluate: Any, block: Answer) -> Answer:
 
 
 OPERATIONS = {"train": train, "predict": predict, "describe": describe, "adopt": adopt}
-
-
-def serve(folder: Path) -> None:
-    """Answer one request; whatever goes wrong is an answer too."""
-    os.chdir(folder)  # DeePMD writes its files into the working directory
-    log = os.open("dp.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
-    watch = Stopwatch()
-    try:
-        request = json.loads(Path("request.json").read_text())
-        result = OPERATIONS[request["operation"]](request, watch)
-        answer: Answer = {"ok": True, "seconds": watch.seconds, "result": result}
-    except DivergedError as error:
-        answer = {"ok": False, "kind": "diverged", "error": str(error)}
-    except BaseException as error:  # noqa: BLE001  the border of this process
-        traceback.print_exc()
-        answer = {"ok": False, "kind": type(error).__name__, "error": str(error)}
-    sys.stdout.flush()
-    sys.stderr.flush()
-    Path("answer.json.part").write_text(json.dumps(answer))
-    Path("answer.json.part").replace("answer.json")
-
-
-def _listen(source: int, requests: "SimpleQueue[str]") -> None:
-    """Lines from the engine; its end is ours, in the middle of a training too."""
-    buffer = b""
-    while chunk := os.read(source, 65536):
-        *lines, buffer = (buffer + chunk).split(b"\n")
-        for line in lines:
-            requests.put(line.decode())
-    os.killpg(0, signal.SIGKILL)  # this process leads its own group
-
-
-def main() -> None:
-    """Import DeePMD once, then serve requests until the engine goes away."""
-    sys.path[:] = [entry for entry in sys.path if Path(entry) != Path(__file__).parent]
-    # forked data loaders close sys.stdin: the pipe is kept apart from it
-    source = os.dup(0)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
-    requests: SimpleQueue[str] = SimpleQueue()
-    threading.Thread(target=_listen, args=(source, requests), daemon=True).start()
-    import logging
-
-    from deepmd.loggers.loggers import set_log_handles
-    from deepmd.pt.entrypoints import main as _dp  # noqa: F401  the slow import, done while waiting
-
-    set_log_handles(logging.INFO, None, mpi_log=None)
-    Path(sys.argv[1]).touch()
-    while True:
-        serve(Path(requests.get()))
-
-
-if __name__ == "__main__":
-    main()
