@@ -205,6 +205,9 @@ class TemperatureMonitor(RuleMonitor[TemperatureConfig]):
         target = context.condition.temperature_k
         width = temperature_width(n_dof, target)
         enough = self.average_fs(window.model_copy(update={"average_fs": None}), context)
+        longer = f"set average_fs to {enough:.0f} or more (or leave it out), or "
+        if self.violation_probability(window, enough, context) > self.config.max_healthy_violation:
+            longer = ""  # no average up to max_average_fs is long enough
         raise ConfigurationError(
             f"healthy fluctuations leave the window [{window.lower_k:g}, {window.upper_k:g}] K "
             f"with probability {chance:.3g} in {context.condition.duration_ps:g} ps: {n_dof} "
@@ -212,8 +215,8 @@ class TemperatureMonitor(RuleMonitor[TemperatureConfig]):
             f"(average_fs: {average:g})",
             key="monitors.temperature.windows",
             allowed=f"probability <= {self.config.max_healthy_violation:g}",
-            hint=f"set average_fs to {enough:.0f} or more (or leave it out), or widen the window "
-            f"beyond [{max(0.0, target - 5 * width):.0f}, {target + 6 * width:.0f}] K",
+            hint=f"{longer}widen the window beyond [{max(0.0, target - 5 * width):.0f}, "
+            f"{target + 6 * width:.0f}] K",
         )
 
     def _rule(

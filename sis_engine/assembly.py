@@ -121,6 +121,13 @@ def _system(given: SystemConfig, index: int, file: Path, base: Path, inputs: Pat
             key=f"systems.{index}.frozen",
             allowed=f"0 … {frame.n_atoms - 1}",
         )
+    if len(set(given.frozen)) == frame.n_atoms:
+        raise ConfigurationError(
+            f"all {frame.n_atoms} atoms are frozen: nothing can move",
+            file=file,
+            key=f"systems.{index}.frozen",
+            allowed=f"at most {frame.n_atoms - 1} atoms",
+        )
     return System(
         name=given.name,
         frame=frame,

@@ -157,6 +157,15 @@ class ConditionConfig(Strict):
             raise ValueError("pressure_gpa is needed for npt, and only for npt")
         return self
 
+    @model_validator(mode="after")
+    def _has_a_step(self) -> ConditionConfig:
+        if 1000.0 * self.duration_ps < self.timestep_fs:
+            raise ValueError(
+                f"duration_ps {self.duration_ps:g} is shorter than one timestep of "
+                f"{self.timestep_fs:g} fs"
+            )
+        return self
+
     def condition(self, name: str) -> Condition:
         return Condition(
             name=name,
@@ -222,6 +231,12 @@ class TrainingConfig(Strict):
     fine_tune_energy_prefactor: tuple[float, float] | None = None
     fine_tune_force_prefactor: tuple[float, float] | None = None
     replay_weight: Positive = 1.0
+
+    @model_validator(mode="after")
+    def _the_floor_is_below(self) -> TrainingConfig:
+        if self.lr_floor > self.start_lr:
+            raise ValueError(f"lr_floor {self.lr_floor:g} is above start_lr {self.start_lr:g}")
+        return self
 
     def schedule(
         self, generation: int, *, seed: int, scratch: bool, refit_bias: bool

@@ -31,6 +31,15 @@ SHAPES = {
     "model_attributes_type": MAPPING,
     "list_type": LIST,
     "tuple_type": LIST,
+    "path_type": "has to be a path",
+    "string_type": "has to be text",
+    "bool_type": "has to be true or false",
+    "bool_parsing": "has to be true or false",
+    "float_type": "has to be a number",
+    "float_parsing": "has to be a number",
+    "int_type": "has to be a whole number",
+    "int_parsing": "has to be a whole number",
+    "int_from_float": "has to be a whole number",
 }
 """Pydantic's names of faults that it tells in Python's words, and ours."""
 

@@ -23,8 +23,9 @@ def read_structure(path: Path, *, key: str | None = None, file: Path | None = No
     import ase.io
 
     if not path.is_file():
+        seen = "is a folder" if path.is_dir() else "does not exist"
         raise ConfigurationError(
-            f"structure file {str(path)!r} does not exist",
+            f"structure file {str(path)!r} {seen}",
             file=file,
             key=key,
             allowed="a path relative to the campaign file, in any format ASE reads",
@@ -34,7 +35,7 @@ def read_structure(path: Path, *, key: str | None = None, file: Path | None = No
         atoms = ase.io.read(path, index=-1)
     except Exception as error:
         raise ConfigurationError(
-            f"structure file {str(path)!r} cannot be read: {type(error).__name__}: {error}",
+            f"structure file {str(path)!r} cannot be read: {_told(error)}",
             file=file,
             key=key,
             allowed="extxyz, POSCAR, cif, LAMMPS data and the other formats of ASE",
@@ -44,6 +45,13 @@ def read_structure(path: Path, *, key: str | None = None, file: Path | None = No
     if problem is not None:
         raise ConfigurationError(f"{path}: {problem}", file=file, key=key)
     return frame
+
+
+def _told(error: Exception) -> str:
+    """ASE looks elements up by symbol, and says no more than that it found none."""
+    if isinstance(error, KeyError):
+        return f"there is no element {error}"
+    return f"{type(error).__name__}: {error}"
 
 
 def structure_problem(frame: Frame) -> str | None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from sis_engine.assembly import Parts
+from sis_engine.budget import over_budget
 from sis_engine.campaign_file import parse_yaml, with_line
 from sis_engine.errors import ConfigurationError, ProgramError, ProgramMissing, ProgramUnsuitable
+from sis_engine.execution.cores import available_cores
 from sis_engine.given_model import adopt_given
-from sis_engine.interfaces import Context, Describer, Monitor, MonitorContext
+from sis_engine.interfaces import Context, Describer, Labeler, Monitor, MonitorContext
 from sis_engine.plugins import Kind, available
-from sis_engine.records import Quantity
+from sis_engine.records import Condition, Ensemble, Quantity, System
+from sis_engine.stages.label import plans_at_start
 
 
 def validate(parts: Parts, *, given_model: bool = True) -> tuple[str, ...]:
@@ -38,13 +41,15 @@ def validate(parts: Parts, *, given_model: bool = True) -> tuple[str, ...]:
 def _notes(parts: Parts) -> tuple[str, ...]:
     conditions = parts.sampler.conditions(parts.base_condition, 0)
     with _program_of("labeler", parts.config.labeler):
-        for system in parts.systems:
-            parts.labeler.check(system)
+        for index, system in enumerate(parts.systems):
+            _check_system(index, system, parts.labeler)
     with _program_of("trainer", parts.config.trainer):
         parts.trainer.check(parts.elements)
     _check_references(parts)
     parts.sampler.check(parts.config.explore.replicas)
     _check_needs(parts)
+    _check_audit(parts)
+    _check_pressure(parts, conditions)
     with _program_of("explorer", parts.config.explorer):
         parts.explorer.check(
             model_in_lammps=runs_in_lammps(type(parts.trainer)), conditions=conditions
@@ -52,7 +57,62 @@ def _notes(parts: Parts) -> tuple[str, ...]:
     for context in _contexts(parts):
         for index, monitor in enumerate(parts.monitors):
             _check_monitor(index, context, monitor)
-    return (*_labeler_notes(parts), *_unwatched(parts), *_exactness(parts))
+    notes = (*_labeler_notes(parts), *_unwatched(parts), *_exactness(parts))
+    return (*notes, *_beyond_the_machine(parts), *_beyond_the_budget(parts))
+
+
+def _check_system(index: int, system: System, labeler: Labeler) -> None:
+    """The labeler's own check, the system's name in its key turned into the place in the file."""
+    try:
+        labeler.check(system)
+    except ConfigurationError as error:
+        key, named = error.key or "", f"systems.{system.name}"
+        if key == named or key.startswith(f"{named}."):
+            error.key = f"systems.{index}{key.removeprefix(named)}"
+        raise
+
+
+def _check_audit(parts: Parts) -> None:
+    """A sampler that draws so many frames for each audit says so in its configuration."""
+    rule = getattr(getattr(parts.sampler, "config", None), "audit", None)
+    drawn, wanted = getattr(rule, "frames_per_system", None), parts.config.audit.min_frames
+    if drawn is not None and drawn < wanted:
+        raise ConfigurationError(
+            f"each audit draws {drawn} frames of a system, but {wanted} have to be right "
+            f"(audit.min_frames): none could pass",
+            key="sampler.audit.frames_per_system",
+            allowed=f"{wanted} or more",
+            hint="or lower audit.min_frames, which weakens what `stable` says",
+        )
+
+
+def _check_pressure(parts: Parts, conditions: Sequence[Condition]) -> None:
+    """Only a cell that is periodic in all directions has a volume to change."""
+    if not any(condition.ensemble is Ensemble.NPT for condition in conditions):
+        return
+    for system in parts.systems:
+        if not all(system.frame.pbc):
+            raise ConfigurationError(
+                f"system {system.name!r} is periodic along {system.frame.pbc}: it has no volume "
+                "that a pressure could change",
+                key="explore.condition.ensemble",
+                allowed="nvt, or systems that are periodic in all directions",
+            )
+
+
+def _beyond_the_machine(parts: Parts) -> Iterator[str]:
+    here = available_cores()
+    if parts.cores > here:
+        yield f"execution.cores is {parts.cores}; this process may use {here} on this machine"
+
+
+def _beyond_the_budget(parts: Parts) -> Iterator[str]:
+    """A campaign whose first round does not fit its budget would end before it began."""
+    over = over_budget(
+        parts.config.budget, generation=0, plans=plans_at_start(parts), spent={}, hours=0.0
+    )
+    if over is not None:
+        yield f"it would end exhausted at once: {over}"
 
 
 def _labeler_notes(parts: Parts) -> Iterator[str]:
@@ -73,7 +133,7 @@ def _program_of(part: str, given: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except (ProgramMissing, ProgramUnsuitable) as error:
-        key = f"{part}.program" if "program" in given else part
+        key = next((f"{part}.{name}" for name in ("program", "python") if name in given), part)
         raise ConfigurationError(
             error.message, key=key, hint=error.hint or "`sis doctor` looks at every program"
         ) from error

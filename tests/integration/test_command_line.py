@@ -214,6 +214,17 @@ def test_validate_says_valid_and_notes_a_lone_temperature_window(
     assert json.loads(sis(capsys, "validate", config, "--json").out)["valid"] is True
 
 
+def test_validate_notes_what_this_machine_and_the_budget_cannot_give(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    changes = {"execution.cores": 4096, "budget.evaluations": 10}
+    notes = json.loads(sis(capsys, "validate", write_campaign(tmp_path, changes), "--json").out)[
+        "notes"
+    ]
+    assert any(note.startswith("execution.cores is 4096; this process may use") for note in notes)
+    assert any("needs at least 30 evaluations, 10 of budget" in note for note in notes)
+
+
 def test_plan_quotes_the_first_and_the_next_round(
     finished: Path, tmp_path: Path, capsys: Capture
 ) -> None:
