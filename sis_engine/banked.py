@@ -47,6 +47,10 @@ class LabelStore(Protocol):
         """Keep it; durable when this returns."""
         ...
 
+    def before(self, frame: Frame, level: LevelOfTheory, generation: int) -> Result | None:
+        """What it had of ``frame`` before this campaign began ``generation``, or ``None``."""
+        ...
+
 
 @dataclass(frozen=True)
 class BankedLabeler:
@@ -121,16 +125,28 @@ class BankedLabeler:
     def _known(self, system: System, frame: Frame, origin: Origin) -> Result | None:
         """What is banked, unless another try may do better or more is wanted now."""
         level = self.level_of_theory(system)
-        known = self.bank.get(frame, level, origin)
-        if known is None:
-            failed = self.bank.failure(frame, level, origin)
-            return failed if failed is not None and _is_lasting(failed) else None
+        known = self.bank.get(frame, level, origin) or self.bank.failure(frame, level, origin)
+        return known if known is not None and self._settles(known) else None
+
+    def is_known(self, system: System, frame: Frame, generation: int) -> bool:
+        """Whether the label was there before this campaign began ``generation``: it costs nothing.
+
+        What this generation has paid for already is not known in this sense: a generation that is
+        taken up after a kill counts its costs as one that was never killed.
+        """
+        known = self.bank.before(frame, self.level_of_theory(system), generation)
+        return known is not None and self._settles(known)
+
+    def _settles(self, known: Result) -> bool:
+        """Whether no other calculation is needed: it has all that is wanted, or failed for good."""
+        if isinstance(known, LabelFailure):
+            return _is_lasting(known)
         wants_charges = Capability.CHARGES in self.capabilities
-        wants_virial = Capability.VIRIAL in self.capabilities and all(frame.pbc)
-        lacks = (wants_charges and known.label.charges is None) or (
-            wants_virial and known.label.virial is None
+        wants_virial = Capability.VIRIAL in self.capabilities and all(known.frame.pbc)
+        return not (
+            (wants_charges and known.label.charges is None)
+            or (wants_virial and known.label.virial is None)
         )
-        return None if lacks else known
 
 
 def _is_lasting(failure: LabelFailure) -> bool:

@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from sis_engine.config import BudgetConfig
-from sis_engine.labelling import evaluations_of
-from sis_engine.records import LabelPlan, Purpose
+from sis_engine.costs import IsKnown, least_of
+from sis_engine.records import Allowance, LabelPlan, Purpose
 from sis_engine.storage.ledger import Ledger
 
 
-def spent_through(ledger: Ledger, generation: int) -> dict[str, int]:
+def spent_through(
+    ledger: Ledger, generation: int, *, leaving_out: Sequence[Purpose] = ()
+) -> Counter[Purpose]:
     """Evaluations paid for by purpose, up to a generation.
 
     Those of later ones (half done before a kill, or taken back) must not sway what is decided
-    now: a campaign that was interrupted decides as one that was not.
+    now: a campaign that was interrupted decides as one that was not. For the same reason a stage
+    that buys labels leaves out what it has bought itself of this generation, and counts it again.
+
+    leaving_out: purposes of this generation that come now or later
     """
-    return {item.purpose.value: item.paid for item in ledger.counts(through=generation)}
-
-
-def spent_before_audit(ledger: Ledger, generation: int) -> dict[str, int]:
-    """Evaluations paid for by purpose when DECIDE of a generation begins.
-
-    The audit of this generation, of which a killed run may have paid a part, is left out: DECIDE
-    itself counts it.
-    """
-    spent = spent_through(ledger, generation)
+    spent = Counter({item.purpose: item.paid for item in ledger.counts(through=generation)})
     for item in ledger.counts(generation):
-        if item.purpose is Purpose.AUDIT:
-            spent[item.purpose.value] -= item.paid
+        if item.purpose in leaving_out:
+            spent[item.purpose] -= item.paid
     return spent
 
 
-def budget_left(budget: BudgetConfig, spent: Mapping[str, int]) -> int | None:
-    """Evaluations left in all; ``None``: no limit. ``spent`` by purpose."""
-    if budget.evaluations is None:
-        return None
-    return max(0, budget.evaluations - sum(spent.values()))
+def budget_left(budget: BudgetConfig, spent: Mapping[Purpose, int]) -> Allowance:
+    """Evaluations that may still be bought. ``spent`` by purpose."""
+    limits = {Purpose(name): limit for name, limit in budget.evaluations_by_purpose.items()}
+    return Allowance(budget.evaluations, tuple(limits.items())).without(spent)
 
 
 def over_budget(
@@ -44,30 +40,37 @@ def over_budget(
     *,
     generation: int,
     plans: Sequence[LabelPlan],
-    spent: Mapping[str, int],
+    is_known: IsKnown,
+    spent: Mapping[Purpose, int],
     hours: float,
 ) -> str | None:
     """Why the next generation may not start, or ``None``.
 
     A plan is held to its least cost: one that may cost more by a search or an optimisation is
-    begun when its segment fits.
+    begun when its segment fits, and LABEL ends the search where the budget does.
     """
     if budget.generations is not None and generation >= budget.generations:
         return f"budget.generations = {budget.generations} are done"
     if budget.wall_hours is not None and hours >= budget.wall_hours:
         return f"budget.wall_hours = {budget.wall_hours:g} are spent ({hours:.2f} h)"
-    wanted = sum(evaluations_of(plan)[0] for plan in plans)
-    left = budget_left(budget, spent)
-    if left is not None and wanted > left:
+    return unaffordable(budget, least_of(plans, is_known), spent, what="the next round")
+
+
+def unaffordable(
+    budget: BudgetConfig, wanted: Mapping[Purpose, int], spent: Mapping[Purpose, int], *, what: str
+) -> str | None:
+    """Why ``wanted`` evaluations may not be bought, or ``None``."""
+    total, left = sum(wanted.values()), budget_left(budget, spent).total
+    if left is not None and total > left:
         return (
-            f"the next round needs at least {wanted} evaluations, "
-            f"{left} of budget.evaluations = {budget.evaluations} are left"
+            f"{what} needs at least {total} evaluations, {left} of "
+            f"budget.evaluations = {budget.evaluations} are left"
         )
-    for purpose, limit in budget.evaluations_by_purpose.items():
-        needed = sum(evaluations_of(plan)[0] for plan in plans if plan.purpose.value == purpose)
-        if spent.get(purpose, 0) + needed > limit:
+    for name, limit in budget.evaluations_by_purpose.items():
+        needed, paid = wanted.get(Purpose(name), 0), spent.get(Purpose(name), 0)
+        if paid + needed > limit:
             return (
-                f"the next round needs {needed} {purpose} evaluations; {spent.get(purpose, 0)} of "
-                f"budget.evaluations_by_purpose.{purpose} = {limit} are spent"
+                f"{what} needs {needed} {name} evaluations; {paid} of "
+                f"budget.evaluations_by_purpose.{name} = {limit} are spent"
             )
     return None

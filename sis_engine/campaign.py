@@ -166,6 +166,9 @@ class Campaign:
             parts.config.budget,
             generation=past.next_generation,
             plans=past.plans if past.history else plans_at_start(parts),
+            is_known=lambda system, frame: self.labeler.known(
+                parts.system(system), frame, past.next_generation
+            ),
             spent=spent_through(self.ledger, past.next_generation - 1),
             hours=self.clock.hours,
         )

@@ -15,6 +15,7 @@ from sis_engine.campaign_file import read_campaign_text, read_text
 from sis_engine.config_changes import Change, When, changes_between, text_for_now
 from sis_engine.errors import ConfigurationError
 from sis_engine.storage.atomic import write_text
+from sis_engine.storage.bank import LabelBank
 from sis_engine.storage.ledger import LEDGER_FILE, Ledger
 from sis_engine.structures import atoms_of
 
@@ -77,6 +78,14 @@ def parts_of(folder: Path, ledger: Ledger) -> Parts:
     if text is None:
         raise ConfigurationError(f"{folder} holds no finished campaign set-up", hint="run it again")
     return assemble(folder / CONFIG_FILE, text, folder / INPUTS, _base(folder, ledger))
+
+
+def bank_of(folder: Path, parts: Parts, ledger: Ledger, *, read_only: bool = False) -> LabelBank:
+    """The campaign's label bank, its own or a shared one."""
+    shared = parts.config.label_bank
+    place = folder / "labels" if shared is None else parts.path(shared)
+    name = ledger.meta("campaign_id") or parts.config.name
+    return LabelBank(place, campaign=name, read_only=read_only)
 
 
 def _base(folder: Path, ledger: Ledger) -> Path:

@@ -6,8 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sis_engine.approval import require_approval
-from sis_engine.budget import budget_left, spent_before_audit
+from sis_engine.approval import approve_labels, require_approval
 from sis_engine.errors import StopRequested
 from sis_engine.given_model import adopt_given
 from sis_engine.interfaces import Context
@@ -42,6 +41,9 @@ from sis_engine.stages.watch import halt_rules, monitor_context
 from sis_engine.storage.generation import GenerationRecord, images_of
 from sis_engine.versions import versions_of
 
+AFTER_LABEL = (Purpose.SUSPECT, Purpose.AUDIT)
+"""What later stages of a generation buy."""
+
 
 @dataclass(frozen=True, eq=False)
 class Work:
@@ -65,8 +67,12 @@ def run_generation(stage: StageContext, past: Past) -> tuple[GenerationRecord, M
     """
     given = None if past.history else _given_model(stage)
     plans = past.plans if past.history else initial_plans(stage.parts)
-    labelled = _label(stage, "label", plans, past.model)
-    tested = () if past.test else _label(stage, "test", test_plans(stage.parts)).outcomes
+    tests = () if past.test else test_plans(stage.parts)
+    approve_labels(
+        stage, (*_unless_done(stage, "label", plans), *_unless_done(stage, "test", tests))
+    )
+    labelled = _label(stage, "label", plans, past.model, leaving_out=tuple(Purpose))
+    tested = _label(stage, "test", tests, leaving_out=(Purpose.TEST, *AFTER_LABEL)).outcomes
     _stop_here(stage)
     merged = stage.once(
         "merge",
@@ -93,7 +99,7 @@ def run_generation(stage: StageContext, past: Past) -> tuple[GenerationRecord, M
         data,
         past.history,
         ends_after(past.reference_ends, labelled.outcomes),
-        budget_left(stage.parts.config.budget, spent_before_audit(stage.ledger, stage.generation)),
+        stage.left(leaving_out=(Purpose.AUDIT,)),
     )
     decided = stage.once("decide", DecideResult, lambda c: _decide(stage, evidence, c))
     _tell_decision(stage, decided)
@@ -106,15 +112,28 @@ def _stop_here(stage: StageContext) -> None:
         raise StopRequested("stopped between two stages")
 
 
+def _unless_done(
+    stage: StageContext, name: str, plans: tuple[LabelPlan, ...]
+) -> tuple[LabelPlan, ...]:
+    return plans if stage.ledger.done_stage(stage.generation, name) is None else ()
+
+
 def _label(
-    stage: StageContext, name: str, plans: Sequence[LabelPlan], model: Model | None = None
+    stage: StageContext,
+    name: str,
+    plans: Sequence[LabelPlan],
+    model: Model | None = None,
+    *,
+    leaving_out: Sequence[Purpose],
 ) -> LabelResult:
     if not plans:
         return LabelResult(())
     _stop_here(stage)
-    require_approval(stage, "label")
+    left = stage.left(leaving_out=leaving_out)
     return stage.once(
-        name, LabelResult, lambda context: need_labels(stage, label(stage, plans, context, model))
+        name,
+        LabelResult,
+        lambda context: need_labels(stage, label(stage, plans, context, left, model)),
     )
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Protocol, Self, runtime_checkable
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
 from sis_engine.records import (
+    Allowance,
     Answer,
     AuditResult,
     Condition,
@@ -36,6 +38,7 @@ from sis_engine.records import (
     OptimiseSpec,
     Origin,
     Prediction,
+    Purpose,
     Quantity,
     ReferenceEnd,
     Replica,
@@ -365,6 +368,7 @@ class SamplerInput:
         DATA and, for suspects, that the labeler disagreed with
     support: per system;  history: earlier generations, oldest first
     audit: the result of the audit this sampler asked for in this generation, or ``None``
+    evaluations_left: in all, ``None`` without a limit;  left_by_purpose: where some are limited
     reference_ends: where the newest reference MD of each system stands, if it has any
     inspected: what the last inspection that this sampler asked for in this generation found
     """
@@ -379,9 +383,23 @@ class SamplerInput:
     audit: AuditResult | None = None
     audit_frames: tuple[Labelled, ...] = ()
     evaluations_left: int | None = None
+    left_by_purpose: tuple[tuple[Purpose, int], ...] = ()
     conditions: tuple[Condition, ...] = field(default=())
     reference_ends: tuple[ReferenceEnd, ...] = ()
     inspected: tuple[Inspected, ...] = ()
+
+    @property
+    def allowance(self) -> Allowance:
+        """What may still be spent."""
+        return Allowance(self.evaluations_left, self.left_by_purpose)
+
+    def is_labelled(self, system: str, frame: Frame) -> bool:
+        """Whether this generation's audits labelled the frame: its label costs nothing more."""
+        return (system, frame.key) in self._labelled
+
+    @cached_property
+    def _labelled(self) -> frozenset[tuple[str, str]]:
+        return frozenset((item.origin.system, item.frame.key) for item in self.audit_frames)
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,10 @@ def label_source(
     source: LabelSource = RemediedLabeler(packed, note)
     if known is not None:
         source = ChargedLabeler(BankedLabeler(source, known))
-    banked: LabelSource = BankedLabeler(source, bank)
+    base = BankedLabeler(source, bank)
+    banked: LabelSource = base
     if isinstance(labeler, WithCharges):
         # its charges are made within the turn of the label they belong to: they hold no core of
         # their own, which a label that holds the last one would wait for in vain
         banked = labeler.over(banked, BankedLabeler(labeler.charges, bank))
-    return SideBySide(banked, cores, demand, fixed=exact)
+    return SideBySide(banked, cores, demand, fixed=exact, known=base.is_known)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 
 from sis_engine.banked import BankedLabeler, LabelStore, Result
+from sis_engine.costs import IsKnown, Purse, nothing_is_known, probe_purpose, takes_first_start
 from sis_engine.errors import StopRequested
 from sis_engine.interfaces import (
     Context,
@@ -20,6 +22,7 @@ from sis_engine.interfaces import (
     SinglePoints,
 )
 from sis_engine.records import (
+    Allowance,
     FloatArray,
     Frame,
     LabelFailure,
@@ -29,33 +32,18 @@ from sis_engine.records import (
     PlanOutcome,
     Purpose,
     Rung,
+    SegmentSpec,
     Start,
     System,
 )
 from sis_engine.reference_md import LabelSource, ReferenceMD, finite_or_failure, single_point
 from sis_engine.starts import next_probe, refusal, relative_force_error
 
-__all__ = ["BankedLabeler", "LabelStore", "OnResult", "Result", "evaluations_of", "walk"]
+__all__ = ["BankedLabeler", "LabelStore", "OnResult", "Result", "walk"]
 
 OnResult = Callable[[Result], None]
 ModelForces = Callable[[System, Sequence[Frame]], FloatArray]
 """(n_frames, n_atoms, 3), eV/Å: what the model at hand says of frames of a system."""
-
-
-def evaluations_of(plan: LabelPlan) -> tuple[int, int]:
-    """(when all goes well, at most) evaluations that a plan can cost, nothing in the bank."""
-    if plan.segment is None and plan.bisect is not None:
-        return 1, min(len(plan.starts), max(plan.bisect.max_evaluations, 1))
-    if plan.segment is None:
-        return len(plan.starts), len(plan.starts)
-    least = plan.segment.n_steps
-    if not _may_refuse(plan):
-        return least, least
-    probes = len(plan.starts)
-    if plan.bisect is not None:
-        probes = min(probes, max(plan.bisect.max_evaluations, 1))
-    optimise = 0 if plan.optimise is None else plan.optimise.max_steps - 1
-    return least, probes + optimise + least - 1
 
 
 def walk(
@@ -67,24 +55,25 @@ def walk(
     context: Context,
     on_result: OnResult,
     model_forces: ModelForces | None = None,
+    allowance: Allowance | None = None,
+    is_known: IsKnown = nothing_is_known,
 ) -> PlanOutcome:
     """Label what a plan asks for, as :class:`sis_engine.records.LabelPlan` documents.
 
     labeler: banked; it is lifted here when it has single points only
     on_result: handed every result as it finishes, cached or not, kept or not
     model_forces: for plans with ``until``; without it their segments run to their length
+    allowance: what it may spend at most, of which it knows beforehand what ``is_known``
 
     Audit and test plans skip bounds, search and optimisation: their failure is a failure. In the
     outcome a start that was labelled on trial and then became the first frame of its segment
     appears once, as the latter. Raises StopRequested; walking again continues where it stopped.
     """
-    source = ReferenceMD(labeler)
-    return _Walk(plan, system, source, generation, context, on_result, model_forces).run()
-
-
-def _may_refuse(plan: LabelPlan) -> bool:
-    """Audit and test plans take their first start as it is."""
-    return plan.purpose not in {Purpose.AUDIT, Purpose.TEST}
+    source, purse = ReferenceMD(labeler), Purse(allowance or Allowance())
+    walked = _Walk(
+        plan, system, source, generation, context, on_result, model_forces, purse, is_known
+    )
+    return walked.run()
 
 
 class _Walk:
@@ -99,6 +88,8 @@ class _Walk:
         context: Context,
         on_result: OnResult,
         model_forces: ModelForces | None,
+        purse: Purse,
+        is_known: IsKnown,
     ) -> None:
         self._plan = plan
         self._system = system
@@ -107,6 +98,8 @@ class _Walk:
         self._context = context
         self._on_result = on_result
         self._model_forces = model_forces
+        self._purse = purse
+        self._is_known = is_known
         self._labelled: dict[str, Labelled] = {}
         self._failures: list[LabelFailure] = []
         self._n_results = 0
@@ -123,7 +116,7 @@ class _Walk:
             return self._searched()
         if plan.segment is None:
             return self._single_points()
-        if not _may_refuse(plan):
+        if takes_first_start(plan):
             return self._segment_from(plan.starts[0], 0, Rung.PREFERRED)
         chosen = self._bisected() if plan.bisect is not None else self._first_accepted()
         if chosen is not None:
@@ -135,15 +128,12 @@ class _Walk:
 
     def _single_points(self) -> PlanOutcome:
         """Every start, in one task: a labeler may run them side by side."""
-        starts = self._plan.starts
-        origins = tuple(
-            self._origin(self._plan.purpose, index, start.time_fs)
-            for index, start in enumerate(starts)
-        )
-        task = SinglePoints(self._system, tuple(start.frame for start in starts), origins)
+        chosen = [(k, start) for k, start in enumerate(self._plan.starts) if self._may_look(start)]
+        origins = tuple(self._origin(self._plan.purpose, k, start.time_fs) for k, start in chosen)
+        task = SinglePoints(self._system, tuple(start.frame for _, start in chosen), origins)
         for result in self._source.label(task, self._context):
-            self._take(finite_or_failure(result), len(starts), "single points")
-            if self._n_results < len(starts) and self._context.stop():
+            self._take(finite_or_failure(result), len(chosen), "single points")
+            if self._n_results < len(chosen) and self._context.stop():
                 raise StopRequested(f"stopped among the single points of plan {self._plan.id}")
         # Known labels come before new ones: put in the plan's order, a resume changes nothing.
         known = sorted(self._labelled.items(), key=lambda item: item[1].origin.index)
@@ -157,7 +147,9 @@ class _Walk:
         return self._outcome(Rung.SINGLE_POINTS if self._labelled else Rung.NONE, None)
 
     def _first_accepted(self) -> int | None:
-        for index in range(len(self._plan.starts)):
+        for index, start in enumerate(self._plan.starts):
+            if not self._may_look(start):
+                break
             if self._accepted(index, self._try(index)):
                 return index
         return None
@@ -170,7 +162,7 @@ class _Walk:
         errors: dict[int, float] = {}
         while len(errors) < max(bisect.max_evaluations, 1):
             index = next_probe(len(self._plan.starts), errors, bisect.max_relative_error)
-            if index is None:
+            if index is None or not self._may_look(self._plan.starts[index]):
                 break
             errors[index] = self._error(index, self._try(index))
         good = [i for i, error in errors.items() if error <= bisect.max_relative_error]
@@ -203,10 +195,16 @@ class _Walk:
             return self._outcome(Rung.NONE, None)
         index = usable[0]
         start = self._plan.starts[index]
+        # Its first step is the start, which has its label already.
+        steps = 1 + self._purse.most(Purpose.OPTIMISE, spec.max_steps - 1, keep=self._later_frames)
+        if steps < spec.max_steps:
+            self._notes.append(f"the budget allows {steps} of {spec.max_steps} optimisation steps")
+        spec = replace(spec, max_steps=steps)
         task = Optimisation(self._system, start, spec, self._origin(Purpose.OPTIMISE, 0, None))
         last: Result | None = None
         for step, last in enumerate(self._source.label(task, self._context), start=1):
             self._take(last, spec.max_steps, "optimisation", done=step)
+            self._purse.spend(Purpose.OPTIMISE, int(not last.cached))
         if not isinstance(last, Labelled) or not self._accepted(index, last):
             self._notes.append(f"start {index} could not be optimised into the bounds")
             return self._outcome(Rung.NONE, None)
@@ -216,6 +214,9 @@ class _Walk:
         spec = self._plan.segment
         if spec is None:
             raise ValueError("a plan without a segment has no segment to run")
+        spec = replace(spec, n_steps=self._affordable_steps(spec, start))
+        if spec.n_steps < 1:
+            return self._outcome(Rung.NONE, None)
         # Velocities are drawn anew: those at t_next belong to a model that was going wrong.
         velocities = start.velocities if self._plan.continues else None
         task = Segment(
@@ -258,6 +259,35 @@ class _Walk:
         )
         return True
 
+    # ------------------------------------------------------------------ the allowance
+
+    @property
+    def _later_frames(self) -> int:
+        """Frames of the segment after its first, which is a start and has its label by then."""
+        return 0 if self._plan.segment is None else self._plan.segment.n_steps - 1
+
+    def _may_look(self, start: Start) -> bool:
+        """Whether a single point there leaves enough for the segment; then it is spent."""
+        if self._is_known(self._plan.system, start.frame):
+            return True
+        purpose = probe_purpose(self._plan)
+        if self._purse.most(purpose, 1, keep=self._later_frames) == 0:
+            self._notes.append("the budget allows no more single points")
+            return False
+        self._purse.spend(purpose, 1)
+        return True
+
+    def _affordable_steps(self, spec: SegmentSpec, start: Start) -> int:
+        """The segment's steps, fewer where the allowance ends before; spent now."""
+        known = start.frame.key in {item.frame.key for item in self._labelled.values()}
+        first = 0 if known or self._is_known(self._plan.system, start.frame) else 1
+        most = self._purse.most(self._plan.purpose, spec.n_steps - 1 + first)
+        self._purse.spend(self._plan.purpose, most)
+        n_steps = most + 1 - first
+        if n_steps < spec.n_steps:
+            self._notes.append(f"the budget allows {n_steps} of {spec.n_steps} steps")
+        return n_steps
+
     # ------------------------------------------------------------------ one result
 
     def _try(self, index: int) -> Result:
@@ -265,10 +295,8 @@ class _Walk:
         plan = self._plan
         if self._context.stop():
             raise StopRequested(f"stopped in the search for a start of plan {plan.id}")
-        searching = plan.bisect is not None or plan.bounds is not None
-        purpose = Purpose.BISECT if searching else plan.purpose
         start = plan.starts[index]
-        origin = self._origin(purpose, index, start.time_fs)
+        origin = self._origin(probe_purpose(plan), index, start.time_fs)
         result = single_point(self._source, self._system, start.frame, origin, self._context)
         self._take(result, len(plan.starts), "choosing a start")
         self._trials[index] = result

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from sis_engine.budget import budget_left
 from sis_engine.config import BudgetConfig
+from sis_engine.records import Purpose
 
 StageSeconds = tuple[tuple[str, float], ...]
 """Seconds by stage of one generation, in the order of first use."""
@@ -97,7 +98,7 @@ def look_ahead(
     budget: BudgetConfig,
     *,
     earlier: Sequence[StageSeconds],
-    spent: Mapping[str, int],
+    spent: Mapping[Purpose, int],
     wall_s: float,
 ) -> Outlook:
     """The outlook of a campaign. spent: evaluations by purpose;  wall_s: that its runs took."""
@@ -107,7 +108,7 @@ def look_ahead(
         generations_left=(
             None if budget.generations is None else max(0, budget.generations - len(earlier))
         ),
-        evaluations_left=budget_left(budget, spent),
+        evaluations_left=budget_left(budget, spent).total,
         wall_left_s=None if hours is None else max(0.0, hours * 3600.0 - wall_s),
     )
 

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import shutil
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sis_engine import campaign_folder
+from sis_engine.approval import waiting_for
 from sis_engine.assembly import Parts, assemble
-from sis_engine.labelling import evaluations_of
+from sis_engine.banked import BankedLabeler
+from sis_engine.budget import budget_left, spent_through
+from sis_engine.costs import evaluations_of, nothing_is_known
 from sis_engine.past import load_past
-from sis_engine.records import LabelPlan
+from sis_engine.price import PlanQuote, priced, seconds_per_label
+from sis_engine.records import Frame, LabelPlan
 from sis_engine.stages.label import plans_at_start
 from sis_engine.status import open_ledger
 from sis_engine.storage.generation import GenerationStore
-from sis_engine.storage.ledger import Ledger, Outcome
+from sis_engine.storage.ledger import Ledger
 from sis_engine.wallclock import PEAK_MEMORY_MIB
 
 BYTES_PER_ATOM_AND_FRAME = 24 * 3
 """Positions, forces and velocities in float64, before compression."""
-
-
-@dataclass(frozen=True)
-class PlanQuote:
-    """One label request. seconds: at the least cost; ``None`` where no label was timed yet."""
-
-    plan: str
-    purpose: str
-    least: int
-    most: int
-    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -94,58 +86,57 @@ def quote(campaign: Path) -> Quote:
         with open_ledger(campaign) as ledger:
             return _next_round(campaign, ledger)
     parts = assemble(campaign)
-    plans = plans_at_start(parts)
-    return _quote(parts, 0, plans, "the first round", campaign.parent, None)
+    quotes = priced(plans_at_start(parts), nothing_is_known, None)
+    return _quote(parts, 0, plans_at_start(parts), quotes, "the first round", campaign.parent, None)
 
 
 def _next_round(folder: Path, ledger: Ledger) -> Quote:
+    """What waits for approval, or what the last decision asks for."""
     parts = campaign_folder.parts_of(folder, ledger)
     past = load_past(folder, GenerationStore(folder, ledger), with_model=False)
-    if not past.history:
-        return _quote(parts, 0, plans_at_start(parts), "the first round", folder, ledger)
+    plans = past.plans if past.history else plans_at_start(parts)
     reason = "nothing: no decision yet" if past.decision is None else past.decision.reason
-    return _quote(parts, past.next_generation, past.plans, reason, folder, ledger)
+    if not past.history:
+        reason = "the first round"
+    waiting = waiting_for(ledger)
+    if waiting is not None and waiting.quotes:
+        told = f"waits for approval before {waiting.what}"
+        return _quote(parts, waiting.generation, plans, waiting.quotes, told, folder, ledger)
+    with campaign_folder.bank_of(folder, parts, ledger, read_only=True) as bank:
+        known = BankedLabeler(parts.labeler, bank).is_known
+
+        def is_known(system: str, frame: Frame) -> bool:
+            return known(parts.system(system), frame, past.next_generation)
+
+        quotes = priced(plans, is_known, seconds_per_label(ledger))
+    return _quote(parts, past.next_generation, plans, quotes, reason, folder, ledger)
 
 
 def _quote(
     parts: Parts,
     generation: int,
     plans: Sequence[LabelPlan],
+    quotes: tuple[PlanQuote, ...],
     reason: str,
     folder: Path,
     ledger: Ledger | None,
 ) -> Quote:
-    per_label = None if ledger is None else _seconds_per_label(ledger)
-    budget = parts.config.budget.evaluations
-    spent = 0 if ledger is None else sum(item.paid for item in ledger.counts())
-    quotes = [_plan_quote(plan, per_label) for plan in plans]
+    spent = {} if ledger is None else spent_through(ledger, generation)
     atoms = {system.name: system.frame.n_atoms for system in parts.systems}
     frames = sum(evaluations_of(plan)[1] * atoms[plan.system] for plan in plans)
     place = folder if folder.is_dir() else Path.cwd()
     return Quote(
         generation=generation,
         reason=reason,
-        plans=tuple(quotes),
+        plans=quotes,
         cores=parts.cores,
-        evaluations_left=None if budget is None else max(0, budget - spent),
+        evaluations_left=budget_left(parts.config.budget, spent).total,
         train_seconds=_last_seconds(ledger, "train"),
         explore_seconds=_last_seconds(ledger, "explore"),
         memory_mib=None if ledger is None else _peak_memory_mib(ledger),
         disk_mib=frames * BYTES_PER_ATOM_AND_FRAME / 2**20,
         free_disk_gib=shutil.disk_usage(place).free / 2**30,
     )
-
-
-def _plan_quote(plan: LabelPlan, per_label: float | None) -> PlanQuote:
-    least, most = evaluations_of(plan)
-    seconds = None if per_label is None else least * per_label
-    return PlanQuote(plan.id, plan.purpose.value, least, most, seconds)
-
-
-def _seconds_per_label(ledger: Ledger) -> float | None:
-    """Median time of the labels paid for so far."""
-    times = [row.seconds for row in ledger.evaluations() if row.outcome is Outcome.GOOD]
-    return statistics.median(times) if times else None
 
 
 def _peak_memory_mib(ledger: Ledger) -> float | None:

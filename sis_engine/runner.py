@@ -69,7 +69,7 @@ def run_in_folder(
         open_things.enter_context(acquire(folder))
         ledger = open_things.enter_context(Ledger(folder))
         parts = _first_parts(folder, config, ledger)
-        bank = open_things.enter_context(_bank(folder, parts, ledger))
+        bank = open_things.enter_context(campaign_folder.bank_of(folder, parts, ledger))
         console = open_things.enter_context(_console(parts, ledger, quiet=quiet))
         clock = WallClock(ledger)
         accepted = _accepted(folder, config, ledger, console)
@@ -107,12 +107,6 @@ def _first_parts(folder: Path, config: Path | None, ledger: Ledger) -> Parts:
         source = folder / campaign_folder.CONFIG_FILE if config is None else config
         campaign_folder.create(folder, assemble(source), ledger)
     return campaign_folder.parts_of(folder, ledger)
-
-
-def _bank(folder: Path, parts: Parts, ledger: Ledger) -> LabelBank:
-    shared = parts.config.label_bank
-    place = folder / "labels" if shared is None else parts.path(shared)
-    return LabelBank(place, campaign=ledger.meta("campaign_id") or parts.config.name)
 
 
 @contextmanager

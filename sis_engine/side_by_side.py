@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
@@ -18,10 +18,11 @@ from sis_engine.errors import StopRequested
 from sis_engine.execution.core_gate import CoreGate
 from sis_engine.interfaces import Capability, Context, Labeler, LabelTask, SinglePoints, no_progress
 from sis_engine.packing import Timings, choose, share
-from sis_engine.records import LabelFailure, Labelled, LevelOfTheory, System
+from sis_engine.records import Frame, LabelFailure, Labelled, LevelOfTheory, System
 from sis_engine.reference_md import LabelSource
 
 Result = Labelled | LabelFailure
+Known = Callable[[System, Frame, int], bool]
 
 
 class Demand:
@@ -107,6 +108,12 @@ class PackedLabeler:
         return self._levels[system.name]
 
 
+def nothing_was_known(system: System, frame: Frame, generation: int) -> bool:
+    """Without a bank every label is paid for."""
+    del system, frame, generation
+    return False
+
+
 @dataclass(frozen=True)
 class SideBySide:
     """A source of labels whose single points run side by side, where the labeler allows it.
@@ -114,12 +121,14 @@ class SideBySide:
     source: with the bank in it;  cores: most labels that may run at a time
     demand: shared with the :class:`PackedLabeler` at the bottom
     fixed: threads of a label follow from the task alone, for the *exact* promise
+    known: whether a label was in the bank before a generation began
     """
 
     source: LabelSource
     cores: int
     demand: Demand
     fixed: bool = False
+    known: Known = nothing_was_known
 
     @property
     def capabilities(self) -> frozenset[Capability]:

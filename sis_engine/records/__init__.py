@@ -73,6 +73,7 @@ from sis_engine.records.models import (
 )
 from sis_engine.records.requests import (
     AcceptBounds,
+    Allowance,
     BisectSpec,
     LabelPlan,
     OptimiseSpec,
@@ -101,6 +102,7 @@ from sis_engine.records.support import PairDistance, Support
 __all__ = [
     "AcceptBounds",
     "Admission",
+    "Allowance",
     "Answer",
     "AuditRequest",
     "AuditResult",

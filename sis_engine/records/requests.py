@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sis_engine.records.arrays import FloatArray
@@ -88,6 +89,36 @@ class UntilSpec:
     max_relative_error: float
     window: int
     check_every: int
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """How many evaluations may still be bought.
+
+    total: in all, ``None``: no limit;  by_purpose: limits that hold beside it, for some purposes
+    """
+
+    total: int | None = None
+    by_purpose: tuple[tuple[Purpose, int], ...] = ()
+
+    def of(self, purpose: Purpose) -> int | None:
+        """Evaluations of this purpose that may be bought; ``None``: no limit."""
+        limits = [limit for known, limit in self.by_purpose if known is purpose]
+        if self.total is not None:
+            limits.append(self.total)
+        return min(limits, default=None)
+
+    def holds(self, wanted: Mapping[Purpose, int]) -> bool:
+        """Whether all of ``wanted`` may be bought."""
+        if self.total is not None and sum(wanted.values()) > self.total:
+            return False
+        return all(wanted.get(purpose, 0) <= limit for purpose, limit in self.by_purpose)
+
+    def without(self, spent: Mapping[Purpose, int]) -> Allowance:
+        """What is left of it, never less than nothing."""
+        total = None if self.total is None else max(0, self.total - sum(spent.values()))
+        by_purpose = tuple((p, max(0, limit - spent.get(p, 0))) for p, limit in self.by_purpose)
+        return Allowance(total, by_purpose)
 
 
 @dataclass(frozen=True, eq=False)

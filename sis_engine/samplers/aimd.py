@@ -39,7 +39,7 @@ class AimdSampler(StoppingSampler[AimdConfig]):
 
     def _longer(self, given: SamplerInput, learn: Sequence[LabelPlan], reason: str) -> Decision:
         plans = [continued(given, system, self.config.segment) for system in given.systems]
-        kept = affordable(plans, given.evaluations_left, min_steps=self.config.segment.min_steps)
+        kept = affordable(plans, given, min_steps=self.config.segment.min_steps)
         return self.request(given, plans, [*learn, *kept] if kept else (), reason)
 
 

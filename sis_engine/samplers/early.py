@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sis_engine.costs import least_of
 from sis_engine.interfaces import SamplerInput
 from sis_engine.records import AuditRequest, Verdict
 from sis_engine.samplers.auditing import audit_plans
 from sis_engine.samplers.sis_config import AuditRule
-from sis_engine.samplers.spending import cost
 from sis_engine.samplers.stopping import lived
 
 
@@ -21,8 +21,6 @@ def early_audit(
     failed = {verdict.replica for verdict in verdicts}
     alive = [run for run in given.explorations if lived(run) and run.replica.id not in failed]
     plans = audit_plans(given, rule, alive)
-    n_frames = sum(cost(plan) for plan in plans)
-    left = given.evaluations_left
-    if not plans or (left is not None and n_frames > left):
+    if not plans or not given.allowance.holds(least_of(plans)):
         return None
     return AuditRequest(plans, f"{len(plans)} survivors beside {len(failed)} failures")

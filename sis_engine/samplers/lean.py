@@ -27,7 +27,7 @@ from sis_engine.samplers.pool import Pool, pool_of_runs, thinned
 from sis_engine.samplers.random import drawn
 from sis_engine.samplers.relevance import mrmr
 from sis_engine.samplers.segments import catastrophe_plan, earliest_catastrophes, told
-from sis_engine.samplers.spending import affordable, cost
+from sis_engine.samplers.spending import affordable
 from sis_engine.samplers.starting import as_start, first_failures, usable
 from sis_engine.samplers.stopping import StoppingSampler, failure_summary
 from sis_engine.samplers.times import strided
@@ -51,7 +51,7 @@ class LeanSampler(StoppingSampler[LeanConfig]):
             return early
         chosen = earliest_catastrophes(given.explorations, verdicts, len(given.explorations))
         learn = self._learn(given)
-        learnt = {plan.system: cost(plan) for plan in learn}
+        learnt = {plan.system: len(plan.starts) for plan in learn}
         wanted = {
             system.name: self.config.points_per_system - learnt.get(system.name, 0)
             for system in given.systems
@@ -79,7 +79,7 @@ class LeanSampler(StoppingSampler[LeanConfig]):
         reason: str,
     ) -> Answer:
         min_steps = self.config.segment_rule.min_steps
-        kept = affordable(plans, given.evaluations_left, min_steps=min_steps, divisible=True)
+        kept = affordable(plans, given, min_steps=min_steps, divisible=True)
         return self.request(given, [*learn, *plans], [*learn, *kept], reason)
 
     def _learn(self, given: SamplerInput) -> tuple[LabelPlan, ...]:

@@ -20,7 +20,7 @@ from sis_engine.records import (
     Verdict,
 )
 from sis_engine.samplers.auditing import learn_plans
-from sis_engine.samplers.spending import affordable, cost
+from sis_engine.samplers.spending import affordable
 from sis_engine.samplers.starting import alive_until_fs, as_start, first_failures, usable
 from sis_engine.samplers.stopping import StoppingSampler, failure_summary
 from sis_engine.samplers.stopping_config import Count, StoppingConfig
@@ -71,12 +71,12 @@ class PoolSampler(StoppingSampler[PoolConfig]):
         known = {start.frame.key for plan in learn for start in plan.starts}
         plans = []
         for system in given.systems:
-            spent = sum(cost(plan) for plan in learn if plan.system == system.name)
+            spent = sum(len(plan.starts) for plan in learn if plan.system == system.name)
             plan = self._plan(given, system.name, self.config.labels_per_system - spent, known)
             if plan is not None:
                 plans.append(plan)
         # Learning is free (the bank has those labels), so it is never what a budget cuts.
-        kept = affordable(plans, given.evaluations_left, min_steps=1, divisible=True)
+        kept = affordable(plans, given, min_steps=1, divisible=True)
         return self.request(given, [*learn, *plans], [*learn, *kept], reason)
 
     def _plan(

@@ -90,7 +90,7 @@ class SisSampler(StoppingSampler[SisSettings]):
 
     def _affordable(self, given: SamplerInput, plans: Sequence[LabelPlan]) -> tuple[LabelPlan, ...]:
         min_steps = self.config.segment_rule.min_steps
-        return affordable(plans, given.evaluations_left, min_steps=min_steps)
+        return affordable(plans, given, min_steps=min_steps)
 
 
 class SisPaperSampler(SisSampler):

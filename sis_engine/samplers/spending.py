@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from sis_engine.records import LabelPlan
+from sis_engine.costs import costs_of
+from sis_engine.interfaces import SamplerInput
+from sis_engine.records import Allowance, LabelPlan, Purpose
 
 
-def cost(plan: LabelPlan) -> int:
-    """Evaluations that a plan needs when all goes well, the search included."""
-    searched = 0 if plan.bisect is None else plan.bisect.max_evaluations
-    if plan.segment is not None:
-        return plan.segment.n_steps + searched
-    return min(len(plan.starts), searched) if plan.bisect is not None else len(plan.starts)
+def cost(plan: LabelPlan, given: SamplerInput) -> Counter[Purpose]:
+    """Evaluations by purpose that a plan needs when all goes well, the whole search included."""
+    costs = costs_of(plan, given.is_labelled)
+    found = Counter(costs.least)
+    if plan.bisect is not None:
+        found[Purpose.BISECT] = costs.most[Purpose.BISECT]
+    return found
+
+
+def total_cost(plans: Iterable[LabelPlan], given: SamplerInput) -> int:
+    """The same of several plans, whatever the purpose."""
+    return sum(cost(plan, given).total() for plan in plans)
 
 
 def affordable(
     plans: Iterable[LabelPlan],
-    evaluations_left: int | None,
+    given: SamplerInput,
     *,
     min_steps: int,
     divisible: bool = False,
@@ -28,26 +37,39 @@ def affordable(
     min_steps: no shorter segment is begun
     divisible: of single points the first ones may be asked for; otherwise all or none
     """
-    if evaluations_left is None:
-        return tuple(plans)
-    left = evaluations_left
+    left = given.allowance
     kept = []
     for plan in plans:
-        fitted = _fitted(plan, left, min_steps, divisible=divisible)
+        fitted = _fitted(plan, given, left, min_steps, divisible=divisible)
         if fitted is not None:
             kept.append(fitted)
-            left -= cost(fitted)
+            left = left.without(cost(fitted, given))
     return tuple(kept)
 
 
-def _fitted(plan: LabelPlan, left: int, min_steps: int, *, divisible: bool) -> LabelPlan | None:
-    excess = cost(plan) - left
-    if excess <= 0:
+def _fitted(
+    plan: LabelPlan, given: SamplerInput, left: Allowance, min_steps: int, *, divisible: bool
+) -> LabelPlan | None:
+    wanted = cost(plan, given)
+    if left.holds(wanted):
         return plan
+    excess = _excess(wanted, left, plan.purpose)
+    if excess is None:
+        return None
     if plan.segment is None:
-        whole = not divisible or left < 1 or plan.bisect is not None
-        return None if whole else replace(plan, starts=plan.starts[:left])
+        n_starts = len(plan.starts) - excess
+        whole = not divisible or n_starts < 1 or plan.bisect is not None
+        return None if whole else replace(plan, starts=plan.starts[:n_starts])
     n_steps = plan.segment.n_steps - excess
     if n_steps < min_steps:
         return None
     return replace(plan, segment=replace(plan.segment, n_steps=n_steps))
+
+
+def _excess(wanted: Counter[Purpose], left: Allowance, purpose: Purpose) -> int | None:
+    """How much less of ``purpose`` would fit; ``None`` where another purpose is what does not."""
+    others = Counter({p: n for p, n in wanted.items() if p is not purpose})
+    if not left.holds(others):
+        return None
+    limit = left.without(others).of(purpose)
+    return 0 if limit is None else wanted[purpose] - limit

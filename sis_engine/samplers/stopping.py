@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+from sis_engine.costs import least_of
 from sis_engine.errors import ConfigurationError
 from sis_engine.interfaces import Needs, SamplerInput
 from sis_engine.records import (
@@ -26,7 +27,7 @@ from sis_engine.records import (
     Verdict,
 )
 from sis_engine.samplers.auditing import audit_plans, learn_plans
-from sis_engine.samplers.spending import cost
+from sis_engine.samplers.spending import total_cost
 from sis_engine.samplers.stopping_config import StoppingConfig
 
 ConfigT = TypeVar("ConfigT", bound=StoppingConfig)
@@ -125,10 +126,8 @@ class StoppingSampler(ABC, Generic[ConfigT]):
             return Requests(tuple(kept), why)
         if not plans:
             return Exhausted(f"{why}; no frame was kept that could be labelled")
-        wanted = sum(cost(plan) for plan in plans)
-        return Exhausted(
-            f"{why}; the answer costs {wanted} evaluations and {given.evaluations_left} are left"
-        )
+        wanted = total_cost(plans, given)
+        return Exhausted(f"{why}; the answer costs {wanted} evaluations and {_left(given)}")
 
     def _too_few(self, given: SamplerInput) -> str | None:
         """Why the survivors do not bound the survival probability, or ``None``."""
@@ -144,11 +143,12 @@ class StoppingSampler(ABC, Generic[ConfigT]):
 
     def _audit(self, given: SamplerInput) -> Decision:
         plans = audit_plans(given, self.config.audit, given.explorations)
-        n_frames = sum(cost(plan) for plan in plans)
-        if given.evaluations_left is not None and n_frames > given.evaluations_left:
+        wanted = least_of(plans)
+        n_frames = wanted.total()
+        if not given.allowance.holds(wanted):
             return Exhausted(
                 f"all replicas lived, but their audit costs {n_frames} evaluations and "
-                f"{given.evaluations_left} are left"
+                f"{_left(given)}"
             )
         if not plans:
             return Exhausted(
@@ -156,6 +156,17 @@ class StoppingSampler(ABC, Generic[ConfigT]):
                 "lower it, or explore.sampling.sparse_every_ps"
             )
         return AuditRequest(plans, f"{len(plans)} survivors, {n_frames} frames")
+
+
+def _left(given: SamplerInput) -> str:
+    """'10 are left', with the limits on single purposes where there are any."""
+    total = (
+        "no limit holds for all"
+        if given.evaluations_left is None
+        else (f"{given.evaluations_left} are left")
+    )
+    each = ", ".join(f"{limit} of {purpose.value}" for purpose, limit in given.left_by_purpose)
+    return f"{total} ({each})" if each else total
 
 
 def lived(run: Exploration) -> bool:

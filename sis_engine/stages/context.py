@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from sis_engine.assembly import Parts
+from sis_engine.budget import budget_left, spent_through
 from sis_engine.errors import TornFile
 from sis_engine.interfaces import Context, Progress
-from sis_engine.records import LabelFailure, Labelled
+from sis_engine.records import Allowance, Frame, LabelFailure, Labelled, Purpose
 from sis_engine.seeds import derive_seed
 from sis_engine.side_by_side import SideBySide
 from sis_engine.stages.kept import Kept
@@ -49,6 +50,18 @@ class StageContext:
     def seed(self, *purpose: str | int) -> int:
         """A seed for this generation and purpose."""
         return derive_seed(self.parts.config.seed, self.generation, *purpose)
+
+    def is_known(self, system: str, frame: Frame) -> bool:
+        """Whether this label costs nothing (see :meth:`BankedLabeler.is_known`)."""
+        return self.labeler.known(self.parts.system(system), frame, self.generation)
+
+    def left(self, *, leaving_out: Sequence[Purpose]) -> Allowance:
+        """What may still be spent, as a stage finds it that buys labels of these purposes.
+
+        leaving_out: its own purposes, and those of later stages of this generation
+        """
+        spent = spent_through(self.ledger, self.generation, leaving_out=leaving_out)
+        return budget_left(self.parts.config.budget, spent)
 
     def stage_folder(self, name: str) -> Path:
         return self.folder / "work" / f"{self.generation:04d}" / name

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sis_engine.analysis.metrics import AuditCluster
+from sis_engine.approval import approve_labels
+from sis_engine.costs import least_of
 from sis_engine.interfaces import Context, SamplerInput
-from sis_engine.labelling import evaluations_of
 from sis_engine.records import (
+    Allowance,
     AuditRequest,
     AuditRound,
     Committee,
@@ -46,7 +48,7 @@ class Evidence:
     """What a decision rests on.
 
     committee: the models in use;  data: all labelled data, this generation's included
-    evaluations_left: by the budget, ``None`` without one
+    left: what may still be spent, audits of this generation not yet counted
     """
 
     explored: ExploreResult
@@ -54,7 +56,7 @@ class Evidence:
     data: Sequence[DatasetPart]
     history: Sequence[GenerationSummary]
     reference_ends: Sequence[ReferenceEnd]
-    evaluations_left: int | None
+    left: Allowance
 
 
 def decide(stage: StageContext, evidence: Evidence, context: Context) -> DecideResult:
@@ -65,11 +67,12 @@ def decide(stage: StageContext, evidence: Evidence, context: Context) -> DecideR
     answer = stage.parts.sampler.decide(given)
     while isinstance(answer, AuditRequest | InspectRequest):
         if isinstance(answer, AuditRequest):
-            if len(rounds) == MAX_AUDITS:
-                answer = Exhausted(f"the sampler asked for more than {MAX_AUDITS} audits")
+            refused = _refused(stage, answer, given.allowance, len(rounds))
+            if refused is not None:
+                answer = Exhausted(refused)
                 break
-            rounds.append(audit(stage, answer.plans, context))
-            given = _after_audit(given, rounds, answer.plans)
+            rounds.append(audit(stage, answer.plans, context, given.allowance, len(rounds) + 1))
+            given = _after_audit(stage, given, rounds, answer.plans)
         else:
             if looks == MAX_LOOKS:
                 answer = Exhausted(f"the sampler asked for more than {MAX_LOOKS} inspections")
@@ -92,32 +95,52 @@ def given_to(stage: StageContext, evidence: Evidence) -> SamplerInput:
         support=evidence.explored.support,
         history=tuple(evidence.history),
         seed=stage.seed("sampler"),
-        evaluations_left=evidence.evaluations_left,
+        evaluations_left=evidence.left.total,
+        left_by_purpose=evidence.left.by_purpose,
         conditions=sampler.conditions(stage.parts.base_condition, generation),
         reference_ends=tuple(evidence.reference_ends),
     )
 
 
+def _refused(
+    stage: StageContext, request: AuditRequest, left: Allowance, n_before: int
+) -> str | None:
+    """Why the audit that a sampler asks for is not done, or ``None``."""
+    if n_before == MAX_AUDITS:
+        return f"the sampler asked for more than {MAX_AUDITS} audits"
+    wanted = least_of(request.plans, stage.is_known)
+    if not left.holds(wanted):
+        return f"the audit costs {wanted.total()} evaluations, fewer are left"
+    return None
+
+
 def _after_audit(
-    given: SamplerInput, rounds: Sequence[AuditRound], plans: Sequence[LabelPlan]
+    stage: StageContext,
+    given: SamplerInput,
+    rounds: Sequence[AuditRound],
+    plans: Sequence[LabelPlan],
 ) -> SamplerInput:
-    """The input with the last audit's result and the labelled frames of all."""
+    """The input with the last audit's result, the labelled frames of all, and what is left."""
+    left = given.allowance.without(least_of(plans, stage.is_known))
     return replace(
         given,
         audit=rounds[-1].result,
         audit_frames=tuple(item for r in rounds for o in r.outcomes for item in o.labelled),
-        evaluations_left=_left_after(given.evaluations_left, plans),
+        evaluations_left=left.total,
+        left_by_purpose=left.by_purpose,
     )
 
 
-def _left_after(left: int | None, plans: Sequence[LabelPlan]) -> int | None:
-    """The budget once an audit is paid for, whatever of it the bank knew."""
-    return None if left is None else max(0, left - sum(evaluations_of(p)[0] for p in plans))
-
-
-def audit(stage: StageContext, plans: Sequence[LabelPlan], context: Context) -> AuditRound:
+def audit(
+    stage: StageContext,
+    plans: Sequence[LabelPlan],
+    context: Context,
+    left: Allowance,
+    number: int,
+) -> AuditRound:
     """Label frames of the survivors and compare with what the model said of them."""
-    outcomes = label(stage, plans, context).outcomes
+    approve_labels(stage, plans, what=f"audit {number}")
+    outcomes = label(stage, plans, context, left).outcomes
     clusters: dict[str, list[AuditCluster]] = {plan.system: [] for plan in plans}
     failed = dict.fromkeys(clusters, 0)
     for plan, outcome in zip(plans, outcomes, strict=True):

@@ -9,7 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sis_engine.analysis.support import union, widened
+from sis_engine.approval import require_approval
+from sis_engine.costs import Purse
 from sis_engine.interfaces import Context, SinglePoints
+from sis_engine.price import PlanQuote
 from sis_engine.records import (
     Cause,
     Condition,
@@ -58,13 +61,14 @@ def explore(
 ) -> ExploreResult:
     """All replicas of this generation, judged."""
     supports = {item.system: item for item in support}
+    purse = Purse(stage.left(leaving_out=(Purpose.SUSPECT, Purpose.AUDIT)))
     judged: list[Judged] = []
     for system in stage.parts.systems:
         for condition in stage.parts.sampler.conditions(
             stage.parts.base_condition, stage.generation
         ):
             replicas = plan_replicas(stage, system, condition, data)
-            for item in _group(stage, model, replicas, supports.get(system.name), context):
+            for item in _group(stage, model, replicas, supports.get(system.name), purse, context):
                 judged.append(item)
                 stage.console.lived(_life(stage.generation, item).time_ps)
                 wider = union(supports.get(system.name), item.support)
@@ -154,6 +158,7 @@ def _group(
     model: Model,
     replicas: Sequence[Replica],
     support: Support | None,
+    purse: Purse,
     context: Context,
 ) -> Iterator[Judged]:
     """Run one system's replicas under one condition, continuing those the labeler agrees with."""
@@ -164,7 +169,7 @@ def _group(
         pending = []
         for exploration in finished:
             before = pieces[exploration.replica.id]
-            judged = judge(stage, model, exploration, support, context, len(before))
+            judged = judge(stage, model, exploration, support, purse, context, len(before))
             support = union(support, judged.support)
             before.append(judged)
             if judged.continue_from is not None:
@@ -235,10 +240,14 @@ def judge(
     model: Model,
     exploration: Exploration,
     support: Support | None,
+    purse: Purse,
     context: Context,
     already: int,
 ) -> Judged:
-    """Judge one run; each suspect costs one evaluation, and agreement widens the support."""
+    """Judge one run; each suspect costs one evaluation, and agreement widens the support.
+
+    A suspect that nothing is left to decide by is taken for a catastrophe.
+    """
     outcomes: list[SuspectOutcome] = []
     while True:
         verdict = first_verdict(stage, model, exploration, support)
@@ -247,6 +256,8 @@ def judge(
         if already + len(outcomes) >= stage.parts.config.explore.max_suspects:
             return Judged(exploration, replace(verdict, suspect=False), tuple(outcomes), support)
         frame = _nearest(exploration, verdict.time_fs)
+        if not _may_ask(stage, exploration.replica, frame, purse):
+            return Judged(exploration, replace(verdict, suspect=False), tuple(outcomes), support)
         outcome = decide_suspect(
             stage, exploration, verdict, frame, context, already + len(outcomes)
         )
@@ -266,6 +277,24 @@ def _nearest(exploration: Exploration, time_fs: float) -> MdFrame:
     finite = [item for item in exploration.frames if np.isfinite(item.frame.positions).all()]
     candidates = finite or list(exploration.frames)
     return min(candidates, key=lambda item: abs(item.time_fs - time_fs))
+
+
+def _may_ask(stage: StageContext, replica: Replica, frame: MdFrame, purse: Purse) -> bool:
+    """Whether an evaluation may be spent on a suspect; it is spent then. May stop for approval."""
+    if stage.is_known(replica.system.name, frame.frame):
+        return True
+    if purse.most(Purpose.SUSPECT, 1) == 0:
+        stage.note(
+            "budget",
+            f"the budget allows no evaluation for the suspect of {replica.id}: it is taken for a "
+            "catastrophe",
+        )
+        return False
+    most = stage.parts.config.explore.max_suspects * stage.parts.config.explore.replicas
+    quote = PlanQuote("suspects", Purpose.SUSPECT.value, 1, max(1, most), None)
+    require_approval(stage, "label", what=f"suspects of {replica.system.name}", quotes=[quote])
+    purse.spend(Purpose.SUSPECT, 1)
+    return True
 
 
 def decide_suspect(

@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from sis_engine.assembly import Parts
+from sis_engine.costs import costs_of, shared_out
 from sis_engine.errors import NothingLabelled
 from sis_engine.interfaces import Context, Progress
 from sis_engine.labelling import ModelForces, walk
 from sis_engine.records import (
     AcceptBounds,
+    Allowance,
     FloatArray,
     Frame,
     LabelPlan,
@@ -82,6 +84,7 @@ def label(
     stage: StageContext,
     plans: Sequence[LabelPlan],
     context: Context,
+    left: Allowance,
     model: Model | None = None,
 ) -> LabelResult:
     """Walk down every plan, side by side on the cores there are; outcomes in the plans' order.
@@ -89,10 +92,14 @@ def label(
     model: the one that asked for these labels; segments with ``until`` are compared with it
     Plans are independent and each is seeded by itself, so the order of work changes nothing. One
     that cannot be labelled does not stop the others.
+
+    left: what may be spent on all of them; what each may spend is settled before any begins
     """
+    purses = shared_out([costs_of(plan, stage.is_known) for plan in plans], left)
     workers = max(1, min(len(plans), context.threads))
     if workers == 1:
-        return LabelResult(tuple(label_plan(stage, plan, context, model) for plan in plans))
+        both = zip(plans, purses, strict=True)
+        return LabelResult(tuple(label_plan(stage, p, purse, context, model) for p, purse in both))
     threads = stage.labeler.threads_of_each(workers, context.threads)
     shares = [
         replace(context, workdir=_own_folder(context, plan), threads=threads, progress=shared)
@@ -100,8 +107,8 @@ def label(
     ]
     with ThreadPoolExecutor(workers) as pool:
         walks = [
-            pool.submit(label_plan, stage, plan, share, model)
-            for plan, share in zip(plans, shares, strict=True)
+            pool.submit(label_plan, stage, plan, purse, share, model)
+            for plan, purse, share in zip(plans, purses, shares, strict=True)
         ]
         return LabelResult(tuple(walk.result() for walk in walks))
 
@@ -153,7 +160,11 @@ def side_by_side(progress: Progress, n: int) -> tuple[Progress, ...]:
 
 
 def label_plan(
-    stage: StageContext, plan: LabelPlan, context: Context, model: Model | None
+    stage: StageContext,
+    plan: LabelPlan,
+    allowance: Allowance,
+    context: Context,
+    model: Model | None,
 ) -> PlanOutcome:
     with stage.labeler.stream():
         return walk(
@@ -164,6 +175,8 @@ def label_plan(
             context=context,
             on_result=stage.count,
             model_forces=None if model is None else _forces_by(stage, model, context),
+            allowance=allowance,
+            is_known=stage.is_known,
         )
 
 

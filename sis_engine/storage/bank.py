@@ -32,6 +32,7 @@ from sis_engine.records import (
 from sis_engine.storage.database import (
     light_transaction,
     open_database,
+    open_read_only,
     transaction,
     translated,
 )
@@ -71,13 +72,18 @@ class LabelBank:
 
     folder: of the bank, e.g. ``<campaign>/labels``
     campaign: written beside each label, so that a resumed campaign knows its own work again
+    read_only: for a look beside a running engine; the bank must be there
     """
 
-    def __init__(self, folder: Path, *, campaign: str = "") -> None:
+    def __init__(self, folder: Path, *, campaign: str = "", read_only: bool = False) -> None:
         self.path = folder / BANK_FILE
         self._campaign = campaign
         self._lock = threading.RLock()
-        self._connection = open_database(self.path, schema=_SCHEMA, version=FORMAT_VERSION)
+        self._connection = (
+            open_read_only(self.path, version=FORMAT_VERSION)
+            if read_only
+            else open_database(self.path, schema=_SCHEMA, version=FORMAT_VERSION)
+        )
         self._levels: dict[str, LevelOfTheory] = {}
 
     def put(self, item: Labelled | LabelFailure) -> None:
@@ -145,6 +151,16 @@ class LabelBank:
             return None
         own = entry.campaign == self._campaign and entry.item.origin == origin
         return dataclasses.replace(entry.item, frame=frame, origin=origin, cached=not own)
+
+    def before(
+        self, frame: Frame, level: LevelOfTheory, generation: int
+    ) -> Labelled | LabelFailure | None:
+        """What it has, unless this campaign paid for it in ``generation`` or later."""
+        entry = self.lookup(label_key(frame, level))
+        if entry is None:
+            return None
+        own = entry.campaign == self._campaign
+        return None if own and entry.item.origin.generation >= generation else entry.item
 
     def lookup(self, key: str) -> BankEntry | None:
         """The row of a key as it was first paid for, or ``None``; a corrupt one is quarantined."""

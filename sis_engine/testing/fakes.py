@@ -343,6 +343,12 @@ class FakeBank:
             return None
         return replace(known, origin=origin, cached=known.origin != origin)
 
+    def before(
+        self, frame: Frame, level: LevelOfTheory, generation: int
+    ) -> Labelled | LabelFailure | None:
+        known = self.items.get(label_key(frame, level))
+        return None if known is None or known.origin.generation >= generation else known
+
     def put(self, item: Labelled | LabelFailure) -> bool:
         if isinstance(self.items.get(item.key), Labelled):
             return False

@@ -8,8 +8,8 @@ from functools import cache
 
 import numpy as np
 
+from sis_engine.costs import least_of
 from sis_engine.interfaces import PluginConfig, Sampler, SamplerInput
-from sis_engine.labelling import evaluations_of
 from sis_engine.records import (
     Answer,
     AuditRequest,
@@ -177,9 +177,8 @@ def check_plans(decision: Requests | AuditRequest, given: SamplerInput) -> None:
             assert plan.segment.timestep_fs > 0.0
         if isinstance(decision, AuditRequest):
             _check_audit_plan(plan)
-    if given.evaluations_left is not None:
-        needed = sum(evaluations_of(plan)[0] for plan in decision.plans)
-        assert needed <= given.evaluations_left, f"{needed} evaluations asked, fewer are left"
+    needed = least_of(decision.plans, given.is_labelled)
+    assert given.allowance.holds(needed), f"{dict(needed)} evaluations asked, fewer are left"
 
 
 def _check_audit_plan(plan: LabelPlan) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from sis_engine.costs import evaluations_of
 from sis_engine.errors import CampaignHeld
-from sis_engine.labelling import evaluations_of
 from sis_engine.states import State
 from sis_engine.storage.ownership import acquire
 from tests.integration.small_campaigns import (

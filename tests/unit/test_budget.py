@@ -4,6 +4,7 @@ import numpy as np
 
 from sis_engine.budget import over_budget
 from sis_engine.config import BudgetConfig
+from sis_engine.costs import nothing_is_known
 from sis_engine.records import Frame, LabelPlan, Purpose, SegmentSpec, Start
 
 PLAN = LabelPlan(
@@ -15,9 +16,14 @@ PLAN = LabelPlan(
 )
 
 
-def over(budget, spent, plans=(PLAN,), generation=1, hours=0.0):
+def over(budget, spent, plans=(PLAN,), generation=1, hours=0.0, is_known=nothing_is_known):
     return over_budget(
-        BudgetConfig(**budget), generation=generation, plans=plans, spent=spent, hours=hours
+        BudgetConfig(**budget),
+        generation=generation,
+        plans=plans,
+        is_known=is_known,
+        spent={Purpose(name): n for name, n in spent.items()},
+        hours=hours,
     )
 
 
@@ -45,3 +51,12 @@ def test_a_purpose_spent_to_the_last_evaluation_stops_only_who_needs_more():
 def test_generations_and_hours_are_limits():
     assert "budget.generations = 1" in over({"generations": 1}, {})
     assert "budget.wall_hours = 2" in over({"wall_hours": 2.0}, {}, hours=2.5)
+
+
+def test_labels_that_the_bank_has_cost_nothing():
+    points = LabelPlan("q", "s", Purpose.SINGLE, PLAN.starts * 3)
+    assert over({"evaluations": 100}, {"initial": 99}, plans=(points,)) is not None
+    known = over(
+        {"evaluations": 100}, {"initial": 99}, plans=(points,), is_known=lambda _, __: True
+    )
+    assert known is None

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from sis_engine.banked import BankedLabeler
+from sis_engine.costs import IsKnown, evaluations_of, nothing_is_known
 from sis_engine.errors import StopRequested
 from sis_engine.interfaces import Capability, Context, SinglePoints
-from sis_engine.labelling import ModelForces, evaluations_of, walk
+from sis_engine.labelling import ModelForces, walk
 from sis_engine.records import (
     AcceptBounds,
+    Allowance,
     BisectSpec,
     Failure,
     Frame,
@@ -55,6 +57,8 @@ class Walked:
         given: LabelPlan,
         bank: FakeBank | None = None,
         model_forces: ModelForces | None = None,
+        allowance: Allowance | None = None,
+        is_known: IsKnown = nothing_is_known,
         **context: object,
     ) -> None:
         self.labeler = FakeLabeler()
@@ -70,6 +74,8 @@ class Walked:
             context=Context(Path(), progress=self._note, **context),
             on_result=self.sent.append,
             model_forces=model_forces,
+            allowance=allowance,
+            is_known=is_known,
         )
 
     def _note(self, done: float, total: float | None, message: str = "", **facts: object) -> None:
@@ -245,6 +251,58 @@ def test_no_walk_costs_more_than_its_quote() -> None:
             optimise=OptimiseSpec(0.5, 30),
         )
         assert Walked(given).outcome.n_evaluations <= evaluations_of(given)[1]
+
+
+SEARCHING = {
+    "bisect": BisectSpec(0.3, 5),
+    "bounds": AcceptBounds(max_force=2.0),
+    "optimise": OptimiseSpec(0.5, 30),
+}
+
+
+@pytest.mark.parametrize("near", [1.5, 2.45])
+def test_no_walk_spends_more_than_it_is_allowed(near: float) -> None:
+    starts = [start(near + 0.02 * i, model_scale=3.0) for i in range(7)]
+    given = plan(*starts, **SEARCHING)
+    least, most = evaluations_of(given)
+    free = Walked(given).outcome
+    for total in range(least, most + 1):
+        outcome = Walked(given, allowance=Allowance(total)).outcome
+        assert outcome.n_evaluations <= total
+        if outcome.n_evaluations < free.n_evaluations:
+            assert "the budget allows" in outcome.message
+        else:
+            assert [item.key for item in outcome.labelled] == [i.key for i in free.labelled]
+
+
+def test_a_limit_on_optimisation_alone_ends_that_alone() -> None:
+    given = plan(start(1.5), **SEARCHING)
+    outcome = Walked(given, allowance=Allowance(None, ((Purpose.OPTIMISE, 2),))).outcome
+    assert sum(item.origin.purpose is Purpose.OPTIMISE for item in outcome.labelled) <= 3
+    assert "the budget allows 3 of 30 optimisation steps" in outcome.message
+
+
+def test_a_segment_ends_where_the_allowance_does() -> None:
+    given = plan(start(2.6), purpose=Purpose.TEST)
+    outcome = Walked(given, allowance=Allowance(4)).outcome
+    assert outcome.n_evaluations == len(outcome.labelled) == 4
+    assert "the budget allows 4 of 6 steps" in outcome.message
+    for none in (given, plan(start(2.6))):
+        outcome = Walked(none, allowance=Allowance(0)).outcome
+        assert (outcome.n_evaluations, outcome.rung) == (0, Rung.NONE)
+
+
+def test_single_points_beyond_the_allowance_are_left_out_unless_they_are_known() -> None:
+    starts = [start(2.6 + 0.1 * i) for i in range(5)]
+    bank = Walked(plan(starts[3], id="before", segment=None)).bank
+    outcome = Walked(
+        plan(*starts, segment=None),
+        bank,
+        allowance=Allowance(2),
+        is_known=lambda _, frame: frame.key == starts[3].frame.key,
+    ).outcome
+    assert [item.origin.index for item in outcome.labelled] == [0, 1, 3]
+    assert outcome.n_evaluations == 2
 
 
 def test_labels_of_another_plan_are_not_paid_for_again() -> None:

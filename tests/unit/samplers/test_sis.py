@@ -149,14 +149,14 @@ def test_seeds_depend_on_campaign_and_generation_only():
 
 
 def test_a_segment_is_shortened_to_what_is_left():
-    (plan,) = decide(failed_input(evaluations_left=208)).plans
+    (plan,) = decide(failed_input(evaluations_left=207)).plans
     assert plan.segment.n_steps == 200
 
 
 def test_too_small_a_budget_is_exhausted_with_the_figures():
     decision = decide(failed_input(evaluations_left=20))
     assert isinstance(decision, Exhausted)
-    assert "408 evaluations and 20 are left" in decision.reason
+    assert "407 evaluations and 20 are left" in decision.reason
 
 
 def test_an_audit_beyond_the_budget_is_exhausted():
