@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from sis_engine.config import BudgetConfig
-from sis_engine.costs import IsKnown, least_of
+from sis_engine.costs import IsKnown, least_of, nothing_is_known
 from sis_engine.records import Allowance, LabelPlan, Purpose
 from sis_engine.storage.ledger import Ledger
 
@@ -40,7 +40,7 @@ def over_budget(
     *,
     generation: int,
     plans: Sequence[LabelPlan],
-    is_known: IsKnown,
+    is_known: IsKnown = nothing_is_known,
     spent: Mapping[Purpose, int],
     hours: float,
 ) -> str | None:
