@@ -17,6 +17,7 @@ from sis_engine.assembly import Parts, assemble
 from sis_engine.campaign_file import parse_yaml
 from sis_engine.config_changes import changes_between
 from sis_engine.errors import ConfigurationError
+from sis_engine.settings import apply_settings
 from sis_engine.status import open_ledger
 from sis_engine.storage.generation import GENERATIONS_FOLDER
 from sis_engine.storage.ledger import Ledger
@@ -111,36 +112,8 @@ def _share_generations(source: Path, target: Path, rows: list[Any]) -> None:
 def changed_text(text: str, changes: tuple[str, ...], file: Path, bank: Path) -> str:
     """The campaign file with ``key.path=value`` applied and the shared bank named."""
     tree: Any = parse_yaml(text, file)
-    for change in changes:
-        key, sign, value = change.partition("=")
-        if not sign or not key:
-            raise ConfigurationError(
-                f"{change!r} is not key=value", key="--set", allowed="e.g. audit.min_frames=60"
-            )
-        _set(tree, key, parse_value(value))
+    apply_settings(tree, changes, example="audit.min_frames=60")
     tree["label_bank"] = str(bank)
     stream = io.StringIO()
     YAML(typ="rt", pure=True).dump(tree, stream)
     return stream.getvalue()
-
-
-def parse_value(text: str) -> Any:
-    """A YAML scalar, list or mapping; safe loader, so no objects."""
-    return YAML(typ="safe", pure=True).load(text)
-
-
-def _set(tree: Any, key: str, value: Any) -> None:
-    """Set a dotted key; list items by number."""
-    *parents, last = [int(part) if part.isdecimal() else part for part in key.split(".")]
-    node = tree
-    for part in parents:
-        if isinstance(node, dict) and part not in node:
-            node[part] = {}
-        try:
-            node = node[part]
-        except (KeyError, IndexError, TypeError) as error:
-            raise ConfigurationError(f"there is no {part!r} in the campaign", key=key) from error
-    try:
-        node[last] = value
-    except (IndexError, TypeError) as error:
-        raise ConfigurationError(f"there is no {last!r} in the campaign", key=key) from error

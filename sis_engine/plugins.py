@@ -6,13 +6,14 @@ import difflib
 import enum
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from sis_engine.config_faults import explain, misspelt
 from sis_engine.errors import ConfigurationError, PluginNotFound
-from sis_engine.interfaces import PluginConfig
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 
 class Kind(enum.Enum):
@@ -93,13 +94,13 @@ def configure(
 
 
 def validated(
-    model: type[PluginConfig],
+    model: type[Settings],
     given: dict[str, Any],
     *,
     key: str,
     file: Path | None = None,
     base: Path | None = None,
-) -> PluginConfig:
+) -> Settings:
     """``model(**given)``, with the first fault as a :class:`ConfigurationError`."""
     try:
         return model.model_validate(given, context={"base": base})

@@ -55,17 +55,23 @@ def _told(error: Exception) -> str:
 
 
 def structure_problem(frame: Frame) -> str | None:
-    """What makes this frame unusable, or ``None``."""
+    """What makes this frame unusable as a start, or ``None``."""
+    return impossible(frame) or overlap(frame)
+
+
+def impossible(frame: Frame) -> str | None:
+    """Why no program can do anything with this frame, or ``None``."""
     if frame.n_atoms == 0:
         return "there are no atoms in it"
     if not np.isfinite(frame.positions).all():
         return "a position is not finite"
     if any(frame.pbc) and frame.cell is not None and abs(np.linalg.det(frame.cell)) < 1e-6:
         return "it is periodic, but its cell has no volume"
-    return _overlap(frame)
+    return None
 
 
-def _overlap(frame: Frame) -> str | None:
+def overlap(frame: Frame) -> str | None:
+    """Two atoms that lie nearer than any bond, or ``None``."""
     from ase.data import atomic_numbers, covalent_radii
     from ase.neighborlist import neighbor_list
 

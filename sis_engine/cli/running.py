@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -24,9 +26,8 @@ def run_campaign(
     as_json: what a person would watch is left out; the end is one JSON object
     """
     config, place = where(campaign, folder)
-    stop = threading.Event()
-    _stop_on_signals(stop)
-    ended = run_in_folder(place, config, stop=stop.is_set, approve=approve, quiet=quiet or as_json)
+    with stop_on_signals() as stop:
+        ended = run_in_folder(place, config, stop=stop, approve=approve, quiet=quiet or as_json)
     if as_json:
         end = {"state": ended.state, "reason": ended.reason, "exit_code": ended.state.exit_code}
         print_json({**end, "folder": place, "report": ended.report, "lines": ended.lines})
@@ -54,8 +55,13 @@ def where(campaign: Path, folder: Path | None) -> tuple[Path | None, Path]:
     return campaign, folder
 
 
-def _stop_on_signals(stop: threading.Event) -> None:
-    """SIGTERM, SIGINT and SIGHUP ask for a stop; a second one ends the process at once."""
+@contextmanager
+def stop_on_signals() -> Iterator[Callable[[], bool]]:
+    """SIGTERM, SIGINT and SIGHUP ask for a stop; a second one ends the process at once.
+
+    Yields what says whether a stop was asked for.
+    """
+    stop = threading.Event()
 
     def ask(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
@@ -64,8 +70,13 @@ def _stop_on_signals(stop: threading.Event) -> None:
             "stopping: the step in hand is finished or dropped; again to end at once", err=True
         )
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, ask)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = [signal.signal(number, ask) for number in numbers]
+    try:
+        yield stop.is_set
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _say(ended: Ended, folder: Path) -> None:

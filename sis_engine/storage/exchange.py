@@ -8,7 +8,7 @@ streams, so that memory stays bounded however large the data are.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,10 @@ import numpy as np
 from ase import Atoms
 
 from sis_engine.errors import ConfigurationError
-from sis_engine.records import FloatArray, FrameSet
+from sis_engine.records import FloatArray, Frame, FrameSet, Label
 from sis_engine.storage.atomic import DurableFile, write_file, write_text
 from sis_engine.storage.exchange_h5md import H5MD_SUFFIXES, read_h5md
-from sis_engine.storage.splits import charge_rows, taken
+from sis_engine.storage.splits import charge_rows, frame_at, label_at, taken
 
 BLOCK_ATOMS = 1_200_000
 """Atoms in hand at a time, all frames together: 29 MB of positions, as much of forces."""
@@ -236,12 +236,12 @@ def read_extxyz(path: Path, system: str | None = None) -> Iterator[FrameSet]:
 
 
 def _kind(atoms: Atoms) -> tuple[Any, ...]:
-    return atoms.symbols.get_chemical_formula("reduce"), tuple(atoms.pbc), _virial(atoms) is None
+    return atoms.symbols.get_chemical_formula("reduce"), tuple(atoms.pbc), virial_of(atoms) is None
 
 
 def _from_atoms(batch: list[Atoms], name: str) -> FrameSet:
     first = batch[0]
-    virials = [virial for atoms in batch if (virial := _virial(atoms)) is not None]
+    virials = [virial for atoms in batch if (virial := virial_of(atoms)) is not None]
     pbc = first.pbc.tolist()
     return FrameSet(
         system=name,
@@ -256,7 +256,7 @@ def _from_atoms(batch: list[Atoms], name: str) -> FrameSet:
     )
 
 
-def _virial(atoms: Atoms) -> FloatArray | None:
+def virial_of(atoms: Atoms) -> FloatArray | None:
     """(3, 3), eV: as given, or -volume * stress (stress = dE/d(strain) / volume)."""
     if "virial" in atoms.info:
         return np.asarray(atoms.info["virial"], dtype=float).reshape(3, 3)
@@ -282,23 +282,42 @@ def write_extxyz(frames: Iterable[FrameSet], path: Path) -> int:
 
 
 def _extxyz(frames: FrameSet, number: int) -> str:
-    facts = [f"energy={frames.energies[number]:.17g}"]
-    if frames.cells is not None:
-        cell = frames.cells[number]
-        facts.insert(0, f'Lattice="{_numbers(cell)}"')
-        if frames.virials is not None:
-            stress = -frames.virials[number] / abs(np.linalg.det(cell))
-            facts.append(f'stress="{_numbers(stress)}"')
-    columns = [frames.positions[number], frames.forces[number]]
-    properties = "species:S:1:pos:R:3:forces:R:3"
-    if frames.charges is not None and not np.isnan(frames.charges[number]).any():
-        columns.append(frames.charges[number][:, None])
-        properties += ":charges:R:1"
-    facts.append(f"Properties={properties}")
-    facts.append(f'pbc="{" ".join("FT"[flag] for flag in frames.pbc)}"')
-    rows = np.hstack(columns)
-    lines = [f"{s} {_numbers(row)}" for s, row in zip(frames.species, rows, strict=True)]
-    return "\n".join([str(frames.n_atoms), " ".join(facts), *lines]) + "\n"
+    return extxyz_text(frame_at(frames, number), label_at(frames, number))
+
+
+def extxyz_text(
+    frame: Frame, label: Label | None, facts: Mapping[str, str | int | float] | None = None
+) -> str:
+    """One frame of an extxyz file; stress where there is a virial, charges where there are some.
+
+    facts: further ``key=value`` pairs of the comment line
+    """
+    columns, arrays = "species:S:1:pos:R:3", [frame.positions]
+    told = []
+    if frame.cell is not None:
+        told.append(f'Lattice="{_numbers(frame.cell)}"')
+    if label is not None:
+        told.append(f"energy={label.energy:.17g}")
+        if label.virial is not None and frame.cell is not None:
+            stress = -label.virial / abs(np.linalg.det(frame.cell))
+            told.append(f'stress="{_numbers(stress)}"')
+        columns, arrays = f"{columns}:forces:R:3", [*arrays, label.forces]
+        if label.charges is not None:
+            columns, arrays = f"{columns}:charges:R:1", [*arrays, label.charges[:, None]]
+    told.append(f"Properties={columns}")
+    told.append(f'pbc="{" ".join("FT"[flag] for flag in frame.pbc)}"')
+    told += [f"{key}={_value(value)}" for key, value in (facts or {}).items()]
+    rows = np.hstack(arrays)
+    lines = [f"{s} {_numbers(row)}" for s, row in zip(frame.species, rows, strict=True)]
+    return "\n".join([str(frame.n_atoms), " ".join(told), *lines]) + "\n"
+
+
+def _value(value: str | float) -> str:
+    """Text in quotes, on one line, without what would end it."""
+    if not isinstance(value, str):
+        return f"{value:.17g}"
+    plain = " ".join(value.split()).replace("\\", "/").replace('"', "'")
+    return f'"{plain}"'
 
 
 def _numbers(values: FloatArray) -> str:

@@ -19,10 +19,11 @@ from ase.data import chemical_symbols
 
 from sis_engine import __version__
 from sis_engine.errors import ConfigurationError
-from sis_engine.records import FloatArray, FrameSet
+from sis_engine.records import FloatArray, Frame, FrameSet, Label
 from sis_engine.storage.atomic import DurableFile, write_file
 from sis_engine.storage.datasets import FILTERS, chunk_shape
 from sis_engine.storage.h5md import Elements, unused_name, write_particles, write_root
+from sis_engine.storage.splits import label_at
 from sis_engine.units import EV_KCAL_PER_MOL, EV_KJ_PER_MOL
 
 H5MD_SUFFIXES = frozenset({".h5", ".h5md", ".hdf5"})
@@ -60,17 +61,14 @@ def read_h5md(
     found = False
     with h5py.File(path, "r", locking=False) as store:
         for name, group in sorted(store.get("particles", {}).items()):
-            observables = store.get(f"observables/{name}", {})
-            energies = observables.get("energy", observables.get("potential_energy"))
-            forces = group.get("forces", group.get("force"))
-            if forces is None or energies is None:
+            if "position/value" not in group:
+                continue
+            source = _source_of(store, name, path)
+            if source.energies is None or source.forces is None:
                 continue
             found = True
-            source = _Source(
-                path, group, forces["value"], energies["value"], observables.get("virial/value")
-            )
             title = system or (path.stem if name == ONLY_GROUP else name)
-            for block in _blocks(store, name, len(energies["value"]), source, block_frames):
+            for block in _blocks(store, name, len(source.energies), source, block_frames):
                 yield source.frames(block, title)
     if not found:
         raise ConfigurationError(
@@ -78,15 +76,30 @@ def read_h5md(
         )
 
 
+def read_h5md_structures(path: Path) -> Iterator[tuple[str, Frame, Label | None]]:
+    """Every frame of every particle group: the group's name, the frame, its label if it has one."""
+    with h5py.File(path, "r", locking=False) as store:
+        for name, group in sorted(store.get("particles", {}).items()):
+            if "position/value" not in group:
+                continue
+            source = _source_of(store, name, path)
+            title = path.stem if name == ONLY_GROUP else name
+            for number in range(len(source.positions)):
+                yield title, source.frame(number), source.label(number)
+
+
 class _Source:
-    """One particle group: its frames in blocks, in our units."""
+    """One particle group: its frames in blocks, in our units.
+
+    forces, energies: ``None`` where its frames are not labelled
+    """
 
     def __init__(
         self,
         path: Path,
         group: h5py.Group,
-        forces: h5py.Dataset,
-        energies: h5py.Dataset,
+        forces: h5py.Dataset | None,
+        energies: h5py.Dataset | None,
         virials: h5py.Dataset | None,
     ) -> None:
         stored = group["species"]
@@ -100,24 +113,54 @@ class _Source:
         self.charges = group.get("charge/value")
 
     def frames(self, block: slice, name: str) -> FrameSet:
-        cells = None
-        if any(self.pbc):
-            cells = _factor(self.edges, LENGTHS, self.path) * _edges(self.edges, block)
+        """Labelled frames. Raises TypeError where they are not."""
+        if self.energies is None or self.forces is None:
+            raise TypeError(f"{name} has no energies and forces")
         return FrameSet(
             system=name,
             species=self.species,
             pbc=self.pbc,
             positions=self._in(self.positions, block, LENGTHS),
-            cells=cells,
+            cells=self._cells(block),
             energies=self._in(self.energies, block, ENERGIES),
             forces=self._in(self.forces, block, FORCES),
             virials=None if self.virials is None else self._in(self.virials, block, ENERGIES),
             charges=None if self.charges is None else self._in(self.charges, block, CHARGES),
         )
 
+    def frame(self, number: int) -> Frame:
+        at = slice(number, number + 1)
+        cells = self._cells(at)
+        cell = None if cells is None else cells[0]
+        return Frame(self.species, self._in(self.positions, at, LENGTHS)[0], cell, self.pbc)
+
+    def label(self, number: int) -> Label | None:
+        if self.energies is None or self.forces is None:
+            return None
+        return label_at(self.frames(slice(number, number + 1), ""), 0)
+
+    def _cells(self, block: slice) -> FloatArray | None:
+        if not any(self.pbc):
+            return None
+        return _factor(self.edges, LENGTHS, self.path) * _edges(self.edges, block)
+
     def _in(self, dataset: h5py.Dataset, block: slice, known: Mapping[str, float]) -> FloatArray:
         values: FloatArray = dataset[block].astype(np.float64)
         return _factor(dataset, known, self.path) * values
+
+
+def _source_of(store: h5py.File, name: str, path: Path) -> _Source:
+    group = store[f"particles/{name}"]
+    observables = store.get(f"observables/{name}", {})
+    energies = observables.get("energy", observables.get("potential_energy"))
+    forces = group.get("forces", group.get("force"))
+    return _Source(
+        path,
+        group,
+        None if forces is None else forces["value"],
+        None if energies is None else energies["value"],
+        observables.get("virial/value"),
+    )
 
 
 def _factor(dataset: h5py.Dataset, known: Mapping[str, float], path: Path) -> float:

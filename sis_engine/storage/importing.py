@@ -11,9 +11,7 @@ import numpy as np
 
 from sis_engine.records import (
     DatasetPart,
-    Frame,
     FrameSet,
-    Label,
     Labelled,
     LevelOfTheory,
     Origin,
@@ -24,7 +22,7 @@ from sis_engine.records import (
 )
 from sis_engine.storage.exchange import read_frames
 from sis_engine.storage.gate import FrameBlock, GateConfig, inspect
-from sis_engine.storage.splits import SplitConfig, split_segment, taken
+from sis_engine.storage.splits import SplitConfig, frame_at, label_at, split_segment, taken
 
 PLAN = "import"
 
@@ -116,14 +114,9 @@ def frame_keys(frames: FrameSet) -> Iterator[bytes]:
 
 def labelled_at(frames: FrameSet, number: int, source: Source, first_index: int = 0) -> Labelled:
     """One frame of a set as a record; it cost nothing."""
-    cell = None if frames.cells is None else frames.cells[number]
-    virial = None if frames.virials is None else frames.virials[number]
-    charges = None if frames.charges is None else frames.charges[number]
-    if charges is not None and np.isnan(charges).any():
-        charges = None
     return Labelled(
-        frame=Frame(frames.species, frames.positions[number], cell, frames.pbc),
-        label=Label(float(frames.energies[number]), frames.forces[number], virial, charges),
+        frame=frame_at(frames, number),
+        label=label_at(frames, number),
         level=source.level,
         origin=Origin(
             Purpose.INITIAL, source.generation, frames.system, PLAN, first_index + number

@@ -18,7 +18,9 @@ from sis_engine.records import (
     Dataset,
     DatasetPart,
     FloatArray,
+    Frame,
     FrameSet,
+    Label,
     Labelled,
     PairDistance,
     PlanOutcome,
@@ -153,6 +155,21 @@ def frame_set(items: Sequence[Labelled], system: System) -> FrameSet:
         force_mask=mask,
         charges=charge_rows(charges, items[0].frame.n_atoms),
     )
+
+
+def frame_at(frames: FrameSet, number: int) -> Frame:
+    """One frame of a set, as a record."""
+    cell = None if frames.cells is None else frames.cells[number]
+    return Frame(frames.species, frames.positions[number], cell, frames.pbc)
+
+
+def label_at(frames: FrameSet, number: int) -> Label:
+    """The label of one frame of a set, as a record."""
+    virial = None if frames.virials is None else frames.virials[number]
+    charges = None if frames.charges is None else frames.charges[number]
+    if charges is not None and np.isnan(charges).any():  # this frame has none
+        charges = None
+    return Label(float(frames.energies[number]), frames.forces[number], virial, charges)
 
 
 def charge_rows(charges: Sequence[FloatArray | None], n_atoms: int) -> FloatArray | None:
