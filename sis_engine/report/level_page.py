@@ -7,7 +7,7 @@ from html import escape
 
 import numpy as np
 
-from sis_engine.analysis.level_shift import ElementShift, LevelShift, Pair
+from sis_engine.analysis.level_shift import LevelShift, Pair
 from sis_engine.records import FloatArray
 from sis_engine.report.blocks import NOTHING
 from sis_engine.report.page import asset
@@ -38,7 +38,7 @@ def level_page(pairs: Sequence[Pair], shift: LevelShift, *, old: str, new: str, 
         f"<p>{shift.n_frames} frames at both levels. Old: {escape(old)}. New: {escape(new)}.</p>"
         f'<div class="panels grid">{"".join(panel.svg() for panel in panels)}</div>'
         f"<h2>Differences</h2><table><tbody>{rows}</tbody></table>"
-        f"<h2>By element</h2>{_table(shift.elements)}"
+        f"<h2>By element</h2>{_table(shift)}"
         f"<p>{escape(_on_offsets(shift))}</p></main></body></html>\n"
     )
 
@@ -75,12 +75,12 @@ def _on_offsets(shift: LevelShift) -> str:
     if shift.offsets_determined:
         return "Offsets are a least-squares fit of one constant an element to new − old."
     return (
-        "The compositions do not tell the elements apart: offsets are the smallest that fit, only "
-        "their sum over a composition means something."
+        "The compositions do not tell the elements apart, so there is no offset for each; what was "
+        "taken off is their sum over each composition, a least-squares fit."
     )
 
 
-def _table(elements: Sequence[ElementShift]) -> str:
+def _table(shift: LevelShift) -> str:
     heads = ("element", "atoms", "offset, eV", "force RMSE, eV/Å", "RMS force, eV/Å", "correlation")
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
     rows = "".join(
@@ -90,14 +90,14 @@ def _table(elements: Sequence[ElementShift]) -> str:
             for text in (
                 item.element,
                 str(item.n_atoms),
-                f"{item.offset:.4f}",
+                f"{item.offset:.4f}" if shift.offsets_determined else NOTHING,
                 f"{item.force_rmse:.4f}",
                 f"{item.force_rms:.4f}",
                 _r(item.correlation),
             )
         )
         + "</tr>"
-        for item in elements
+        for item in shift.elements
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
@@ -119,7 +119,7 @@ def _forces(pairs: Sequence[Pair], shift: LevelShift, old: str, new: str) -> Pan
         x, y = _thinned(was[mine].ravel(), now[mine].ravel())
         shape = SHAPES[number % len(SHAPES)]
         for a, b in zip(x, y, strict=True):
-            panel.dot(a, b, colour(number), shape=shape, size=1.6)
+            panel.dot(a, b, colour(number), shape=shape, size=2.0)
         panel.legend(f"{item.element} {item.force_rmse:.3f} eV/Å", colour(number), shape)
     return panel
 

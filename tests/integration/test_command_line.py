@@ -28,6 +28,7 @@ Capture = pytest.CaptureFixture[str]
 COMMANDS = (
     *("doctor", "init", "validate", "plan", "schema", "run", "status", "report"),
     *("why", "export", "import", "fork", "gc", "digest"),
+    *("label", "relabel"),
 )
 
 
