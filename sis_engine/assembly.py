@@ -41,6 +41,24 @@ class Parts:
         return self.config.execution.cores or available_cores()
 
     @property
+    def trainings_at_once(self) -> int:
+        """Trainings that the cores allow side by side; ``trainer.threads`` is what one takes."""
+        threads = self.config.trainer.get("threads", 1)
+        return max(1, self.cores // threads) if isinstance(threads, int) and threads > 0 else 1
+
+    def trainers(self, n: int) -> tuple[Trainer, ...]:
+        """The campaign's trainer and n - 1 others like it, kept for the next time."""
+        while len(self._others) < n - 1:
+            self._others.append(
+                configure(Kind.TRAINER, self.config.trainer, key="trainer", file=self.file)
+            )
+        return (self.trainer, *self._others[: n - 1])
+
+    @cached_property
+    def _others(self) -> list[Trainer]:
+        return []
+
+    @property
     def elements(self) -> tuple[str, ...]:
         """All elements of all systems, sorted: the type map."""
         return tuple(sorted({s for system in self.systems for s in system.frame.species}))

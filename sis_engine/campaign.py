@@ -137,7 +137,7 @@ class Campaign:
             stop=self.stop,
         )
         try:
-            record, model = run_generation(stage, past)
+            record, committee = run_generation(stage, past)
         except ModelRefused:
             self.ledger.set_meta(REFUSED, str(stage.generation))
             raise
@@ -145,7 +145,7 @@ class Campaign:
         row = commit_generation(record, self.ledger, exact=parts.config.exact)
         self.clock.save()
         self.note("committed", f"generation {record.number} committed: {row.file}")
-        return past.after(record, model, row.sha256)
+        return past.after(record, committee, row.sha256)
 
     # ---------------------------------------------------------------- between generations
 

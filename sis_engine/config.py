@@ -180,6 +180,7 @@ class SamplingConfig(Strict):
     ring_every_steps: Count = 10
     ring_size: Count = 64
     sparse_every_ps: Positive = 0.1
+    deviation_every_steps: Count = 10
 
     def sampling(self) -> Sampling:
         return Sampling(**self.model_dump())

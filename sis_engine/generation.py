@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sis_engine.analysis.deviation import foreseen
 from sis_engine.approval import approve_labels, require_approval
 from sis_engine.errors import StopRequested
 from sis_engine.given_model import adopt_given
@@ -34,11 +35,12 @@ from sis_engine.stages.context import StageContext
 from sis_engine.stages.decide import Evidence, decide
 from sis_engine.stages.explore import data_catastrophes, explore
 from sis_engine.stages.label import initial_plans, label, need_labels, test_plans
+from sis_engine.stages.members import committee_of, make_committee
 from sis_engine.stages.merge import merge
 from sis_engine.stages.model import make_model, training_data
 from sis_engine.stages.test import test_errors
 from sis_engine.stages.watch import halt_rules, monitor_context
-from sis_engine.storage.generation import GenerationRecord, images_of
+from sis_engine.storage.generation import GenerationRecord, MemberRecord, images_of
 from sis_engine.versions import versions_of
 
 AFTER_LABEL = (Purpose.SUSPECT, Purpose.AUDIT)
@@ -54,14 +56,14 @@ class Work:
     tested: tuple[PlanOutcome, ...]
     merged: MergeResult
     made: ModelResult
-    model: Model
+    committee: Committee
     explored: ExploreResult
     decided: DecideResult
     test: TestResult | None
 
 
-def run_generation(stage: StageContext, past: Past) -> tuple[GenerationRecord, Model]:
-    """Walk the chain; the record to commit, and the model in use.
+def run_generation(stage: StageContext, past: Past) -> tuple[GenerationRecord, Committee]:
+    """Walk the chain; the record to commit, and the models in use.
 
     Raises ModelRefused when no challenger is admitted, StopRequested between and within stages.
     """
@@ -84,18 +86,19 @@ def run_generation(stage: StageContext, past: Past) -> tuple[GenerationRecord, M
     model = past.model if made.admitted is None else made.admitted.model
     if model is None:
         raise RuntimeError("no model after TRAIN and ADMIT")  # make_model would have refused
+    committee = committee_of(made, past.committee, model)
     _stop_here(stage)
     require_approval(stage, "explore")
     data = (*past.parts, *merged.parts)
     explored = stage.once(
-        "explore", ExploreResult, lambda c: explore(stage, model, data, merged.support, c)
+        "explore", ExploreResult, lambda c: explore(stage, committee, data, merged.support, c)
     )
     _tell_lives(stage, explored)
     test = _test(stage, model, past.test or tested, data)
     _stop_here(stage)
     evidence = Evidence(
         explored,
-        Committee(model),
+        committee,
         data,
         past.history,
         ends_after(past.reference_ends, labelled.outcomes),
@@ -103,8 +106,8 @@ def run_generation(stage: StageContext, past: Past) -> tuple[GenerationRecord, M
     )
     decided = stage.once("decide", DecideResult, lambda c: _decide(stage, evidence, c))
     _tell_decision(stage, decided)
-    work = Work(plans, labelled, tested, merged, made, model, explored, decided, test)
-    return record_of(stage, past, work), model
+    work = Work(plans, labelled, tested, merged, made, committee, explored, decided, test)
+    return record_of(stage, past, work), committee
 
 
 def _stop_here(stage: StageContext) -> None:
@@ -147,13 +150,14 @@ def _model(
     _stop_here(stage)
     require_approval(stage, "train")
     new = frozenset(tuple(sorted(part.frames.species)) for part in merged.parts)
+    data = training_data(stage, past.parts, merged.parts)
     # A given model may come from another level of theory: only its forces are taken as they are.
-    return make_model(
-        stage,
-        training_data(stage, past.parts, merged.parts),
-        past.model or given,
-        refit_bias=not new <= past.compositions,
-    )
+    refit_bias = not new <= past.compositions
+    n_members = stage.parts.sampler.needs.members
+    driver = past.model or given
+    if n_members == 1:
+        return make_model(stage, data, driver, refit_bias=refit_bias)
+    return make_committee(stage, data, past.committee, driver, n_members, refit_bias=refit_bias)
 
 
 def _given_model(stage: StageContext) -> Model | None:
@@ -247,7 +251,7 @@ def _tell_decision(stage: StageContext, decided: DecideResult) -> None:
 
 def record_of(stage: StageContext, past: Past, work: Work) -> GenerationRecord:
     """Everything about this generation, as it will be committed."""
-    config = stage.parts.config
+    config, driver = stage.parts.config, work.committee.driver
     return GenerationRecord(
         number=stage.generation,
         parent_sha256=past.sha256,
@@ -263,8 +267,8 @@ def record_of(stage: StageContext, past: Past, work: Work) -> GenerationRecord:
         parts=work.merged.parts,
         support=work.explored.support,
         challengers=work.made.challengers,
-        model=work.model,
-        model_images=images_of(work.model),
+        model=driver,
+        model_images=images_of(driver),
         explorations=work.explored.explorations,
         verdicts=work.explored.verdicts,
         suspects=work.explored.suspects,
@@ -274,9 +278,20 @@ def record_of(stage: StageContext, past: Past, work: Work) -> GenerationRecord:
         test=work.test,
         decision=work.decided.decision,
         stage_seconds=stage_seconds(stage),
-        window_k=temperature_window(stage, work.model),
+        window_k=temperature_window(stage, driver),
         reference_ps=reference_ps(work.plans, work.labelled.outcomes),
         md_ps=sum(run.md_ps for run in work.explored.explorations),
+        members=member_records(work.made, work.committee),
+        foreseen=foreseen(work.plans, work.labelled.outcomes),
+    )
+
+
+def member_records(made: ModelResult, committee: Committee) -> tuple[MemberRecord, ...]:
+    """The members in use, with how they were made if they were made now."""
+    tried = {item.seat: item.challengers for item in made.seats}
+    return tuple(
+        MemberRecord(item.seat, item.model, images_of(item.model), tried.get(item.seat, ()))
+        for item in committee.members
     )
 
 

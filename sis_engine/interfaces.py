@@ -288,10 +288,14 @@ class Explorer(Protocol):
         sampling: Sampling,
         context: Context,
         calculator: Callable[[Model], Any] | None = None,
+        *,
+        members: Sequence[Model] = (),
     ) -> Iterator[Exploration]:
         """One result per replica, as each ends; replicas run side by side where threads allow.
 
         rules: those that apply to all ``replicas`` (the caller groups by system and condition)
+        members: models that watch: ``model`` drives alone, and every
+            ``sampling.deviation_every_steps`` trace and frames say how far all of them are apart
         """
         ...
 
@@ -369,6 +373,7 @@ class SamplerInput:
     support: per system;  history: earlier generations, oldest first
     audit: the result of the audit this sampler asked for in this generation, or ``None``
     evaluations_left: in all, ``None`` without a limit;  left_by_purpose: where some are limited
+    conditions: that were explored, of all systems together
     reference_ends: where the newest reference MD of each system stands, if it has any
     inspected: what the last inspection that this sampler asked for in this generation found
     """
@@ -432,8 +437,10 @@ class Sampler(Protocol):
         """Raise ConfigurationError if it can never be satisfied by so many replicas."""
         ...
 
-    def conditions(self, base: Condition, generation: int) -> tuple[Condition, ...]:
-        """The conditions to explore in this generation."""
+    def conditions(
+        self, base: Condition, generation: int, system: System | None = None
+    ) -> tuple[Condition, ...]:
+        """The conditions to explore in this generation; ``None``: of a system that bears any."""
         ...
 
     def decide(self, given: SamplerInput) -> Answer: ...

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from sis_engine.records import (
     AuditResult,
+    Committee,
     DatasetPart,
     Decision,
     GenerationSummary,
     LabelFailure,
     LabelPlan,
+    Member,
     Model,
     PlanOutcome,
     Purpose,
@@ -35,6 +37,7 @@ NEEDED = frozenset(
         "decision",
         "stage_seconds",
         "model",
+        "foreseen",
     }
 )
 
@@ -46,6 +49,7 @@ REFERENCE_MD = frozenset({Purpose.INITIAL, Purpose.SEGMENT})
 class Past:
     """The committed generations, as far as the next one needs them.
 
+    committee: the models in use
     carried: labels paid for after MERGE of the last generation; they become data in the next
     reference_ends: where the newest reference MD of each system stands
     sha256: of the last generation file
@@ -53,12 +57,17 @@ class Past:
 
     parts: tuple[DatasetPart, ...] = ()
     history: tuple[GenerationSummary, ...] = ()
-    model: Model | None = None
+    committee: Committee | None = None
     decision: Decision | None = None
     carried: tuple[PlanOutcome, ...] = ()
     test: tuple[PlanOutcome, ...] = ()
     reference_ends: tuple[ReferenceEnd, ...] = ()
     sha256: str | None = None
+
+    @property
+    def model(self) -> Model | None:
+        """The one that drives MD."""
+        return None if self.committee is None else self.committee.driver
 
     @property
     def next_generation(self) -> int:
@@ -74,12 +83,12 @@ class Past:
         """Sorted symbols of every system seen so far."""
         return frozenset(tuple(sorted(part.frames.species)) for part in self.parts)
 
-    def after(self, record: GenerationRecord, model: Model | None, sha256: str) -> Past:
+    def after(self, record: GenerationRecord, committee: Committee | None, sha256: str) -> Past:
         """The past once ``record`` is part of it."""
         return Past(
             parts=(*self.parts, *record.parts),
             history=(*self.history, summary_of(record)),
-            model=model or self.model,
+            committee=committee or self.committee,
             decision=record.decision,
             carried=carried_over(record),
             test=self.test or record.test_outcomes,
@@ -94,14 +103,25 @@ def load_past(folder: Path, store: GenerationStore, *, with_model: bool = True) 
     rows = store.committed()
     for row in rows:
         last = with_model and row is rows[-1]
-        needed = NEEDED | {"model_images"} if last else NEEDED
+        needed = NEEDED | {"model_images", "members"} if last else NEEDED
         record = store.load(row, only=needed, lazy_parts=True)
-        model = None
-        if last and record.model is not None:
-            place = folder / "work" / "models" / record.model.id
-            model = extract_from(record.model, record.model_images, place)
-        past = past.after(record, model, row.sha256)
+        committee = _extracted(record, folder / "work" / "models") if last else None
+        past = past.after(record, committee, row.sha256)
     return past
+
+
+def _extracted(record: GenerationRecord, place: Path) -> Committee | None:
+    """The models of a generation, their files in folders named by their ids."""
+    if record.model is None:
+        return None
+    driver = extract_from(record.model, record.model_images, place / record.model.id)
+    return Committee(
+        driver,
+        tuple(
+            Member(item.seat, extract_from(item.model, item.images, place / item.model.id))
+            for item in record.members
+        ),
+    )
 
 
 def ends_after(
@@ -129,6 +149,8 @@ def summary_of(record: GenerationRecord) -> GenerationSummary:
         n_evaluations=sum(outcome.n_evaluations for outcome in record.outcomes),
         audit=last_audit(record),
         stage_seconds=record.stage_seconds,
+        asked=len(record.decision.plans) if isinstance(record.decision, Requests) else 0,
+        foreseen=record.foreseen,
     )
 
 

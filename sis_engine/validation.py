@@ -39,7 +39,7 @@ def validate(parts: Parts, *, given_model: bool = True) -> tuple[str, ...]:
 
 
 def _notes(parts: Parts) -> tuple[str, ...]:
-    conditions = parts.sampler.conditions(parts.base_condition, 0)
+    conditions = [context.condition for context in _contexts(parts)]
     with _program_of("labeler", parts.config.labeler):
         for index, system in enumerate(parts.systems):
             _check_system(index, system, parts.labeler)
@@ -142,11 +142,10 @@ def _program_of(part: str, given: dict[str, Any]) -> Iterator[None]:
 
 
 def _contexts(parts: Parts) -> list[MonitorContext]:
-    conditions = parts.sampler.conditions(parts.base_condition, 0)
     return [
         MonitorContext(system, condition, None, 0, model_elements=parts.elements)
         for system in parts.systems
-        for condition in conditions
+        for condition in parts.sampler.conditions(parts.base_condition, 0, system)
     ]
 
 
@@ -192,6 +191,29 @@ def _check_needs(parts: Parts) -> None:
             key="sampler",
             hint="choose frames at random (see docs/samplers.md), or use another trainer",
         )
+    if parts.sampler.needs.members > 1 and parts.sampler.needs.watch:
+        _check_looks(parts)
+
+
+def _check_looks(parts: Parts) -> None:
+    """Trace rows and kept frames must fall on steps at which the committee is asked."""
+    explore = parts.config.explore
+    every = explore.sampling.deviation_every_steps
+    sparse = round(1000.0 * explore.sampling.sparse_every_ps / explore.condition.timestep_fs)
+    steps = {
+        "trace_every_steps": explore.sampling.trace_every_steps,
+        "ring_every_steps": explore.sampling.ring_every_steps,
+        "sparse_every_ps": max(1, sparse),
+    }
+    for key, n_steps in steps.items():
+        if n_steps % every:
+            raise ConfigurationError(
+                f"the committee is asked every {every} steps, but {key} means every {n_steps}: "
+                "frames and trace rows between two looks say nothing of it",
+                file=parts.file,
+                key="explore.sampling.deviation_every_steps",
+                allowed=f"a divisor of {', '.join(map(str, steps.values()))}",
+            )
 
 
 def _unwatched(parts: Parts) -> tuple[str, ...]:

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sis_engine.records import Deviation, FloatArray, Prediction
+from sis_engine.records import (
+    Deviation,
+    FloatArray,
+    Foreseen,
+    LabelPlan,
+    PlanOutcome,
+    Prediction,
+)
 
 
 def force_deviation(forces: FloatArray) -> FloatArray:
@@ -53,3 +60,22 @@ def deviations(said: Sequence[Prediction]) -> tuple[Deviation, ...]:
         Deviation(float(f), float(v), float(e))
         for f, v, e in zip(force, virial, energy, strict=True)
     )
+
+
+def foreseen(plans: Sequence[LabelPlan], outcomes: Sequence[PlanOutcome]) -> tuple[Foreseen, ...]:
+    """Deviation and true error of every labelled frame that a committee had looked at."""
+    starts = {
+        (plan.id, start.frame.key): start
+        for plan in plans
+        for start in plan.starts
+        if start.deviation is not None and start.model_forces is not None
+    }
+    found = []
+    for outcome in outcomes:
+        for item in outcome.labelled:
+            start = starts.get((outcome.plan_id, item.frame.key))
+            if start is None or start.deviation is None or start.model_forces is None:
+                continue
+            errors = np.linalg.norm(start.model_forces - item.label.forces, axis=1)
+            found.append(Foreseen(outcome.system, start.deviation.force, float(errors.max())))
+    return tuple(found)

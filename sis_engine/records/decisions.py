@@ -116,9 +116,25 @@ class Life:
     verdict: Verdict | None = None
 
 
+@dataclass(frozen=True)
+class Foreseen:
+    """A frame on which a committee was looked at before its label was bought.
+
+    deviation: of the force, eV/Å;  error: largest error of an atom's force by the model that drove
+        the MD, eV/Å
+    """
+
+    system: str
+    deviation: float
+    error: float
+
+
 @dataclass(frozen=True, eq=False)
 class GenerationSummary:
-    """What a sampler may know of one committed or current generation."""
+    """What a sampler may know of one committed or current generation.
+
+    asked: label plans that its decision asked for;  foreseen: of the frames labelled in it
+    """
 
     generation: int
     lives: tuple[Life, ...]
@@ -126,3 +142,5 @@ class GenerationSummary:
     n_evaluations: int
     audit: AuditResult | None = None
     stage_seconds: tuple[tuple[str, float], ...] = field(default=())
+    asked: int = 0
+    foreseen: tuple[Foreseen, ...] = ()

@@ -50,12 +50,15 @@ class Sampling:
     trace_every_steps: trace rows and the check interval of cheap rules
     ring_every_steps, ring_size: the dense ring before the end
     sparse_every_ps: frames kept from the whole run
+    deviation_every_steps: how often a committee is asked, where one watches; the other intervals
+        are multiples of it
     """
 
     trace_every_steps: int = 20
     ring_every_steps: int = 10
     ring_size: int = 64
     sparse_every_ps: float = 0.1
+    deviation_every_steps: int = 10
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,6 +33,9 @@ class ModelFile:
 class LammpsPair:
     """How LAMMPS loads a model. ``{file}`` in ``style`` stands for the deployed file's path.
 
+    committee: the style that loads several models and writes how far they are apart: ``{files}``
+        stands for their paths, the driver's first, ``{every}`` for the interval in steps,
+        ``{out}`` for the file; ``None`` if there is none
     preamble: commands before ``pair_style`` (``plugin load …``)
     coeff: ``pair_coeff`` arguments; ``{elements}`` stands for the symbols in type order
     environment: variables the process needs, as (name, value)
@@ -42,6 +45,7 @@ class LammpsPair:
     coeff: tuple[str, ...] = ("* * {elements}",)
     preamble: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    committee: str | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sis_engine.records.arrays import FloatArray
 from sis_engine.records.labels import LabelFailure, Labelled, Purpose
 from sis_engine.records.later import LATER
+from sis_engine.records.md import Deviation
 from sis_engine.records.structures import Frame
 
 
@@ -18,6 +19,7 @@ class Start:
 
     velocities: (n_atoms, 3), Å/fs, or ``None`` (drawn anew)
     time_fs: when it was, in the replica's MD;  model_*: what the model said there
+    deviation: of the committee that watched, where one did
     """
 
     frame: Frame
@@ -25,6 +27,7 @@ class Start:
     velocities: FloatArray | None = None
     model_energy: float | None = None
     model_forces: FloatArray | None = None
+    deviation: Deviation | None = field(default=None, metadata=LATER)
 
 
 @dataclass(frozen=True)

@@ -100,18 +100,38 @@ class Challenger:
 
 
 @dataclass(frozen=True, eq=False)
-class ModelResult:
-    """What TRAIN and ADMIT came to: the challengers in order; the last one admitted is used."""
+class SeatResult:
+    """What TRAIN and ADMIT came to for one seat of the committee that only watches."""
 
+    seat: int
     challengers: tuple[Challenger, ...]
 
     @property
     def admitted(self) -> TrainingResult | None:
-        if not self.challengers:  # no new data: the model stays
-            return None
-        last = self.challengers[-1]
-        passed = last.admission is not None and last.admission.passed
-        return last.training if passed else None
+        return _admitted(self.challengers)
+
+
+@dataclass(frozen=True, eq=False)
+class ModelResult:
+    """What TRAIN and ADMIT came to: the challengers in order; the last one admitted is used.
+
+    seats: of the committee's other members, where there is one
+    """
+
+    challengers: tuple[Challenger, ...]
+    seats: tuple[SeatResult, ...] = ()
+
+    @property
+    def admitted(self) -> TrainingResult | None:
+        return _admitted(self.challengers)
+
+
+def _admitted(challengers: tuple[Challenger, ...]) -> TrainingResult | None:
+    if not challengers:  # no new data: the model stays
+        return None
+    last = challengers[-1]
+    passed = last.admission is not None and last.admission.passed
+    return last.training if passed else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -151,11 +151,11 @@ def thinned(pool: Pool, spacing_fs: float, most: int) -> Pool:
             if next_fs - pool.frames[index].time_fs >= spacing_fs:
                 kept.append(index)
                 next_fs = pool.frames[index].time_fs
-    rest = _taken(pool, np.array(sorted(kept), dtype=np.intp))
-    return _taken(rest, strided(rest.share_fs, most))
+    rest = taken(pool, np.array(sorted(kept), dtype=np.intp))
+    return taken(rest, strided(rest.share_fs, most))
 
 
-def _taken(pool: Pool, indices: npt.NDArray[np.intp]) -> Pool:
+def taken(pool: Pool, indices: npt.NDArray[np.intp]) -> Pool:
     """Some frames of a pool, their shares of time counted anew."""
     frames = tuple(pool.frames[k] for k in indices)
     run = pool.run[indices]

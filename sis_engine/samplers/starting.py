@@ -11,7 +11,7 @@ from sis_engine.records import Exploration, MdFrame, Start, Verdict
 
 def as_start(item: MdFrame) -> Start:
     """A start with what the model said there; velocities are drawn anew."""
-    return Start(item.frame, item.time_fs, None, item.energy, item.forces)
+    return Start(item.frame, item.time_fs, None, item.energy, item.forces, item.deviation)
 
 
 def usable(frames: Sequence[MdFrame], until_fs: float) -> list[MdFrame]:

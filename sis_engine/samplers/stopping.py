@@ -24,6 +24,7 @@ from sis_engine.records import (
     LabelPlan,
     Requests,
     Stable,
+    System,
     Verdict,
 )
 from sis_engine.samplers.auditing import audit_plans, learn_plans
@@ -73,7 +74,12 @@ class StoppingSampler(ABC, Generic[ConfigT]):
                 hint="or lower sampler.min_survivors, which weakens what `stable` says",
             )
 
-    def conditions(self, base: Condition, generation: int) -> tuple[Condition, ...]:
+    def conditions(
+        self,
+        base: Condition,
+        generation: int,
+        system: System | None = None,  # noqa: ARG002 - the same for all
+    ) -> tuple[Condition, ...]:
         """The base condition, shorter in the generations of ``duration_schedule_ps``."""
         schedule = self.config.duration_schedule_ps or ()
         if generation >= len(schedule):

@@ -16,6 +16,7 @@ from sis_engine.records import (
     AuditRequest,
     AuditRound,
     Committee,
+    Condition,
     DatasetPart,
     DecideResult,
     Exhausted,
@@ -86,9 +87,8 @@ def decide(stage: StageContext, evidence: Evidence, context: Context) -> DecideR
 
 def given_to(stage: StageContext, evidence: Evidence) -> SamplerInput:
     """What the sampler is asked with first."""
-    sampler, generation = stage.parts.sampler, stage.generation
     return SamplerInput(
-        generation=generation,
+        generation=stage.generation,
         systems=stage.parts.systems,
         explorations=evidence.explored.explorations,
         verdicts=data_catastrophes(evidence.explored),
@@ -97,7 +97,7 @@ def given_to(stage: StageContext, evidence: Evidence) -> SamplerInput:
         seed=stage.seed("sampler"),
         evaluations_left=evidence.left.total,
         left_by_purpose=evidence.left.by_purpose,
-        conditions=sampler.conditions(stage.parts.base_condition, generation),
+        conditions=explored_conditions(stage),
         reference_ends=tuple(evidence.reference_ends),
     )
 
@@ -112,6 +112,17 @@ def _refused(
     if not left.holds(wanted):
         return f"the audit costs {wanted.total()} evaluations, fewer are left"
     return None
+
+
+def explored_conditions(stage: StageContext) -> tuple[Condition, ...]:
+    """Of all systems, each once."""
+    parts = stage.parts
+    found = [
+        condition
+        for system in parts.systems
+        for condition in parts.sampler.conditions(parts.base_condition, stage.generation, system)
+    ]
+    return tuple(dict.fromkeys(found))
 
 
 def _after_audit(

@@ -15,6 +15,7 @@ from sis_engine.interfaces import Context, SinglePoints
 from sis_engine.price import PlanQuote
 from sis_engine.records import (
     Cause,
+    Committee,
     Condition,
     DatasetPart,
     Exit,
@@ -54,7 +55,7 @@ class Judged:
 
 def explore(
     stage: StageContext,
-    model: Model,
+    committee: Committee,
     data: Sequence[DatasetPart],
     support: Sequence[Support],
     context: Context,
@@ -65,17 +66,19 @@ def explore(
     judged: list[Judged] = []
     for system in stage.parts.systems:
         for condition in stage.parts.sampler.conditions(
-            stage.parts.base_condition, stage.generation
+            stage.parts.base_condition, stage.generation, system
         ):
             replicas = plan_replicas(stage, system, condition, data)
-            for item in _group(stage, model, replicas, supports.get(system.name), purse, context):
+            for item in _group(
+                stage, committee, replicas, supports.get(system.name), purse, context
+            ):
                 judged.append(item)
                 stage.console.lived(_life(stage.generation, item).time_ps)
                 wider = union(supports.get(system.name), item.support)
                 if wider is not None:
                     supports[system.name] = wider
     catastrophes = tuple(item.verdict for item in judged if item.verdict is not None)
-    triages = triage_catastrophes(stage, model, judged_pairs(judged), context)
+    triages = triage_catastrophes(stage, committee.driver, judged_pairs(judged), context)
     return ExploreResult(
         explorations=tuple(item.exploration for item in judged),
         verdicts=catastrophes,
@@ -155,7 +158,7 @@ def _labelled_starts(system: System, data: Sequence[DatasetPart]) -> list[Frame]
 
 def _group(
     stage: StageContext,
-    model: Model,
+    committee: Committee,
     replicas: Sequence[Replica],
     support: Support | None,
     purse: Purse,
@@ -165,11 +168,12 @@ def _group(
     pieces: dict[str, list[Judged]] = {item.id: [] for item in replicas}
     pending = list(replicas)
     while pending:
-        finished = _run(stage, model, pending, support, context)
+        finished = _run(stage, committee, pending, support, context)
         pending = []
         for exploration in finished:
             before = pieces[exploration.replica.id]
-            judged = judge(stage, model, exploration, support, purse, context, len(before))
+            driver = committee.driver
+            judged = judge(stage, driver, exploration, support, purse, context, len(before))
             support = union(support, judged.support)
             before.append(judged)
             if judged.continue_from is not None:
@@ -180,14 +184,16 @@ def _group(
 
 def _run(
     stage: StageContext,
-    model: Model,
+    committee: Committee,
     replicas: Sequence[Replica],
     support: Support | None,
     context: Context,
 ) -> list[Exploration]:
     """Explorations in the order of ``replicas``, whatever order they ended in."""
-    watch = monitor_context(stage, model, replicas[0].system, replicas[0].condition, support)
-    return explore_kept(stage, model, replicas, halt_rules(stage, watch), context)
+    driver = committee.driver
+    watch = monitor_context(stage, driver, replicas[0].system, replicas[0].condition, support)
+    watching = committee if stage.parts.sampler.needs.watch else Committee(driver)
+    return explore_kept(stage, watching, replicas, halt_rules(stage, watch), context)
 
 
 def first_verdict(

@@ -6,13 +6,13 @@ import hashlib
 from collections.abc import Sequence
 
 from sis_engine.interfaces import Context
-from sis_engine.records import Exploration, HaltRule, Model, Replica, Sampling
+from sis_engine.records import Committee, Exploration, HaltRule, Replica, Sampling
 from sis_engine.stages.context import StageContext
 
 
 def explore_kept(
     stage: StageContext,
-    model: Model,
+    committee: Committee,
     replicas: Sequence[Replica],
     rules: Sequence[HaltRule],
     context: Context,
@@ -20,7 +20,7 @@ def explore_kept(
     """Explorations in the order of ``replicas``; those that ended before a kill are found again."""
     sampling = stage.parts.config.explore.sampling.sampling()
     kept = stage.kept("explore", Exploration)
-    names = {item.id: run_name(model, item, rules, sampling) for item in replicas}
+    names = {item.id: run_name(committee, item, rules, sampling) for item in replicas}
     done: dict[str, Exploration] = {}
     for replica in replicas:
         found = kept.get(names[replica.id])
@@ -29,7 +29,13 @@ def explore_kept(
     left = [replica for replica in replicas if replica.id not in done]
     if left:
         runs = stage.parts.explorer.explore(
-            model, left, rules, sampling, context, stage.parts.trainer.calculator
+            committee.driver,
+            left,
+            rules,
+            sampling,
+            context,
+            stage.parts.trainer.calculator,
+            members=committee.models[1:],
         )
         for run in runs:
             kept.put(names[run.replica.id], run)
@@ -37,9 +43,12 @@ def explore_kept(
     return [done[replica.id] for replica in replicas]
 
 
-def run_name(model: Model, replica: Replica, rules: Sequence[HaltRule], sampling: Sampling) -> str:
+def run_name(
+    committee: Committee, replica: Replica, rules: Sequence[HaltRule], sampling: Sampling
+) -> str:
     """Replica and a hash of all that its run depends on: a piece is found again only by these."""
-    found = hashlib.sha256(f"{model.deployed_file.sha256} {replica.seed}".encode())
+    models = " ".join(model.deployed_file.sha256 for model in committee.models)
+    found = hashlib.sha256(f"{models} {replica.seed}".encode())
     found.update(replica.start.key.encode())
     found.update(repr((replica.time_offset_fs, replica.condition, sampling)).encode())
     found.update(repr(tuple(rules)).encode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sis_engine.interfaces import Context
-from sis_engine.records import Cause, Exploration, Model, Replica, Triage, Verdict
+from sis_engine.records import Cause, Committee, Exploration, Model, Replica, Triage, Verdict
 from sis_engine.stages.context import StageContext
 from sis_engine.stages.runs import explore_kept
 from sis_engine.stages.watch import halt_rules, monitor_context
@@ -43,4 +43,4 @@ def triage_catastrophes(
 def _rerun(stage: StageContext, model: Model, replica: Replica, context: Context) -> Exploration:
     """One rerun under the same rules; without support, so that only the physics can stop it."""
     watch = monitor_context(stage, model, replica.system, replica.condition, None)
-    return explore_kept(stage, model, (replica,), halt_rules(stage, watch), context)[0]
+    return explore_kept(stage, Committee(model), (replica,), halt_rules(stage, watch), context)[0]

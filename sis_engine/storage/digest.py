@@ -59,6 +59,11 @@ def chain(parent: str, record: GenerationRecord, *, exact: bool) -> str:
             _feed(found, tuple(item.outcomes for item in record.audits))
         else:
             _feed(found, getattr(record, name))
+    if exact and record.members:  # without a committee the digest is what it was before there were
+        _feed(found, "members")
+        for member in record.members:
+            _feed(found, member.seat)
+            _feed(found, tuple((image.form, image.sha256) for image in member.images))
     return found.hexdigest()
 
 

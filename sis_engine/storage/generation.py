@@ -13,6 +13,7 @@ from sis_engine.storage.digest import START, chain
 from sis_engine.storage.generation_file import (
     CHEAP_FIELDS,
     GenerationRecord,
+    MemberRecord,
     ModelImage,
     extract_from,
     extract_model,
@@ -27,6 +28,7 @@ __all__ = [
     "CHEAP_FIELDS",
     "GenerationRecord",
     "GenerationStore",
+    "MemberRecord",
     "ModelImage",
     "StoreCheck",
     "Torn",

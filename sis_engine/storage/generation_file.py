@@ -20,6 +20,7 @@ from sis_engine.records import (
     DatasetPart,
     Decision,
     Exploration,
+    Foreseen,
     LabelPlan,
     Life,
     Model,
@@ -61,6 +62,19 @@ class ModelImage:
 
 
 @dataclass(frozen=True, eq=False)
+class MemberRecord:
+    """A member of the committee that only watches: how it was made, and its files as bytes.
+
+    challengers: empty where there was no new data, and the member stayed
+    """
+
+    seat: int
+    model: Model
+    images: tuple[ModelImage, ...] = ()
+    challengers: tuple[Challenger, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class GenerationRecord:
     """What one generation was given, did, paid for and decided.
 
@@ -71,6 +85,8 @@ class GenerationRecord:
     test_outcomes: of the independent test trajectory, where it was labelled in this generation
     rejected: labels that the gate kept out;  parts: data that is new in this generation
     challengers: attempts at a model;  model: the one in use, its bytes in ``model_images``
+    members: the committee that watched, without the driver; empty without one
+    foreseen: what the committee of the generation before had said of frames labelled in this one
     stage_seconds: (stage, wall time)
     window_k: temperature window of this generation, (lower, upper), either may be missing
     reference_ps: reference MD labelled in this generation;  md_ps: MD of all its replicas
@@ -105,6 +121,8 @@ class GenerationRecord:
     window_k: tuple[float | None, float | None] | None = None
     reference_ps: float | None = None
     md_ps: float | None = None
+    members: tuple[MemberRecord, ...] = ()
+    foreseen: tuple[Foreseen, ...] = ()
 
     @property
     def generation(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import product
 
 import numpy as np
 
@@ -82,10 +83,11 @@ def surviving_input(n_replicas: int = 14) -> SamplerInput:
 
 def check_conditions(sampler: Sampler, base: Condition) -> None:
     """Every generation has conditions, none longer than the base; asked again, the same."""
-    for generation in range(8):
-        conditions = sampler.conditions(base, generation)
+    for generation, system in product(range(8), (None, example_context().system)):
+        conditions = sampler.conditions(base, generation, system)
         assert conditions, f"nothing to explore in generation {generation}"
-        assert conditions == sampler.conditions(base, generation), "conditions are not pure"
+        again = sampler.conditions(base, generation, system)
+        assert conditions == again, "conditions are not pure"
         assert all(0.0 < c.duration_ps <= base.duration_ps for c in conditions)
         names = [c.name for c in conditions]
         assert len(set(names)) == len(names), f"two conditions are called the same: {names}"

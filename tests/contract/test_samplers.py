@@ -18,6 +18,11 @@ SHIPPED: list[dict[str, Any]] = [
     {"type": "random"},
     {"type": "stride", "labels_per_system": 7},
     {"type": "aimd"},
+    {"type": "committee"},
+    {"type": "committee", "choice": "mrmr", "confirm": False},
+    {"type": "committee", "choice": "random", "trust": {"mode": "adaptive"}},
+    {"type": "committee", "energy": {"lo": 0.001, "hi": 0.002}},
+    {"type": "committee", "grid": {"temperatures_k": [50.0, 300.0], "per_generation": 1}},
     {"type": "sis-lean"},
     {"type": "sis-lean", "choice": "mrmr", "members": 4, "window_fs": 200.0, "merged": False},
     {"type": "sis-lean", "choice": "stride", "edges_per_system": 0, "audit": {"early": True}},
@@ -44,7 +49,7 @@ def test_the_contract_finds_a_sampler_that_rolls_dice_anew():
         def check(self, replicas):
             pass
 
-        def conditions(self, base, generation):
+        def conditions(self, base, generation, system=None):
             return (base,)
 
         def decide(self, given):

@@ -41,7 +41,9 @@ from trainers.deepmd.session import Answer, Settings, ask
 from trainers.deepmd.watch import CurveWatch
 from trainers.deepmd.zbl import write_table
 
-LAMMPS = LammpsPair(style="deepmd {file}")
+LAMMPS = LammpsPair(
+    style="deepmd {file}", committee="deepmd {files} out_freq {every} out_file {out}"
+)
 
 
 class DeepmdTrainer:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from sis_engine.errors import ConfigurationError, StopRequested
+from sis_engine.explorers.ase.committee import CommitteeWatch, columns_of
 from sis_engine.explorers.ase.config import AseConfig
 from sis_engine.explorers.ase.dynamics import Dynamics, draw_velocities, dynamics_for
 from sis_engine.explorers.ase.minimise import minimise
@@ -23,6 +24,7 @@ from sis_engine.explorers.watch import WATCHED_IN_PYTHON, Moment, RuleWatch
 from sis_engine.interfaces import Context, ProgramReport
 from sis_engine.records import (
     Condition,
+    Deviation,
     Ensemble,
     Exit,
     Exploration,
@@ -72,13 +74,18 @@ class AseExplorer:
         sampling: Sampling,
         context: Context,
         calculator: Callable[[Model], Any] | None = None,
+        *,
+        members: Sequence[Model] = (),
     ) -> Iterator[Exploration]:
         """One result per replica, in their order. Raises StopRequested, ConfigurationError."""
         make = _needed(calculator)
-        verify_model(model)
+        for item in (model, *members):
+            verify_model(item)
         progress = ReplicaProgress(context.progress, replicas)
+        models = [make(item) for item in (model, *members)] if members else []
+        watch = CommitteeWatch(models, sampling.deviation_every_steps)
         for replica in replicas:
-            run = _Run(replica, rules, sampling, model, self.config)
+            run = _Run(replica, rules, sampling, model, self.config, watch)
             result = run.to_its_end(make(model), context, progress)
             progress.ended(replica, result.md_ps)
             yield result
@@ -132,8 +139,11 @@ class _Run:
         sampling: Sampling,
         model: Model,
         config: AseConfig,
+        committee: CommitteeWatch,
     ) -> None:
         self._replica, self._sampling, self._config = replica, sampling, config
+        self._committee = committee
+        self._deviations: dict[int, Deviation] = {}
         self._watch = RuleWatch(
             rules,
             replica,
@@ -144,6 +154,7 @@ class _Run:
         ruled = {rule.quantity for rule in self._watch.rules}
         volume = (Quantity.VOLUME,) if all(replica.start.pbc) else ()
         self._columns = (*_STANDARD, *volume, *(q for q in _ALSO_IF_RULED if q in ruled))
+        self._watched = committee.quantities(replica.start)
         self._rows: list[list[float]] = []
         self._row_steps: list[int] = []
         self._ring: deque[Moment] = deque(maxlen=sampling.ring_size)
@@ -219,11 +230,13 @@ class _Run:
             progress.reached(self._replica, new_ps, moment.temperature_k)
 
     def _keep(self, moment: Moment, *, ends: bool) -> None:
+        deviation = self._committee.look(moment)
+        if deviation is not None:
+            self._deviations[moment.step] = deviation
         if ends or moment.step % self._sampling.trace_every_steps == 0:
             self._row_steps.append(moment.step)
-            self._rows.append(
-                [self._watch.measure(quantity, None, moment) for quantity in self._columns]
-            )
+            row = [self._watch.measure(quantity, None, moment) for quantity in self._columns]
+            self._rows.append([*row, *columns_of(deviation, self._watched)])
         if ends or moment.step % self._sampling.ring_every_steps == 0:
             self._ring.append(moment)
         if moment.step % self._sparse_every == 0:
@@ -246,11 +259,12 @@ class _Run:
             for k in sorted(moments)
             if np.isfinite(moments[k].frame.positions).all()
         ]
+        columns = (*self._columns, *self._watched)
         trace = Trace(
             replica=replica.id,
             time_fs=replica.time_offset_fs + np.array(self._row_steps, float) * timestep_fs,
-            quantities=self._columns,
-            values=np.array(self._rows, float).reshape(len(self._rows), len(self._columns)),
+            quantities=columns,
+            values=np.array(self._rows, float).reshape(len(self._rows), len(columns)),
         )
         return Exploration(
             replica=replica,
@@ -273,4 +287,5 @@ class _Run:
             velocities=moment.velocities,
             energy=energy if math.isfinite(energy) else None,
             forces=moment.forces,
+            deviation=self._deviations.get(moment.step),
         )

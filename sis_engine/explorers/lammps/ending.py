@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +15,20 @@ from sis_engine.explorers.ending import halt_message
 from sis_engine.explorers.lammps import input as lammps_input
 from sis_engine.explorers.lammps import output as lammps_output
 from sis_engine.explorers.lammps.cell import box_of
+from sis_engine.explorers.lammps.deviations import read_deviations, watched, with_deviations
 from sis_engine.explorers.lammps.integrator import FS_PER_PS
 from sis_engine.explorers.lammps.rules import CompiledRules
 from sis_engine.explorers.quantities import shortest_distance
-from sis_engine.records import Exit, Exploration, HaltRule, MdFrame, Quantity, Replica, Trace
+from sis_engine.records import (
+    Deviation,
+    Exit,
+    Exploration,
+    HaltRule,
+    MdFrame,
+    Quantity,
+    Replica,
+    Trace,
+)
 
 _INFRASTRUCTURE = re.compile(
     r"allocate|No space|cannot open|CUDA|Unrecognized|Unknown|Illegal|MPI_Abort|not found",
@@ -44,14 +54,12 @@ def assemble(
         quantities=tuple(quantity for _, quantity in columns),
         values=log.rows[:, 1:].copy(),
     )
-    box = box_of(replica.start)
-    frames = [
-        lammps_output.md_frame(
-            replica.start, box, snapshot, replica.time_offset_fs + step * timestep_fs
-        )
-        for step, snapshot in lammps_output.read_frames(directory).items()
-    ]
-    kept = tuple(frame for frame in frames if frame is not None)
+    deviations = read_deviations(
+        directory / lammps_input.DEVIATIONS, periodic=all(replica.start.pbc)
+    )
+    if deviations:
+        trace = with_deviations(trace, [int(step) for step in log.rows[:, 0]], deviations)
+    kept = _frames(replica, directory, deviations)
     exit_, rule, value, message = _ending(compiled, log, kept)
     last_step = log.end_step
     if last_step is None:
@@ -67,6 +75,20 @@ def assemble(
         value=value,
         message=message,
     )
+
+
+def _frames(
+    replica: Replica, directory: Path, deviations: Mapping[int, Deviation]
+) -> tuple[MdFrame, ...]:
+    """Every frame that the run left, in time order; lost or not finite ones are left out."""
+    box = box_of(replica.start)
+    found = []
+    for step, snapshot in lammps_output.read_frames(directory).items():
+        time_fs = replica.time_offset_fs + step * replica.condition.timestep_fs
+        frame = lammps_output.md_frame(replica.start, box, snapshot, time_fs)
+        if frame is not None:
+            found.append(watched(frame, step, deviations))
+    return tuple(found)
 
 
 def _ending(

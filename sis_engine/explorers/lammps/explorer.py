@@ -74,6 +74,8 @@ class LammpsExplorer:
         sampling: Sampling,
         context: Context,
         calculator: Callable[[Model], Any] | None = None,
+        *,
+        members: Sequence[Model] = (),
     ) -> Iterator[Exploration]:
         """One result per replica as each ends. A failed one never stops its siblings.
 
@@ -82,14 +84,17 @@ class LammpsExplorer:
         """
         del calculator
         program = self._program()
-        verify_model(model)
+        for item in (model, *members):
+            verify_model(item)
         side_by_side = max(1, context.threads // self.config.threads_per_replica)
         progress = ReplicaProgress(context.progress, replicas)
         ended: queue.Queue[Exploration | BaseException] = queue.Queue()
         abandoned = threading.Event()
         tasks = []
         for replica in replicas:  # all scripts first: a bad rule stops nothing half-way
-            text, compiled = lammps_input.script(replica, rules, sampling, model, self.config)
+            text, compiled = lammps_input.script(
+                replica, rules, sampling, model, self.config, members
+            )
             tasks.append(
                 partial(
                     self._run,

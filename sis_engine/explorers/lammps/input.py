@@ -19,6 +19,7 @@ from sis_engine.records import (
     FloatArray,
     Frame,
     HaltRule,
+    LammpsPair,
     Model,
     Quantity,
     Replica,
@@ -28,6 +29,7 @@ from sis_engine.records import (
 NSQ_UP_TO_ATOMS = 1000
 STARTED, DYNAMICS, REFUSED, ENDED = "SIS start", "SIS dynamics", "SIS refused", "SIS end"
 PIPE, RING, SPARSE, FINAL = "ring.pipe.bin", "ring.bin", "sparse.bin", "final.bin"
+DEVIATIONS = "md.out"
 
 _IDS_PER_LINE = 20
 
@@ -72,12 +74,14 @@ def script(
     sampling: Sampling,
     model: Model,
     config: LammpsConfig,
+    members: Sequence[Model] = (),
 ) -> tuple[str, CompiledRules]:
     """The whole input script of one replica, and what its halts mean."""
     box = box_of(replica.start)
     compiled = compile_rules(rules, replica, model, sampling.trace_every_steps)
+    watch = committee_lines(model, members, sampling.deviation_every_steps) if members else None
     lines = [
-        *setup_lines(replica.start, model, config, "start.data"),
+        *setup_lines(replica.start, model, config, "start.data", watch),
         f"timestep {replica.condition.timestep_fs / FS_PER_PS!r}",
         *_group_lines(replica),
         *(_minimise_lines(replica) if replica.velocities is None else []),
@@ -96,8 +100,14 @@ def script(
     return "\n".join(lines) + "\n", compiled
 
 
-def setup_lines(frame: Frame, model: Model, config: LammpsConfig, data_file: str) -> list[str]:
-    """Units, box, atoms and the model."""
+def setup_lines(
+    frame: Frame,
+    model: Model,
+    config: LammpsConfig,
+    data_file: str,
+    pair: Sequence[str] | None = None,
+) -> list[str]:
+    """Units, box, atoms and the model (or, in ``pair``, the commands that load it)."""
     boundary = " ".join("p" if periodic else "s" for periodic in frame.pbc)
     # Bins of a shrink-wrapped box that an escaping atom stretches would fill the memory.
     search = "nsq" if not all(frame.pbc) and frame.n_atoms <= NSQ_UP_TO_ATOMS else "bin"
@@ -108,7 +118,7 @@ def setup_lines(frame: Frame, model: Model, config: LammpsConfig, data_file: str
         "atom_modify map array sort 0 0.0",
         "box tilt large",
         f"read_data {data_file}",
-        *pair_lines(model),
+        *(pair_lines(model) if pair is None else pair),
         f"neighbor {config.skin_angstrom!r} {search}",
         "neigh_modify every 1 delay 0 check yes",
     ]
@@ -116,15 +126,49 @@ def setup_lines(frame: Frame, model: Model, config: LammpsConfig, data_file: str
 
 def pair_lines(model: Model) -> list[str]:
     """Commands that load the model."""
-    pair = model.lammps
-    if pair is None:
+    pair = _pair_of(model)
+    style = pair.style
+    if "{file}" in style:
+        style = style.replace("{file}", _path(model))
+    return _loading(model, pair, style)
+
+
+def committee_lines(model: Model, members: Sequence[Model], every_steps: int) -> list[str]:
+    """Commands that load the model to drive, and it and the members to be compared."""
+    pair = _pair_of(model)
+    if pair.committee is None:
+        raise ConfigurationError(
+            f"models of trainer {model.trainer} cannot watch each other in LAMMPS",
+            key="sampler",
+            hint="use the ASE explorer (explorer.type: ase), or a sampler without a committee",
+        )
+    unlike = [item.id for item in members if item.elements != model.elements]
+    if unlike:
+        raise ConfigurationError(
+            f"members {', '.join(unlike)} know other elements, or in another order, than {model.id}"
+        )
+    style = (
+        pair.committee.replace("{files}", " ".join(_path(item) for item in (model, *members)))
+        .replace("{every}", str(every_steps))
+        .replace("{out}", DEVIATIONS)
+    )
+    return _loading(model, pair, style)
+
+
+def _pair_of(model: Model) -> LammpsPair:
+    if model.lammps is None:
         raise ConfigurationError(
             f"model {model.id} of trainer {model.trainer} does not say how LAMMPS loads it",
             hint="use the ASE explorer (explorer.type: ase)",
         )
-    style = pair.style
-    if "{file}" in style:
-        style = style.replace("{file}", str(model.deployed_file.path.absolute()))
+    return model.lammps
+
+
+def _path(model: Model) -> str:
+    return str(model.deployed_file.path.absolute())
+
+
+def _loading(model: Model, pair: LammpsPair, style: str) -> list[str]:
     elements = " ".join(model.elements)
     coefficients = [item.replace("{elements}", elements) for item in pair.coeff]
     return [
