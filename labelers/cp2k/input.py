@@ -123,7 +123,7 @@ def _dft(config: Cp2kConfig, method: DftMethod, system: System) -> Tree:
         "xc": _xc(method),
     }
     if not all(system.frame.pbc):
-        dft["poisson"] = {"periodic": "NONE", "psolver": "WAVELET"}
+        dft["poisson"] = {"periodic": "NONE", "poisson_solver": "WAVELET"}
     grid = k_grid(method, system.frame)
     if grid is not None:
         dft["kpoints"] = {"scheme": ["MONKHORST-PACK", *(str(n) for n in grid)]}

@@ -19,6 +19,8 @@ FROM_WAVEFUNCTION = "from-wavefunction"
 _SAME_ANGSTROM = 1e-6
 _STEP = re.compile(r"^\s*STEP_START_VAL\s+(\d+)", re.MULTILINE)
 _COORDINATES = re.compile(r"^\s*&COORD\n(.*?)^\s*&END COORD", re.MULTILINE | re.DOTALL)
+_WHOLE = re.compile(r"^ &END \w+\s*\Z", re.MULTILINE)
+"""Its last line closes an outermost section: EXT_RESTART in a run that went on itself."""
 _WAVEFUNCTIONS = (f"{PROJECT}-RESTART.wfn", f"{PROJECT}-RESTART.kp")
 
 
@@ -38,7 +40,8 @@ def read_restart(path: Path) -> RestartFile | None:
     except OSError:
         return None
     step, block = _STEP.search(text), _COORDINATES.search(text)
-    if step is None or block is None or not text.rstrip().endswith("&END FORCE_EVAL"):
+    whole = _WHOLE.search(text) and "\n &END FORCE_EVAL\n" in f"{text}\n"
+    if step is None or block is None or not whole:
         return None
     try:
         rows = [line.split()[1:4] for line in block[1].splitlines() if line.strip()]

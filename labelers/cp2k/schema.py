@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import threading
 import xml.etree.ElementTree as ET
 from functools import cache
 from typing import Any
 
 _PROSE = frozenset({"DESCRIPTION", "USAGE", "LOCATION", "REFERENCE", "DEFAULT_VALUE"})
+_PARSING = threading.Lock()
+"""The parser holds the tree in hand."""
 _SECTIONS = frozenset({"GLOBAL", "EXT_RESTART", "MOTION", "FORCE_EVAL"})
 
 
@@ -19,11 +22,18 @@ def generator() -> Any:
     return CP2KInputGenerator(io.BytesIO(_schema()))
 
 
-def parser(base_dir: str) -> Any:
-    """Reads and checks one input. base_dir: where its ``@INCLUDE`` start"""
+def parsed(text: str) -> dict[str, Any]:
+    """One input as a tree, keys in lower case. Raises what cp2k-input-tools raises."""
+    with _PARSING:
+        tree: dict[str, Any] = _parser().parse(io.StringIO(text))
+    return tree
+
+
+@cache
+def _parser() -> Any:
     from cp2k_input_tools.parser import CP2KInputParserSimplified
 
-    return CP2KInputParserSimplified(xmlspec=io.BytesIO(_schema()), base_dir=base_dir)
+    return CP2KInputParserSimplified(xmlspec=io.BytesIO(_schema()))
 
 
 @cache

@@ -5,16 +5,18 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from labelers.cp2k.handlers import Tree
-from labelers.cp2k.schema import parser
+from labelers.cp2k.schema import parsed
 from sis_engine.errors import ConfigurationError
 
 _KEY = "labeler.method.file"
+_INCLUDE = re.compile(r"^\s*@(?:INCLUDE|XCTYPE)\b", re.IGNORECASE | re.MULTILINE)
 _SOLVER = frozenset(
     {
         "ot", "outer_scf", "mixing", "diagonalization", "max_scf", "max_scf_history", "max_diis",
@@ -84,20 +86,32 @@ def _parsed(file: Path, text: str) -> Tree:
     from cp2k_input_tools.parser_errors import ParserError
     from cp2k_input_tools.tokenizer import TokenizerError
 
-    del text  # read again by the parser, which follows @INCLUDE from the file's folder
+    if _INCLUDE.search(text):
+        raise ConfigurationError(
+            "a template stands alone, but this one has @INCLUDE or @XCTYPE",
+            file=file,
+            key=_KEY,
+            hint="put the included text in its place",
+        )
     try:
-        with file.open(encoding="utf-8") as lines:
-            tree: Tree = parser(str(file.parent)).parse(lines)
-    except (ParserError, TokenizerError, AssertionError, ValueError, OSError) as error:
+        return parsed(text)
+    except (ParserError, TokenizerError, AssertionError, ValueError) as error:
         context = error.args[1] if len(error.args) > 1 else None
         line = getattr(context, "linenr", None)
         raise ConfigurationError(
-            f"{error.args[0] if error.args else error}",
+            _told(error),
             file=file,
             line=None if line is None else int(line),
+            key=_KEY,
             hint="`cp2k.psmp --check FILE` names what it does not know",
         ) from error
-    return tree
+
+
+def _told(error: Exception) -> str:
+    """What was wrong and, where the parser names its cause, why."""
+    said = str(error.args[0] if error.args else error)
+    cause = error.__cause__
+    return said if cause is None else f"{said} ({cause.args[0] if cause.args else cause})"
 
 
 def _refuse_what_is_not_ours(file: Path, tree: Tree) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from labelers.cp2k import handlers
 from labelers.cp2k.input import Job, box_of, force_eval, structure
+from labelers.cp2k.labeler import Cp2kLabeler
 from labelers.cp2k.launch import INPUT, OUTPUT
 from labelers.geometry import atoms_of
 from sis_engine.errors import ConfigurationError
@@ -55,14 +56,8 @@ def test_units_are_those_worked_out_by_hand(tmp_path: Path) -> None:
     """From the printed numbers: 1 hartree is 27.211386 eV, and 27.211386 / 0.52917721 = 51.422067
     so that 1 hartree/bohr is 51.422067 eV/Å.
     """
-    given = gfn1()
-    frame = waters(1, 8.0 * np.eye(3))
-    system = System("s", frame)
-    text = Job("ENERGY_FORCE", force_eval(given.config, system)).text(
-        structure(box_of(given.config, system, frame), frame.species, frame.positions)
-    )
-    (tmp_path / INPUT).write_text(text)
-    printed = run_alone(given, tmp_path)
+    given, frame = gfn1(), waters(1, 8.0 * np.eye(3))
+    printed = run_alone(given, tmp_path, input_of(given, frame))
     energy = float(next(line.split()[-1] for line in printed if "ENERGY| Total" in line))
     row = next(k for k, line in enumerate(printed) if "ATOMIC FORCES in" in line) + 3
     force = [float(word) for word in printed[row].split()[3:]]
@@ -71,21 +66,40 @@ def test_units_are_those_worked_out_by_hand(tmp_path: Path) -> None:
     assert result.label.forces[0] == pytest.approx(np.array(force) * 51.422067, rel=1e-7)
 
 
-def run_alone(given, folder: Path) -> list[str]:
+def input_of(given: Cp2kLabeler, frame: Frame) -> str:
+    system = System("s", frame)
+    lines = structure(box_of(given.config, system, frame), frame.species, frame.positions)
+    return Job("ENERGY_FORCE", force_eval(given.config, system)).text(lines)
+
+
+def run_alone(given: Cp2kLabeler, folder: Path, text: str) -> list[str]:
     """CP2K without the labeler's reader: the lines it printed."""
+    (folder / INPUT).write_text(text)
     run_program(given.launcher.run(folder, 1, 1.0))
     return (folder / OUTPUT).read_text().splitlines()
 
 
-@pytest.mark.slow
+def test_dpdata_reads_the_same_label_from_the_same_output(tmp_path: Path) -> None:
+    """A second reader, with constants of its own, of a run in more words."""
+    import dpdata
+
+    given, frame = gfn1(), waters(2, skewed(5.5))
+    run_alone(given, tmp_path, input_of(given, frame).replace("LEVEL LOW", "LEVEL MEDIUM"))
+    theirs = dpdata.LabeledSystem(str(tmp_path / OUTPUT), fmt="cp2k/output").data
+    mine = label(given, frame, tmp_path).label
+    assert mine.energy == pytest.approx(theirs["energies"][0], rel=1e-7)
+    assert mine.forces == pytest.approx(theirs["forces"][0], abs=1e-5)
+
+
 def test_labels_agree_with_ases_own_calculator_on_the_same_input(tmp_path: Path) -> None:
-    """ASE talks to CP2K's shell, and converts with constants of its own (CODATA 2014)."""
+    """ASE talks to CP2K's shell, which answers in eV of CODATA 2006: 9e-8 from ours of 2018."""
     from ase.calculators.cp2k import CP2K
 
     given = gfn1()
     frame = waters(2, skewed(5.5))
     system = System("s", frame)
-    physics = Job("ENERGY_FORCE", force_eval(given.config, system)).text([])
+    plain = gfn1(virial=False).config  # ASE asks for the stress in its own words
+    physics = Job("ENERGY_FORCE", force_eval(plain, system)).text([])
     body = physics[physics.index("&FORCE_EVAL") : physics.index("&GLOBAL")]
     atoms = atoms_of(frame)
     program = str(given.launcher.executable)
@@ -94,12 +108,14 @@ def test_labels_agree_with_ases_own_calculator_on_the_same_input(tmp_path: Path)
         label=str(tmp_path / "ase"),
         inp=body.replace("SCF_GUESS RESTART", "SCF_GUESS ATOMIC"),
         basis_set=None, basis_set_file=None, charge=None, cutoff=None, force_eval_method=None,
-        max_scf=None, potential_file=None, pseudo_potential=None, stress_tensor=False,
+        max_scf=None, potential_file=None, pseudo_potential=None, stress_tensor=True,
         poisson_solver=None, xc=None, print_level="LOW",
     )  # fmt: skip
     result = label(given, frame, tmp_path)
-    assert result.label.energy == pytest.approx(atoms.get_potential_energy(), rel=2e-8)
+    assert result.label.energy == pytest.approx(atoms.get_potential_energy(), rel=1e-7)
     assert result.label.forces == pytest.approx(atoms.get_forces(), abs=2e-6)
+    stress = atoms.get_stress(voigt=False)
+    assert result.label.virial == pytest.approx(-stress * atoms.get_volume(), abs=1e-4)
 
 
 @pytest.mark.slow
