@@ -214,7 +214,10 @@ def error_table(records: Sequence[GenerationRecord]) -> Table:
             figure(item.errors.force_p99),
             milli(item.errors.energy_rmse_per_atom),
             milli(item.energy_upper),
-            "  ".join(f"{e.element} {percent(e.relative, 2)}" for e in item.errors.elements)
+            ", ".join(
+                f"{e.element}\N{NO-BREAK SPACE}{percent(e.relative, 2)}"
+                for e in item.errors.elements
+            )
             or NOTHING,
         )
         for item in all_errors(records)

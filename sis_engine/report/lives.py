@@ -46,6 +46,9 @@ def _lives_panel(
     x = generation_axis(generations)
     y = spanning("life / ps", [max(life.time_ps, 1e-4) for life in lives], log=True)
     panel = Panel("Life of every replica", x, y, width=460, height=250)
+    for end in sorted({round(life.time_ps, 6) for life in lives if life.censored})[-1:]:
+        panel.level(end, "c8")
+        panel.note(panel.inner_width - 3.0, panel.py(end) + 13.0, f"{end:g} ps, to the end", "end")
     for record in records:
         own = record.lives
         curve = survival_curve(own)

@@ -33,7 +33,7 @@ from sis_engine.report.structure import structure_figure
 from sis_engine.report.summary import CampaignSummary
 from sis_engine.report.traces import trace_figures
 from sis_engine.report.why import chapters
-from sis_engine.report.wording import duration
+from sis_engine.report.wording import duration, minute
 
 
 @dataclass(frozen=True)
@@ -142,8 +142,8 @@ def last_line(text: str) -> str:
 
 def _meta(facts: CampaignFacts, summary: CampaignSummary) -> tuple[tuple[str, str], ...]:
     rows = [
-        ("started", facts.started.isoformat(" ", "minutes") if facts.started else ""),
-        ("finished", facts.finished.isoformat(" ", "minutes") if facts.finished else ""),
+        ("started", minute(facts.started)),
+        ("until", minute(facts.finished)),
         ("machine", facts.machine),
         ("generation", str(summary.generation)),
         ("stage", summary.stage or ""),

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 MOST_PAIRS = 9
 MOST_FRAMES = 150
 R_MAX_ANGSTROM = 6.0
-BINS = 120
+FINEST_BINS, COARSEST_BINS = 120, 40
+DISTANCES_A_BIN = 50
+"""Fewer would show the sampling noise, not the structure."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,9 @@ def _compare_system(
     periodic = all(all(frame.pbc) for frame in (*model, *reference))
     compared = []
     for pair in chosen_pairs(model[0].species):
-        a = _distribution(model, pair, periodic=periodic)
-        b = _distribution(reference, pair, periodic=periodic)
+        n_bins = bins_for(pair, model[0].species, min(len(model), len(reference)))
+        a = _distribution(model, pair, n_bins, periodic=periodic)
+        b = _distribution(reference, pair, n_bins, periodic=periodic)
         compared.append(
             PairComparison(
                 system=system,
@@ -146,12 +149,19 @@ def _compare_system(
     return compared
 
 
+def bins_for(pair: tuple[str, str], species: Sequence[str], n_frames: int) -> int:
+    """As many bins as the distances of the smaller sample fill, within reason."""
+    first, second = species.count(pair[0]), species.count(pair[1])
+    per_frame = first * (first - 1) // 2 if pair[0] == pair[1] else first * second
+    return min(max(per_frame * n_frames // DISTANCES_A_BIN, COARSEST_BINS), FINEST_BINS)
+
+
 def _distribution(
-    frames: list[Frame], pair: tuple[str, str], *, periodic: bool
+    frames: list[Frame], pair: tuple[str, str], n_bins: int, *, periodic: bool
 ) -> PairDistribution:
     if periodic:
-        return rdf(frames, pair, r_max_angstrom=R_MAX_ANGSTROM, n_bins=BINS)
-    return pair_distances(frames, pair, r_max_angstrom=R_MAX_ANGSTROM, n_bins=BINS)
+        return rdf(frames, pair, r_max_angstrom=R_MAX_ANGSTROM, n_bins=n_bins)
+    return pair_distances(frames, pair, r_max_angstrom=R_MAX_ANGSTROM, n_bins=n_bins)
 
 
 def chosen_pairs(species: Sequence[str]) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 
 from sis_engine.report.blocks import NOTHING
 
@@ -29,6 +30,11 @@ def _plain(value: float, digits: int) -> str:
 
 def percent(value: float | None, digits: int = 3) -> str:
     return NOTHING if value is None else f"{figure(100.0 * value, digits)}\u00a0%"
+
+
+def minute(when: datetime | None) -> str:
+    """A time of day to the minute, as everywhere: UTC."""
+    return "" if when is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def milli(value: float | None, digits: int = 3) -> str:
