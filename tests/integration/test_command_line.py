@@ -322,6 +322,8 @@ def test_the_kit_holds_model_input_validity_and_citation(
     validity = json.loads((tmp_path / "kit" / "validity.json").read_text())
     assert validity["elements"] == ["Ar"]
     assert validity["audit"]["passed"] is True
+    assert validity["condition"]["temperature_k"] == 300.0
+    assert validity["systems"][0]["atoms"] == {"Ar": 13}
     again = sis(capsys, "export", finished, tmp_path / "kit")
     assert again.code == 2
     assert "not empty" in again.err

@@ -100,6 +100,40 @@ def script(
     return "\n".join(lines) + "\n", compiled
 
 
+def plain_script(replica: Replica, model: Model, config: LammpsConfig, data_file: str) -> str:
+    """The MD of :func:`script` without rules and records, for whoever uses the potential.
+
+    The model's file is named without its folder: it lies beside the script.
+    """
+    condition, box = replica.condition, box_of(replica.start)
+    pair = model.lammps
+    needed = () if pair is None else pair.environment
+    is_file = pair is not None and "{file}" in pair.style
+    model_file = model.deployed_file.path.name if is_file else None
+    most = condition.max_minimise_steps
+    minimise = f"minimize {condition.etol!r} {condition.ftol!r} {most} {10 * most}"
+    dump_every = max(1, round(100.0 / condition.timestep_fs))
+    lines = [
+        f"# Atom types are elements, in this order: {' '.join(model.elements)}",
+        *(f"# needs in the environment: {name}={value}" for name, value in needed),
+        *setup_lines(replica.start, model, config, data_file, pair_lines(model, model_file)),
+        f"timestep {condition.timestep_fs / FS_PER_PS!r}    # ps",
+        *_group_lines(replica),
+        *(["fix hold sis_frozen setforce 0.0 0.0 0.0"] if replica.system.frozen else []),
+        *([minimise] if condition.minimise else []),
+        "reset_timestep 0",
+        "compute sis_temp sis_mobile temp",
+        *velocity_lines(replica),
+        *integrator_lines(replica, config, box),
+        f"dump trajectory all custom {dump_every} md.lammpstrj id element xu yu zu",
+        f"dump_modify trajectory sort id element {' '.join(model.elements)}",
+        "thermo 100",
+        "thermo_modify temp sis_temp",
+        f"run {n_steps_of(replica)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def setup_lines(
     frame: Frame,
     model: Model,
@@ -124,12 +158,12 @@ def setup_lines(
     ]
 
 
-def pair_lines(model: Model) -> list[str]:
+def pair_lines(model: Model, model_file: str | None = None) -> list[str]:
     """Commands that load the model."""
     pair = _pair_of(model)
     style = pair.style
     if "{file}" in style:
-        style = style.replace("{file}", _path(model))
+        style = style.replace("{file}", model_file or _path(model))
     return _loading(model, pair, style)
 
 
