@@ -3,7 +3,7 @@
     python benchmarks/label_packing.py [--labels 32] [--steps 12] [--repeats 5] [--cores N]
 
 Two loads, GFN1-xTB both: *many* independent single points of a cluster (an audit), and a *stream*
-of single points of a periodic cell, one after the other (a segment). Each repetition runs the rule
+of single points of a larger one, one after the other (a segment). Each repetition runs the rule
 and every fixed arrangement (workers x threads) that the free cores allow, in a shuffled order. The
 rule learns as it would in a campaign: its first repetition pays for the trying out. Arrangements
 with more threads than there are free cores are listed, not compared with: the rule may not take
@@ -163,10 +163,10 @@ def main() -> int:
 
 def loads(asked: argparse.Namespace) -> list[Load]:
     cluster = read_structure(STRUCTURES / "lifsi-dol-cluster.xyz")
-    cell = read_structure(STRUCTURES / "lifsi-dol-bulk.extxyz")
+    larger = read_structure(STRUCTURES / "lifsi-2dol-cluster.xyz")
     return [
         Load("many", System("cluster", cluster), asked.labels, together=True),
-        Load("stream", System("cell", cell), asked.steps, together=False),
+        Load("stream", System("larger", larger), asked.steps, together=False),
     ]
 
 

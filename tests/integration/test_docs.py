@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import ase.io
+import numpy as np
 import pytest
+from ase.calculators.emt import EMT
 
 from sis_engine.lineage import lineage
 from sis_engine.report.summary import summary_json
@@ -61,9 +65,10 @@ def _python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 EXAMPLES = [
-    ("labeler", "my_labelers/emt.py", "test_emt.py", "LABELER", "emt"),
     ("monitor", "my_monitors/simmer.py", "test_simmer.py", "MONITOR", "simmer"),
 ]
+PLUGIN = DOCS / "extending" / "my-labelers"
+"""The labeler of the page as a package: the very files that a reader would write."""
 
 
 @pytest.mark.parametrize(("page", "module", "test", "kind", "name"), EXAMPLES)
@@ -81,6 +86,59 @@ def test_the_example_plugin_is_found_and_keeps_its_contract(
     ran = _python(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", test)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert " passed" in ran.stdout
+
+
+def test_the_page_on_labelers_shows_the_files_of_the_package() -> None:
+    page = DOCS / "extending" / "labeler.md"
+    shown = [*_blocks(page, "toml"), *_blocks(page, "python")]
+    names = ("pyproject.toml", "my_labelers/emt.py", "test_emt.py")
+    assert shown == [(PLUGIN / name).read_text(encoding="utf-8") for name in names]
+    tree = page.read_text(encoding="utf-8").partition("my-labelers/\n")[2].partition("```")[0]
+    files = {str(f.relative_to(PLUGIN)) for f in PLUGIN.rglob("*") if f.is_file()}
+    assert set(tree.split()) == {name for name in files if "__pycache__" not in name}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package, built and installed by pip into a folder of its own."""
+    place = tmp_path_factory.mktemp("plugin")
+    source = shutil.copytree(PLUGIN, place / "source")  # building writes into it
+    pip = ("-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index")
+    done = _python(place, *pip, "--target", str(place / "site"), str(source))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return place / "site"
+
+
+@pytest.mark.slow
+def test_the_package_is_found_by_its_entry_point_and_keeps_its_contract(installed, tmp_path):
+    (info,) = installed.glob("*.dist-info")
+    assert "emt = my_labelers.emt:EmtLabeler" in (info / "entry_points.txt").read_text()
+    found = _python(
+        installed,
+        "-c",
+        "from sis_engine.plugins import Kind, load\nprint(load(Kind.LABELER, 'emt').__module__)",
+    )
+    assert found.stdout.strip() == "my_labelers.emt", found.stderr
+    shutil.copy(PLUGIN / "test_emt.py", installed)
+    ran = _python(installed, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_emt.py")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert " passed" in ran.stdout
+
+
+@pytest.mark.slow
+def test_the_package_labels_a_file_from_the_command_line(installed, tmp_path):
+    out = tmp_path / "out.extxyz"
+    program = "from sis_engine.cli.main import main; main()"
+    asked = ("label", str(PLUGIN / "cluster.xyz"), "--with", "emt", "--out", str(out))
+    done = _python(installed, "-c", program, *asked)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 structures labelled" in done.stdout
+    atoms = ase.io.read(PLUGIN / "cluster.xyz")
+    atoms.calc = EMT()
+    found = ase.io.read(out)
+    assert found.get_potential_energy() == pytest.approx(atoms.get_potential_energy(), abs=1e-9)
+    np.testing.assert_allclose(found.get_forces(), atoms.get_forces(), atol=1e-9)
+    assert found.info["method"].startswith("EMT (ase-emt")
 
 
 def test_the_example_labeler_is_as_short_as_promised():

@@ -1,0 +1,1 @@
+"""Labelers of my own for sis-engine."""
