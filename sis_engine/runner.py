@@ -137,7 +137,7 @@ def _accepted(
     """The configuration to go by, valid and kept; an edit is told, key by key."""
     accepted = campaign_folder.reopen(folder, ledger, config, half_done=is_half_done(ledger))
     for parts in {id(item): item for item in (accepted.next_parts, accepted.parts)}.values():
-        validate(parts, given_model=False)  # looked at when the campaign was new
+        validate(parts, given=False)  # looked at when the campaign was new
     for change in accepted.changes:
         told = change.told(accepted.from_generation)
         ledger.event("configuration", told)

@@ -18,16 +18,18 @@ from sis_engine.interfaces import Context, Describer, Labeler, Monitor, MonitorC
 from sis_engine.plugins import Kind, available
 from sis_engine.records import Condition, Ensemble, Quantity, System
 from sis_engine.stages.label import plans_at_start
+from sis_engine.storage.exchange import check_importable
 
 
-def validate(parts: Parts, *, given_model: bool = True) -> tuple[str, ...]:
+def validate(parts: Parts, *, given: bool = True) -> tuple[str, ...]:
     """Notes worth knowing; raises ConfigurationError, with its place, for the first fault.
 
-    given_model: load ``initial.model`` too, which takes a trainer's program some seconds
+    given: look into ``initial.data`` and load ``initial.model`` too, which takes some seconds
     """
     try:
         notes = _notes(parts)
-        if given_model:
+        if given:
+            _check_given_data(parts)
             _check_given_model(parts)
         return notes
     except ConfigurationError as error:
@@ -173,6 +175,20 @@ def _check_references(parts: Parts) -> None:
                 key=key,
                 allowed="a path relative to the campaign file",
             )
+
+
+def _check_given_data(parts: Parts) -> None:
+    """Data that cannot be imported are found before anything is labelled."""
+    for index, path in enumerate(parts.config.initial.data):
+        try:
+            check_importable(parts.path(path))
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"{str(path)!r} cannot be imported: {error.message}",
+                key=f"initial.data.{index}",
+                allowed=error.allowed,
+                hint=error.hint,
+            ) from error
 
 
 def _check_given_model(parts: Parts) -> None:

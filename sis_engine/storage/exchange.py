@@ -21,6 +21,8 @@ from sis_engine.errors import ConfigurationError
 from sis_engine.records import FloatArray, Frame, FrameSet, Label
 from sis_engine.storage.atomic import DurableFile, write_file, write_text
 from sis_engine.storage.exchange_h5md import H5MD_SUFFIXES, read_h5md
+from sis_engine.storage.generation import GenerationStore
+from sis_engine.storage.ledger import LEDGER_FILE, Ledger
 from sis_engine.storage.splits import charge_rows, frame_at, label_at, taken
 
 BLOCK_ATOMS = 1_200_000
@@ -29,7 +31,7 @@ CHARGE_FILES = ("atom_charge", "atomic_charge")
 """What charges are called in deepmd/npy: DeePMD-kit takes both prefixes for a label of atoms."""
 FORMATS = (
     "a deepmd/npy folder, an extxyz file (.xyz, .extxyz), "
-    "an H5MD file (.h5, .h5md, .hdf5) or a folder of them"
+    "an H5MD file (.h5, .h5md, .hdf5) or a folder of them, or the folder of a campaign"
 )
 
 Pbc = tuple[bool, bool, bool]
@@ -41,6 +43,8 @@ def read_frames(path: Path, system: str | None = None) -> Iterator[FrameSet]:
     system: name they get; ``None``: the folder's or file's own. ConfigurationError names the file
     and what is missing.
     """
+    if (path / LEDGER_FILE).is_file():
+        return read_campaign(path, system)
     if path.is_dir() and any(found.suffix in H5MD_SUFFIXES for found in path.iterdir()):
         files = sorted(found for found in path.iterdir() if found.suffix in H5MD_SUFFIXES)
         return itertools.chain.from_iterable(
@@ -52,8 +56,32 @@ def read_frames(path: Path, system: str | None = None) -> Iterator[FrameSet]:
         return read_extxyz(path, system)
     if path.suffix in H5MD_SUFFIXES:
         return read_h5md(path, system, block_frames=block_frames)
-    seen = "there is nothing" if not path.exists() else f"{path.suffix or 'no suffix'}"
-    raise ConfigurationError(f"cannot import this: {seen}", file=path, allowed=FORMATS)
+    seen = (
+        "there is nothing" if not path.exists() else f"no data end in {path.suffix or path.name!r}"
+    )
+    raise ConfigurationError(seen, file=path, allowed=FORMATS)
+
+
+def check_importable(path: Path) -> None:
+    """Read a little of it; ConfigurationError says what is wrong with it."""
+    try:
+        first = next(read_frames(path), None)
+    except ConfigurationError:
+        raise
+    except Exception as error:  # ASE's and HDF5's readers raise what they like
+        raise ConfigurationError(
+            f"cannot be read: {type(error).__name__}: {error}", file=path, allowed=FORMATS
+        ) from error
+    if first is None:
+        raise ConfigurationError("there are no frames in it", file=path, allowed=FORMATS)
+
+
+def read_campaign(folder: Path, system: str | None = None) -> Iterator[FrameSet]:
+    """The data of another campaign: what its committed generations train on."""
+    with Ledger(folder, read_only=True) as ledger:
+        for record in GenerationStore(folder, ledger).load_all(only=("number", "parts")):
+            for part in record.parts:
+                yield part.frames if system is None else replace(part.frames, system=system)
 
 
 def block_frames(n_atoms: int) -> int:

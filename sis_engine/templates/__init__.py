@@ -16,6 +16,7 @@ from sis_engine.campaign_file import parse_yaml, read_text
 from sis_engine.errors import ConfigurationError
 from sis_engine.plugins import Kind, load
 from sis_engine.storage.atomic import write_text
+from sis_engine.storage.exchange import check_importable
 from sis_engine.structures import atoms_of, read_structure
 from sis_engine.validation import runs_in_lammps
 
@@ -65,6 +66,8 @@ def write_import(source: Path, folder: Path, template: Path | None) -> Imported:
     """
     if not source.exists():
         raise ConfigurationError("no such file or folder", file=source)
+    if source.suffix not in MODEL_SUFFIXES:
+        check_importable(source)
     target = _target(folder)
     tree = _template() if template is None else parse_yaml(read_text(template), template)
     tree["name"] = folder.absolute().name

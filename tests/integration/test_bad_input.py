@@ -139,6 +139,14 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         ("systems.0.structure", "nowhere.xyz", "does not exist"),
     ),
     "data that do not exist": ({"initial.data": ["gone"]}, ("initial.data.0", "'gone'")),
+    "data of no known format": (
+        {"initial.data": ["campaign.yaml"]},
+        ("initial.data.0", "'campaign.yaml' cannot be imported", ".yaml", "deepmd/npy"),
+    ),
+    "data without labels": (
+        {"initial.data": ["structures/fake-cluster.xyz"]},
+        ("initial.data.0", "frame 0 has no energy and no forces"),
+    ),
     "a model that does not exist": ({"initial.model": "gone.pt"}, ("initial.model", "'gone.pt'")),
     "an exact campaign with warm starts": (
         {"labeler": {"type": "xtb", "warm_start": True}},

@@ -12,6 +12,7 @@ from sis_engine.errors import ConfigurationError
 from sis_engine.records import Frame, FrameSet, Split, System
 from sis_engine.storage import exchange
 from sis_engine.storage.exchange import (
+    check_importable,
     read_deepmd,
     read_frames,
     write_deepmd,
@@ -19,9 +20,17 @@ from sis_engine.storage.exchange import (
 )
 from sis_engine.storage.exchange_h5md import write_h5md
 from sis_engine.storage.gate import GateConfig
+from sis_engine.storage.generation import commit_generation
 from sis_engine.storage.importing import Source, as_labelled, frame_keys, import_data
+from sis_engine.storage.ledger import Ledger
 from sis_engine.storage.splits import SplitConfig
-from tests.unit.storage.storage_samples import LEVEL, SPECIES, make_frame_set, make_labelled
+from tests.unit.storage.storage_samples import (
+    LEVEL,
+    SPECIES,
+    make_frame_set,
+    make_generation,
+    make_labelled,
+)
 
 ELEMENTS = ("F", "H", "Li", "O", "S")
 SOURCE = Source(LEVEL)
@@ -115,6 +124,17 @@ def test_readers_hand_out_blocks_of_bounded_size(tmp_path, monkeypatch) -> None:
         np.testing.assert_array_equal(
             np.concatenate([block.forces for block in blocks]), given.forces
         )
+
+
+def test_another_campaign_is_read_as_it_lies(tmp_path: Path) -> None:
+    given = make_generation(tmp_path / "model", 0, parent=None)
+    with Ledger(tmp_path) as ledger:
+        commit_generation(given, ledger)
+    check_importable(tmp_path)
+    found = list(read_frames(tmp_path))
+    assert [block.n_frames for block in found] == [part.frames.n_frames for part in given.parts]
+    np.testing.assert_array_equal(found[0].forces, given.parts[0].frames.forces)
+    assert [block.system for block in read_frames(tmp_path, "mine")] == ["mine"] * len(found)
 
 
 def test_what_cannot_be_imported_is_named_with_what_is_allowed(tmp_path: Path) -> None:

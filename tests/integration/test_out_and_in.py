@@ -1,0 +1,129 @@
+"""What leaves a campaign and what begins another one: export, import, fork, gc."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.integration.command_line import sis
+from tests.integration.small_campaigns import CLUSTER, records, run, write_campaign
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize("form", ["deepmd", "extxyz", "h5md"])
+def test_exported_data_start_another_campaign(
+    form: str, finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / {"deepmd": "data", "extxyz": "data.extxyz", "h5md": "data.h5"}[form]
+    said = sis(capsys, "export", finished, out, "--format", form)
+    assert said.code == 0, said
+    n_frames = sum(part.frames.n_frames for item in records(finished) for part in item.parts)
+    assert f"{n_frames} frames" in said.out
+    template = write_campaign(tmp_path / "given", {"budget.generations": 1})
+    said = sis(capsys, "import", out, tmp_path / "again", "--template", template)
+    assert said.code == 0, said
+    run(tmp_path / "run", tmp_path / "again" / "campaign.yaml")
+    found = records(tmp_path / "run")[0]
+    kept = sum(part.frames.n_frames for part in found.parts)
+    assert 0.8 * n_frames <= kept <= n_frames  # the gaps between training and validation go
+    assert f"imported {n_frames} frames" in (tmp_path / "run" / "log" / "console.txt").read_text()
+    assert not found.outcomes
+    assert found.lives
+
+
+def test_another_campaign_can_be_imported(finished: Path, tmp_path: Path, capsys: Capture) -> None:
+    template = write_campaign(tmp_path / "given")
+    said = sis(capsys, "import", finished, tmp_path / "again", "--template", template)
+    assert said.code == 0, said
+    assert sis(capsys, "validate", tmp_path / "again" / "campaign.yaml").code == 0
+
+
+def test_what_cannot_be_imported_leaves_nothing_behind(tmp_path: Path, capsys: Capture) -> None:
+    said = sis(capsys, "import", CLUSTER, tmp_path / "again")
+    assert said.code == 2
+    assert "no energy and no forces" in said.err
+    assert not (tmp_path / "again").exists()
+
+
+def test_the_kit_holds_model_input_validity_and_citation(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    said = sis(capsys, "export", finished, tmp_path / "kit")
+    assert said.code == 0
+    assert "passed its audit" in said.out
+    names = {path.name for path in (tmp_path / "kit").iterdir()}
+    assert {"frozen.json", "in.lammps", "validity.json", "CITATION.cff"} <= names
+    validity = json.loads((tmp_path / "kit" / "validity.json").read_text())
+    assert validity["elements"] == ["Ar"]
+    assert validity["audit"]["passed"] is True
+    assert validity["condition"]["temperature_k"] == 300.0
+    assert validity["systems"][0]["atoms"] == {"Ar": 13}
+    again = sis(capsys, "export", finished, tmp_path / "kit")
+    assert again.code == 2
+    assert "not empty" in again.err
+
+
+def test_an_existing_model_is_where_generation_0_starts(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    sis(capsys, "export", finished, tmp_path / "kit")
+    model = tmp_path / "kit" / "frozen.json"
+    config = write_campaign(
+        tmp_path / "given", {"initial.model": str(model), "budget.generations": 1}
+    )
+    run(tmp_path / "run", config)
+    assert records(tmp_path / "run")[0].challengers[0].kind == "fine-tuned"
+
+
+def test_a_fork_shares_labels_and_generations_and_may_change_any_key(
+    copied: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    said = sis(
+        capsys,
+        *("fork", copied, tmp_path / "fork", "--at", "0", "--set", "trainer.depth_error=0.05"),
+    )
+    assert said.code == 0, said
+    assert "trainer.depth_error: 0.1 → 0.05" in said.out
+    ended = run(tmp_path / "fork")
+    assert ended.state.value == "stable", ended
+    ours, theirs = records(copied), records(tmp_path / "fork")
+    assert theirs[0].lives == ours[0].lives
+    segment = theirs[1].outcomes[0]
+    assert segment.n_evaluations == 0  # the same request: every label from the shared bank
+    assert all(item.cached for item in segment.labelled)
+
+
+def test_a_fork_that_would_mix_levels_of_theory_keeps_no_generation(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    change = ("--set", "labeler.depth_ev=0.4")
+    said = sis(capsys, "fork", finished, tmp_path / "fork", *change)
+    assert said.code == 2
+    assert "--at -1" in said.err
+    assert not (tmp_path / "fork").exists()
+    assert sis(capsys, "fork", finished, tmp_path / "fork", "--at", "-1", *change).code == 0
+
+
+@pytest.mark.parametrize("change", ["nonsense=1", "audit.min_frames=0", "no sign", "a.b.c=1"])
+def test_a_fork_with_a_wrong_change_writes_nothing(
+    change: str, finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    said = sis(capsys, "fork", finished, tmp_path / "fork", "--set", change)
+    assert said.code == 2, said
+    assert not (tmp_path / "fork").exists()
+
+
+def test_gc_frees_scratch_and_the_campaign_goes_on(copied: Path, capsys: Capture) -> None:
+    would = json.loads(sis(capsys, "gc", copied, "--dry-run", "--json").out)
+    assert would["bytes"] > 0
+    assert all(Path(path).exists() for path in would["paths"])
+    assert sis(capsys, "gc", copied).code == 0
+    assert not any(Path(path).exists() for path in would["paths"])
+    config = copied / "campaign.yaml"
+    config.write_text(config.read_text().replace("duration_ps: 1.0", "duration_ps: 1.2"))
+    before = len(records(copied))
+    run(copied)
+    assert len(records(copied)) > before
