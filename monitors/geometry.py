@@ -10,8 +10,8 @@ import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 from pydantic import Field
 
-from monitors.neighbours import close_pairs, neighbour_counts
 from monitors.rules import MonitorConfig, RuleMonitor, Violation, in_time_order, verdict_of
+from sis_engine.analysis.pairs import close_pairs, neighbour_counts
 from sis_engine.interfaces import MonitorContext
 from sis_engine.records import HaltRule, MdFrame, Quantity, Relation, Trace, Verdict
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from sis_engine.explorers.quantities import most_neighbours, pairs_within
+from sis_engine.analysis.pairs import most_neighbours, pairs_within
 from sis_engine.records import (
     Cause,
     Exit,

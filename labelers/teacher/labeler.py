@@ -12,6 +12,7 @@ import numpy as np
 from ase.calculators.calculator import CalculatorError
 
 from labelers.geometry import absurdity
+from labelers.single_points import points_of
 from labelers.teacher.ase_teacher import AsePotential
 from labelers.teacher.config import AseTeacher, LammpsTeacher, TeacherConfig
 from labelers.teacher.lammps_teacher import LammpsPotential
@@ -19,10 +20,9 @@ from sis_engine.errors import (
     ConfigurationError,
     ProgramError,
     ProgramHung,
-    StopRequested,
 )
 from sis_engine.execution.lending import Lender
-from sis_engine.interfaces import Capability, Context, LabelTask, ProgramReport, SinglePoints
+from sis_engine.interfaces import Capability, Context, LabelTask, ProgramReport
 from sis_engine.records import (
     Failure,
     Frame,
@@ -122,15 +122,8 @@ class TeacherLabeler:
 
     def label(self, task: LabelTask, context: Context) -> Iterator[Labelled | LabelFailure]:
         """One result per frame as it finishes. Raises StopRequested between frames."""
-        if not isinstance(task, SinglePoints):
-            raise ConfigurationError(
-                f"the teacher has single points only, not {type(task).__name__}",
-                hint="wrap it in sis_engine.reference_md.ReferenceMD",
-            )
         level = self.level_of_theory(task.system)
-        for frame, origin in zip(task.frames, task.origins, strict=True):
-            if context.stop():
-                raise StopRequested("stopped between the teacher's single points")
+        for frame, origin in points_of(task, context, "the teacher"):
             yield self._point(frame, level, origin)
 
     def doctor(self) -> tuple[ProgramReport, ...]:

@@ -17,10 +17,11 @@ import numpy as np
 from ase.data import atomic_numbers
 
 from labelers.geometry import absurdity
+from labelers.single_points import points_of
 from labelers.xtb.config import XtbConfig
 from labelers.xtb.openmp import gnu_openmp, openmp_threads
-from sis_engine.errors import ConfigurationError, ProgramMissing, ProgramUnsuitable, StopRequested
-from sis_engine.interfaces import Capability, Context, LabelTask, ProgramReport, SinglePoints
+from sis_engine.errors import ConfigurationError, ProgramMissing, ProgramUnsuitable
+from sis_engine.interfaces import Capability, Context, LabelTask, ProgramReport
 from sis_engine.records import (
     Failure,
     Frame,
@@ -116,15 +117,8 @@ class XtbLabeler:
 
     def label(self, task: LabelTask, context: Context) -> Iterator[Labelled | LabelFailure]:
         """One result per frame as it finishes. Raises StopRequested between frames."""
-        if not isinstance(task, SinglePoints):
-            raise ConfigurationError(
-                f"the xtb labeler has single points only, not {type(task).__name__}",
-                hint="wrap it in sis_engine.reference_md.ReferenceMD",
-            )
         level = self.level_of_theory(task.system)
-        for frame, origin in zip(task.frames, task.origins, strict=True):
-            if context.stop():
-                raise StopRequested("stopped between xTB single points")
+        for frame, origin in points_of(task, context, "the xtb labeler"):
             yield self._point(task.system, frame, level, origin, context.threads)
 
     def doctor(self) -> tuple[ProgramReport, ...]:

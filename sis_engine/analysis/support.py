@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from sis_engine.explorers.quantities import shortest_distance
+from sis_engine.analysis.pairs import shortest_distance
 from sis_engine.records import Label, MdFrame, PairDistance, Support
 
 

@@ -9,14 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sis_engine.analysis.pairs import is_element, most_neighbours, shortest_distance
 from sis_engine.errors import ConfigurationError
-from sis_engine.explorers.quantities import (
-    is_element,
-    kinetic_energies,
-    largest_norm,
-    most_neighbours,
-    shortest_distance,
-)
+from sis_engine.explorers.quantities import kinetic_energies, largest_norm
 from sis_engine.records import BoolArray, FloatArray, Frame, HaltRule, Quantity, Replica
 from sis_engine.units import BOLTZMANN_EV_PER_K
 

@@ -7,12 +7,10 @@ import hashlib
 import json
 import logging
 import platform
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -29,13 +27,7 @@ from sis_engine.records import (
     Purpose,
     label_key,
 )
-from sis_engine.storage.database import (
-    light_transaction,
-    open_database,
-    open_read_only,
-    transaction,
-    translated,
-)
+from sis_engine.storage.database import Database, light_transaction, transaction
 
 FORMAT_VERSION = 1
 BANK_FILE = "labels.sqlite"
@@ -67,7 +59,7 @@ class BankEntry:
     campaign: str
 
 
-class LabelBank:
+class LabelBank(Database):
     """``<folder>/labels.sqlite``; several processes and campaigns may use it at once.
 
     folder: of the bank, e.g. ``<campaign>/labels``
@@ -76,14 +68,10 @@ class LabelBank:
     """
 
     def __init__(self, folder: Path, *, campaign: str = "", read_only: bool = False) -> None:
-        self.path = folder / BANK_FILE
-        self._campaign = campaign
-        self._lock = threading.RLock()
-        self._connection = (
-            open_read_only(self.path, version=FORMAT_VERSION)
-            if read_only
-            else open_database(self.path, schema=_SCHEMA, version=FORMAT_VERSION)
+        super().__init__(
+            folder / BANK_FILE, schema=_SCHEMA, version=FORMAT_VERSION, read_only=read_only
         )
+        self._campaign = campaign
         self._levels: dict[str, LevelOfTheory] = {}
 
     def put(self, item: Labelled | LabelFailure) -> None:
@@ -164,42 +152,35 @@ class LabelBank:
 
     def lookup(self, key: str) -> BankEntry | None:
         """The row of a key as it was first paid for, or ``None``; a corrupt one is quarantined."""
-        with self._lock, translated(self.path):
-            row = self._connection.execute(
-                f"SELECT {_COLUMNS} FROM labels WHERE key=?",  # noqa: S608
-                (key,),
-            ).fetchone()
-        return None if row is None else self._decode(row)
+        rows = self._all(f"SELECT {_COLUMNS} FROM labels WHERE key=?", (key,))  # noqa: S608
+        return self._decode(rows[0]) if rows else None
 
     def keys(self, *, good: bool | None = True) -> frozenset[str]:
         """Keys of good labels (default), of failures (``False``), or of all (``None``)."""
         query, values = "SELECT key FROM labels", ()
         if good is not None:
             query, values = f"{query} WHERE good=?", (int(good),)  # type: ignore[assignment]
-        with self._lock, translated(self.path):
-            return frozenset(row[0] for row in self._connection.execute(query, values))
+        return frozenset(row[0] for row in self._all(query, values))
 
     def count(self, *, good: bool = True) -> int:
         """How many good labels (or failures) it holds."""
-        return self._number("SELECT COUNT(*) FROM labels WHERE good=?", (int(good),))
+        return int(self._all("SELECT COUNT(*) FROM labels WHERE good=?", (int(good),))[0][0])
 
     def count_quarantined(self) -> int:
         """How many rows were found corrupt."""
-        return self._number("SELECT COUNT(*) FROM quarantine", ())
+        return int(self._all("SELECT COUNT(*) FROM quarantine")[0][0])
 
     def levels(self) -> tuple[LevelOfTheory, ...]:
         """Levels of theory it holds labels of."""
-        with self._lock, translated(self.path):
-            rows = self._connection.execute("SELECT fingerprint FROM levels ORDER BY 1").fetchall()
+        rows = self._all("SELECT fingerprint FROM levels ORDER BY 1")
         return tuple(self._level(fingerprint) for (fingerprint,) in rows)
 
     def versions(self, level: LevelOfTheory) -> tuple[str, ...]:
         """Exact program versions that labelled at this level."""
-        with self._lock, translated(self.path):
-            rows = self._connection.execute(
-                "SELECT DISTINCT version FROM labels WHERE level=? AND good=1 ORDER BY 1",
-                (level.fingerprint,),
-            ).fetchall()
+        rows = self._all(
+            "SELECT DISTINCT version FROM labels WHERE level=? AND good=1 ORDER BY 1",
+            (level.fingerprint,),
+        )
         return tuple(row[0] for row in rows)
 
     def iterate(self, level: LevelOfTheory | None = None) -> Iterator[Labelled]:
@@ -207,25 +188,18 @@ class LabelBank:
         query, values = "SELECT rowid FROM labels WHERE good=1", ()
         if level is not None:
             query, values = f"{query} AND level=?", (level.fingerprint,)  # type: ignore[assignment]
-        with self._lock, translated(self.path):
-            numbers = self._connection.execute(f"{query} ORDER BY rowid", values).fetchall()
-        for number in numbers:
-            with self._lock, translated(self.path):
-                row = self._connection.execute(
-                    f"SELECT {_COLUMNS} FROM labels WHERE rowid=?",  # noqa: S608
-                    number,
-                ).fetchone()
-            entry = None if row is None else self._decode(row)
+        for number in self._all(f"{query} ORDER BY rowid", values):
+            rows = self._all(f"SELECT {_COLUMNS} FROM labels WHERE rowid=?", number)  # noqa: S608
+            entry = self._decode(rows[0]) if rows else None
             if entry is not None and isinstance(entry.item, Labelled):
                 yield entry.item
 
     def timings(self, level: str, n_atoms: int) -> dict[int, tuple[float, ...]]:
         """The last seconds of a label on this machine, by threads, for the packing rule."""
-        with self._lock, translated(self.path):
-            rows = self._connection.execute(
-                "SELECT threads, seconds FROM timings WHERE machine=? AND level=? AND n_atoms=?",
-                (platform.node(), level, n_atoms),
-            ).fetchall()
+        rows = self._all(
+            "SELECT threads, seconds FROM timings WHERE machine=? AND level=? AND n_atoms=?",
+            (platform.node(), level, n_atoms),
+        )
         return {threads: tuple(json.loads(text)) for threads, text in rows}
 
     def keep_timings(self, level: str, n_atoms: int, threads: int, last: Sequence[float]) -> None:
@@ -236,32 +210,10 @@ class LabelBank:
                 (platform.node(), level, n_atoms, threads, json.dumps(list(last))),
             )
 
-    def close(self) -> None:
-        with self._lock:
-            self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _number(self, query: str, values: tuple[Any, ...]) -> int:
-        with self._lock, translated(self.path):
-            return int(self._connection.execute(query, values).fetchone()[0])
-
     def _level(self, fingerprint: str) -> LevelOfTheory:
         if fingerprint not in self._levels:
-            with self._lock, translated(self.path):
-                row = self._connection.execute(
-                    "SELECT text FROM levels WHERE fingerprint=?", (fingerprint,)
-                ).fetchone()
-            level = None if row is None else _level_from(row[0])
+            rows = self._all("SELECT text FROM levels WHERE fingerprint=?", (fingerprint,))
+            level = _level_from(rows[0][0]) if rows else None
             if level is None or level.fingerprint != fingerprint:
                 raise StorageError(
                     f"{self.path}: level of theory {fingerprint} is not as written", path=self.path
@@ -284,6 +236,8 @@ class LabelBank:
 
     def _quarantine(self, key: str, reason: str) -> None:
         """Out of the way and kept: it counts as absent and will be labelled again."""
+        if self.read_only:
+            return
         _log.warning("%s: label %s is corrupt (%s): quarantined", self.path, key, reason)
         with self._lock, transaction(self._connection, self.path):
             self._connection.execute(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 from sis_engine.errors import InfrastructureError, NewerFormat, StorageError, TornFile
 from sis_engine.storage.atomic import infrastructure_error
@@ -15,6 +18,43 @@ BUSY_TIMEOUT_S = 60.0
 
 _DISK_CODES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
 _TORN_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+class Database:
+    """One SQLite file that threads share; close it, or leave the ``with`` block.
+
+    read_only: for a look beside a writing engine; the file must be there
+    """
+
+    def __init__(self, path: Path, *, schema: str, version: int, read_only: bool = False) -> None:
+        self.path = path
+        self.read_only = read_only
+        self._lock = threading.RLock()
+        self._connection = (
+            open_read_only(path, version=version)
+            if read_only
+            else open_database(path, schema=schema, version=version)
+        )
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _all(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        """Every row of a query."""
+        with self._lock, translated(self.path):
+            return self._connection.execute(query, values).fetchall()
 
 
 def open_database(path: Path, *, schema: str, version: int) -> sqlite3.Connection:

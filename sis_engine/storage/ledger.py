@@ -8,20 +8,12 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import threading
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from sis_engine.records import LabelFailure, Labelled, Purpose
-from sis_engine.storage.database import (
-    light_transaction,
-    open_database,
-    open_read_only,
-    transaction,
-    translated,
-)
+from sis_engine.storage.database import Database, light_transaction, transaction
 from sis_engine.storage.ledger_rows import (
     EvaluationRow,
     EventRow,
@@ -72,17 +64,13 @@ CREATE TABLE IF NOT EXISTS events (
 """
 
 
-class Ledger:
+class Ledger(Database):
     """``<campaign>/ledger.sqlite``. Every call commits durably before it returns."""
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self.folder = folder
-        self.path = folder / LEDGER_FILE
-        self._lock = threading.RLock()
-        self._connection = (
-            open_read_only(self.path, version=FORMAT_VERSION)
-            if read_only
-            else open_database(self.path, schema=_SCHEMA, version=FORMAT_VERSION)
+        super().__init__(
+            folder / LEDGER_FILE, schema=_SCHEMA, version=FORMAT_VERSION, read_only=read_only
         )
 
     # ---------------------------------------------------------------- stages
@@ -307,21 +295,6 @@ class Ledger:
         rows = self._all("SELECT value FROM meta WHERE key=?", (key,))
         return rows[0][0] if rows else None
 
-    def close(self) -> None:
-        with self._lock:
-            self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _end_stage(
         self, generation: int, stage: str, attempt: int, values: tuple[Any, ...]
     ) -> None:
@@ -340,10 +313,6 @@ class Ledger:
         return (
             str(given.relative_to(self.folder)) if given.is_relative_to(self.folder) else str(given)
         )
-
-    def _all(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-        with self._lock, translated(self.path):
-            return self._connection.execute(query, values).fetchall()
 
 
 def _now() -> str:

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 
+from sis_engine.analysis.pairs import most_neighbours, shortest_distance
 from sis_engine.errors import InfrastructureError, ProgramFailed, TornFile
 from sis_engine.explorers.lammps.config import LammpsConfig
 from sis_engine.explorers.lammps.explorer import LammpsExplorer
-from sis_engine.explorers.quantities import most_neighbours, shortest_distance
 from sis_engine.interfaces import Context
 from sis_engine.records import (
     Condition,

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial import cKDTree
 
+from sis_engine.analysis import pairs
 from sis_engine.errors import ConfigurationError
-from sis_engine.records import DatasetPart, FloatArray, FrameSet
+from sis_engine.records import DatasetPart, FloatArray, Frame, FrameSet
 
 IMAGE_GAP_ANGSTROM = 2.0
 """Vacuum beyond the cutoff along open directions, so that images never see each other."""
@@ -213,48 +213,18 @@ def spread(n_frames: int, most: int) -> FloatArray:
 
 
 def neighbour_counts(
-    systems: Sequence[System], n_elements: int, cutoff_angstrom: float
+    systems: Sequence[System], elements: Sequence[str], cutoff_angstrom: float
 ) -> tuple[tuple[int, ...], int]:
     """Largest number of neighbours of each element, and of all together, within the cutoff."""
-    by_element = np.zeros(n_elements, dtype=int)
+    by_element = dict.fromkeys(elements, 0)
     together = 0
     for system in systems:
-        types = np.array(system.types)
+        species = tuple(elements[kind] for kind in system.types)
         for index in spread(system.n_frames, SEL_FRAMES):
             box = None if system.boxes is None else system.boxes[index]
-            counts = _counts(system.positions[index], box, types, n_elements, cutoff_angstrom)
-            by_element = np.maximum(by_element, counts.max(axis=0))
-            together = max(together, int(counts.sum(axis=1).max()))
-    return tuple(int(value) for value in by_element), together
-
-
-def _counts(
-    positions: FloatArray, box: FloatArray | None, types: FloatArray, n_elements: int, cutoff: float
-) -> FloatArray:
-    """(n_atoms, n_elements) neighbours within the cutoff, images included."""
-    images, image_types = _with_images(positions, box, types, cutoff)
-    counts = np.zeros((len(positions), n_elements), dtype=int)
-    for kind in range(n_elements):
-        of_kind = images[image_types == kind]
-        if len(of_kind):
-            found = cKDTree(of_kind).query_ball_point(positions, cutoff, return_length=True)
-            counts[:, kind] = found
-    counts[np.arange(len(types)), types] -= 1  # the atom itself
-    return counts
-
-
-def _with_images(
-    positions: FloatArray, box: FloatArray | None, types: FloatArray, cutoff: float
-) -> tuple[FloatArray, FloatArray]:
-    if box is None:
-        return positions, types
-    heights = 1.0 / np.linalg.norm(np.linalg.inv(box), axis=0)
-    fractional = positions @ np.linalg.inv(box)
-    reach = np.ceil(cutoff / heights + np.ptp(fractional, axis=0)).astype(int)
-    grids = np.meshgrid(*(np.arange(-n, n + 1) for n in reach), indexing="ij")
-    shifts = np.stack([grid.ravel() for grid in grids], axis=1) @ box
-    images = (positions[None] + shifts[:, None]).reshape(-1, 3)
-    image_types = np.tile(types, len(shifts))
-    low, high = positions.min(axis=0) - cutoff, positions.max(axis=0) + cutoff
-    near = np.all((images >= low) & (images <= high), axis=1)
-    return images[near], image_types[near]
+            frame = Frame(species, system.positions[index], box, (box is not None,) * 3)
+            counts = pairs.neighbour_counts(frame, cutoff_angstrom)
+            for element in elements:
+                by_element[element] = max(by_element[element], int(counts.of(element).max()))
+            together = max(together, int(counts.of(None).max()))
+    return tuple(by_element.values()), together

@@ -37,7 +37,7 @@ def choose_sel(
     Raises ConfigurationError when the data have more neighbours than the configured limit: the
     model would silently drop the farthest of them.
     """
-    per_element, together = neighbour_counts(systems, len(elements), config.cutoff_angstrom)
+    per_element, together = neighbour_counts(systems, elements, config.cutoff_angstrom)
     counted = (together,) if isinstance(config.descriptor, Dpa1) else per_element
     if config.sel == "auto":
         return _with_margin(config, systems, counted, len(elements))

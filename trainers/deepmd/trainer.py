@@ -127,7 +127,7 @@ class DeepmdTrainer:
         if len(before) != len(wanted):
             return wanted
         per_element, together = data.neighbour_counts(
-            systems, len(elements), self.config.cutoff_angstrom
+            systems, elements, self.config.cutoff_angstrom
         )
         counted = (together,) if len(before) == 1 and len(elements) != 1 else per_element
         if all(have >= need for have, need in zip(before, counted, strict=True)):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sis_engine.analysis.pairs import shortest_distance
 from sis_engine.errors import InfrastructureError, ProgramFailed
 from sis_engine.execution.program import ProgramOutcome, ProgramRun, failure
 from sis_engine.explorers.ending import halt_message
@@ -18,7 +19,6 @@ from sis_engine.explorers.lammps.cell import box_of
 from sis_engine.explorers.lammps.deviations import read_deviations, watched, with_deviations
 from sis_engine.explorers.lammps.integrator import FS_PER_PS
 from sis_engine.explorers.lammps.rules import CompiledRules
-from sis_engine.explorers.quantities import shortest_distance
 from sis_engine.records import (
     Deviation,
     Exit,

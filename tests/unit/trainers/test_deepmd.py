@@ -67,7 +67,7 @@ def test_parts_of_the_same_kind_share_a_system_unless_their_weights_differ():
 
 def test_neighbours_are_counted_as_ase_counts_them_with_images():
     solid = systems()[0]
-    per_element, together = data.neighbour_counts([solid], 2, 4.0)
+    per_element, together = data.neighbour_counts([solid], ELEMENTS, 4.0)
     seen = []
     for positions in solid.positions:
         atoms = Atoms([ELEMENTS[k] for k in solid.types], positions, cell=solid.boxes[0], pbc=True)
@@ -100,7 +100,7 @@ def test_sel_of_a_cluster_is_its_other_atoms_and_of_a_solid_has_a_margin():
     config = DeepmdConfig(cutoff_angstrom=4.0, sel_margin=1.5)
     assert choose_sel(config, [cluster], ELEMENTS) == (7,)
     (sel,) = choose_sel(config, [solid], ELEMENTS)
-    assert sel >= 1.5 * data.neighbour_counts([solid], 2, 4.0)[1]
+    assert sel >= 1.5 * data.neighbour_counts([solid], ELEMENTS, 4.0)[1]
     per_element = choose_sel(
         DeepmdConfig(descriptor={"type": "se_e2_a"}, cutoff_angstrom=4.0), [cluster], ELEMENTS
     )
