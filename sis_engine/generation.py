@@ -31,6 +31,7 @@ from sis_engine.records import (
     Relation,
     TestResult,
 )
+from sis_engine.report.wording import beside
 from sis_engine.stages.context import StageContext
 from sis_engine.stages.decide import Evidence, decide
 from sis_engine.stages.explore import data_catastrophes, explore
@@ -219,9 +220,9 @@ def _tell_lives(stage: StageContext, explored: ExploreResult) -> None:
     )
     stage.console.event(f"generation {stage.generation} lived {lives} ps (+: to the end)")
     for verdict in {item.criterion: item for item in explored.verdicts}.values():
+        value, limit = beside(verdict.value, verdict.limit)
         stage.console.event(
-            f"{verdict.replica}: {verdict.monitor}, {verdict.criterion} "
-            f"({verdict.value:.4g}, limit {verdict.limit:.4g})"
+            f"{verdict.replica}: {verdict.monitor}, {verdict.criterion} ({value}, limit {limit})"
         )
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sis_engine.errors import ConfigurationError
-from sis_engine.records import LabelFailure, Labelled, LabelPlan, PlanOutcome, Requests
+from sis_engine.records import LabelFailure, Labelled, LabelPlan, PlanOutcome, Requests, Verdict
+from sis_engine.report.wording import beside
 from sis_engine.status import open_ledger
 from sis_engine.storage.generation import GenerationRecord, GenerationStore
 
@@ -59,6 +60,14 @@ def lineage(folder: Path, what: str) -> Lineage:
     )
 
 
+def _ending(verdict: Verdict) -> str:
+    value, limit = beside(verdict.value, verdict.limit)
+    return (
+        f"{verdict.replica} ended at {verdict.time_fs:g} fs: {verdict.monitor}, "
+        f"{verdict.criterion}, value {value}, limit {limit}"
+    )
+
+
 def _of_generation(records: tuple[GenerationRecord, ...], number: int) -> Lineage:
     if number >= len(records):
         raise ConfigurationError(
@@ -67,11 +76,7 @@ def _of_generation(records: tuple[GenerationRecord, ...], number: int) -> Lineag
     record = records[number]
     steps = [f"decision: {_reason(record)}"]
     steps += [f"audit: {'passed' if a.result.passed else 'failed'}" for a in record.audits]
-    steps += [
-        f"{item.replica} ended at {item.time_fs:g} fs: {item.monitor}, {item.criterion}, "
-        f"value {item.value:.4g}, limit {item.limit:.4g}"
-        for item in record.verdicts
-    ]
+    steps += [_ending(item) for item in record.verdicts]
     steps += [
         f"{item.replica}: triage says {item.cause.value}: {'; '.join(item.evidence)}"
         for item in record.triages

@@ -96,7 +96,7 @@ def _judgement(what: str, audit: AuditSummary) -> str:
         f"{_number(audit.force_rmse)} eV/Å, relative {_number(audit.relative_force_rmse)} "
         f"(upper limit {_number(audit.relative_upper)}, at most {_number(audit.relative_limit)}); "
         f"by element {elements}; energy {_number(audit.energy_rmse_per_atom)} eV/atom"
-        + "".join(f"; {reason}" for reason in audit.reasons)
+        + "".join(f"\n  {reason}" for reason in audit.reasons)
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -42,6 +43,7 @@ def write_template(folder: Path, *, structure: Path | None, labeler: str, traine
         _use_plugin(tree, Kind.LABELER, labeler)
     if trainer != "deepmd":
         _use_plugin(tree, Kind.TRAINER, trainer)
+        _comment(tree, "training", "numbers of another trainer: look at each")
         if not runs_in_lammps(load(Kind.TRAINER, trainer)):
             tree["explorer"] = CommentedMap({"type": "ase"})
     if (structure, labeler, trainer) != (None, "xtb", "deepmd"):
@@ -123,17 +125,23 @@ def _use_structure(tree: Any, structure: Path) -> None:
     frame = read_structure(structure, key="--structure")
     formula = atoms_of(frame).get_chemical_formula(empirical=False)
     tree["name"] = structure.stem
-    tree["systems"] = [
-        CommentedMap({"name": structure.stem, "structure": str(structure.absolute())})
-    ]
+    system = tree["systems"][0]  # changed in place: its comments and blank lines stay
+    system["name"], system["structure"] = structure.stem, str(structure.absolute())
     tree.yaml_set_comment_before_after_key(
         "systems", before=f"{formula}, {'periodic' if any(frame.pbc) else 'not periodic'}"
     )
-    if tree.get("trainer", {}).get("sel") is not None:
-        tree["trainer"]["sel"] = "auto"
+    tree["trainer"]["sel"] = "auto"
+    _comment(tree["trainer"], "sel", "counted in the first data")
+    _comment(tree, "labeler", "xTB in process")
     if any(frame.pbc) and tree["labeler"].get("type") == "xtb":
         tree["labeler"]["method"] = "GFN1-xTB"
         tree["labeler"]["charges"] = True
+
+
+def _comment(tree: Any, key: str, text: str) -> None:
+    """Say this behind ``key`` instead of what the template says of its own."""
+    tree.ca.items.pop(key, None)
+    tree.yaml_add_eol_comment(text, key, column=29)
 
 
 def _follow_structures(tree: Any, template: Path) -> None:
@@ -165,7 +173,7 @@ def _settings_of(kind: Kind, name: str) -> str:
     """The plugin's settings with their defaults, as a comment."""
     fields = load(kind, name).Config.model_fields
     told = [
-        f"  {key}: {field.get_default(call_default_factory=True)!r}"
+        f"  {key}: {json.dumps(field.get_default(call_default_factory=True), default=str)}"
         for key, field in fields.items()
         if key != "type"
     ]
@@ -175,6 +183,7 @@ def _settings_of(kind: Kind, name: str) -> str:
 def _write(tree: Any, target: Path) -> None:
     yaml = YAML(typ="rt", pure=True)
     yaml.width = 100
+    yaml.indent(mapping=2, sequence=4, offset=2)
     stream = io.StringIO()
     yaml.dump(tree, stream)
     write_text(target, stream.getvalue())

@@ -264,6 +264,18 @@ def test_init_writes_a_campaign_that_is_valid_and_plannable(
     assert "exists already" in again.err
 
 
+def test_init_says_nothing_of_the_quickstarts_cluster_of_another_structure(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    bulk = ROOT / "configs" / "structures" / "lifsi-dol-bulk.extxyz"
+    assert sis(capsys, "init", tmp_path / "mine", "--structure", bulk).code == 0
+    text = (tmp_path / "mine" / "campaign.yaml").read_text()
+    assert "C9H18F2LiNO10S2, periodic" in text
+    assert "method: GFN1-xTB" in text
+    assert "GFN2" not in text
+    assert "21 atoms" not in text
+
+
 def test_init_refuses_what_is_not_installed(tmp_path: Path, capsys: Capture) -> None:
     said = sis(capsys, "init", tmp_path / "x", "--labeler", "xtbb")
     assert said.code == 2
