@@ -23,6 +23,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from sis_engine import records
+from sis_engine.comparison.config import ComparisonConfig
 from sis_engine.config import CampaignConfig
 from sis_engine.plugins import Kind, available, load
 
@@ -242,6 +243,17 @@ def campaign_page() -> str:
     return "\n".join([*lines, *sections(CampaignConfig, "The whole", 2, 2)])
 
 
+def comparison_page() -> str:
+    lines = [
+        "# Comparison file\n",
+        MADE,
+        "Every key of a comparison file, for `sis compare`. How it works: "
+        "[comparing samplers](../compare.md). `changes`, `cases` and `arms` hold keys of the "
+        "[campaign file](campaign.md).\n",
+    ]
+    return "\n".join([*lines, *sections(ComparisonConfig, "The whole", 2, 2)])
+
+
 def plugin_page(kind: Kind) -> str:
     lines = [
         f"# {TITLES[kind]}\n",
@@ -300,6 +312,7 @@ def pages() -> dict[str, str]:
     return {
         "campaign.md": campaign_page(),
         "commands.md": commands_page(),
+        "comparison.md": comparison_page(),
         "errors.md": messages_page(),
         **made,
     }

@@ -82,6 +82,9 @@ class OptimiseFirst(Strict):
 class InitialConfig(Strict):
     """What generation 0 starts from: a segment per system, imported data, a model, or several.
 
+    lengths_fs: of the segments of single systems, by name; the others have ``segment``'s
+    seed: of the segments' velocities and noise; ``None``: the campaign's. Campaigns with the same
+        one begin with the same labels, whatever their own seeds
     data: folders or files to import (deepmd/npy, extxyz, H5MD, a campaign)
     model: an existing or pre-trained model (a checkpoint of the trainer) that the first challenger
         of generation 0 is fine-tuned from, its energy bias refitted to the labels. Every later
@@ -89,6 +92,8 @@ class InitialConfig(Strict):
     """
 
     segment: SegmentConfig | None = SegmentConfig(length_fs=100.0)
+    lengths_fs: dict[str, Positive] = {}
+    seed: Annotated[int, Field(ge=0)] | None = None
     optimise: OptimiseFirst | None = None
     data: tuple[Path, ...] = ()
     model: Path | None = None
@@ -347,3 +352,13 @@ class CampaignConfig(Strict):
         if twice:
             raise ValueError(f"two systems are called {twice[0]!r}")
         return systems
+
+    @model_validator(mode="after")
+    def _lengths_are_of_systems(self) -> CampaignConfig:
+        names = [system.name for system in self.systems]
+        lost = [name for name in self.initial.lengths_fs if name not in names]
+        if lost:
+            raise ValueError(
+                f"initial.lengths_fs names {lost[0]!r}, but the systems are {', '.join(names)}"
+            )
+        return self

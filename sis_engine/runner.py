@@ -53,8 +53,9 @@ def run_in_folder(
     stop: Callable[[], bool],
     approve: bool = False,
     quiet: bool = False,
+    report: bool = True,
 ) -> Ended:
-    """Start or continue the campaign in ``folder``.
+    """Start or continue the campaign in ``folder``; ``report``: write its page at the end.
 
     Raises ConfigurationError, CampaignHeld … before anything starts; later troubles are states.
     """
@@ -86,7 +87,7 @@ def run_in_folder(
         CampaignLog(folder).write("ended", f"{ended.state.value}: {ended.reason}")
         ledger.set_meta("state", ended.state.value)
         ledger.set_meta("reason", ended.reason)
-    return _reported(folder, ended)
+    return _reported(folder, ended) if report else ended
 
 
 def _reported(folder: Path, ended: Ended) -> Ended:

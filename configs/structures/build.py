@@ -15,6 +15,7 @@ from ase.io import write
 from boxes import Mixture, bulk_lithium, electrolyte, mixture_of, slab
 from clusters import lifsi_cluster
 from equilibrate import equilibrated
+from hydrocarbons import liquid_ethane
 
 SEED = 20231
 
@@ -43,6 +44,7 @@ BUILDERS: dict[str, Callable[[], Atoms]] = {
     "li-slab-10m": lambda: slab(Mixture(10, 14), seed=SEED),
     "li-bulk-16": lambda: bulk_lithium(2),
     "li-bulk-54": lambda: bulk_lithium(3),
+    "ethane-liquid": lambda: liquid_ethane(4, seed=SEED),
 }
 
 

@@ -19,6 +19,8 @@ from sis_engine.records import FloatArray
 
 Unit = TypeVar("Unit")
 
+LEAST_UNITS = 3
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -38,22 +40,25 @@ def bootstrap_interval(
     confidence: float = 0.95,
     n_bootstrap: int = 1000,
     positive: bool = False,
+    within: tuple[float, float] = (-math.inf, math.inf),
 ) -> Interval | None:
     """A statistic of whole units with a percentile interval, widened for few of them.
 
     statistic: of any resample of the units; ``None`` where it is not defined
     positive: the statistic is (ratios, errors), and its interval is worked out on its logarithm
+    within: what the statistic can be at all: limits beyond are cut there
 
     The percentile bootstrap is too narrow for few clusters (Cameron, Gelbach, Miller, Rev. Econ.
     Stat. 90, 414 (2008)): its distances from the value are multiplied by sqrt(G/(G-1)) and by the
-    ratio of Student's to the normal quantile at G-1 degrees of freedom: 1.58 for five seeds.
+    ratio of Student's to the normal quantile at G-1 degrees of freedom: 1.58 for five seeds. Two
+    units give no interval (it would be 9 times as wide as their distance).
     ``None`` where the statistic of the units themselves is not defined.
     """
     value = statistic(units)
     n = len(units)
     if value is None or not math.isfinite(value):
         return None
-    if n < 2 or (positive and value <= 0.0):
+    if n < LEAST_UNITS or (positive and value <= 0.0):
         return Interval(value, None, None, n)
     random = np.random.default_rng(seed)
     found = []
@@ -73,7 +78,7 @@ def bootstrap_interval(
         max(centre, centre + (high - centre) * wider),
     )
     lower, upper = (math.exp(min(end, 700.0)) if positive else float(end) for end in ends)
-    return Interval(value, lower, upper, n)
+    return Interval(value, max(lower, within[0]), min(upper, within[1]), n)
 
 
 def share_interval(n_true: int, n: int, confidence: float = 0.95) -> Interval | None:

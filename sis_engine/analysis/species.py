@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.neighborlist import natural_cutoffs, neighbor_list
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.stats import kendalltau
 
 from sis_engine.records import Frame
 
@@ -78,3 +79,55 @@ def bond_change(
     old = bonds(before, factor=factor, without=without)
     new = bonds(after, factor=factor, without=without)
     return BondChange(tuple(sorted(old - new)), tuple(sorted(new - old)))
+
+
+# --------------------------------------------------------------------------- order of breaking
+
+
+def first_breaks(
+    frames: Sequence[Frame], *, factor: float = BOND_FACTOR, without: Sequence[str] = ("Li",)
+) -> dict[str, int]:
+    """When each kind of bond of the first frame was first seen broken: index of that frame.
+
+    A kind is its two elements, as ``C-O``. Broken: absent from two kept frames in a row (the last
+    one counts alone), so that one long vibration breaks nothing. Kinds that never broke are absent.
+    """
+    if not frames:
+        return {}
+    species = frames[0].species
+    intact = bonds(frames[0], factor=factor, without=without)
+    missing = [intact - bonds(frame, factor=factor, without=without) for frame in frames]
+    found: dict[str, int] = {}
+    for index, gone in enumerate(missing):
+        again = missing[index + 1] if index + 1 < len(missing) else gone
+        for i, j in sorted(gone & again):
+            kind = "-".join(sorted((species[i], species[j])))
+            found.setdefault(kind, index)
+    return found
+
+
+def breaking_order(breaks: Sequence[dict[str, float]]) -> tuple[tuple[str, float], ...]:
+    """Kinds of bonds in the order of their mean first breaking, with the share that broke them.
+
+    breaks: of each replica, when it first broke each kind (any clock that all share)
+    """
+    kinds = sorted({kind for item in breaks for kind in item})
+    when = {kind: [item[kind] for item in breaks if kind in item] for kind in kinds}
+    ordered = sorted(kinds, key=lambda kind: (float(np.mean(when[kind])), kind))
+    return tuple((kind, len(when[kind]) / len(breaks)) for kind in ordered)
+
+
+def order_agreement(first: Sequence[str], second: Sequence[str]) -> float | None:
+    """Kendall's tau-b of two orders of breaking; a kind that one lacks comes last there.
+
+    ``None`` with fewer than two kinds, or where one of the orders has nothing in it.
+    """
+    kinds = sorted({*first, *second})
+    if len(kinds) < 2 or not first or not second:
+        return None
+    ranks = [
+        [order.index(kind) if kind in order else len(kinds) for kind in kinds]
+        for order in (list(first), list(second))
+    ]
+    tau = float(kendalltau(*ranks).statistic)
+    return tau if np.isfinite(tau) else None

@@ -76,7 +76,7 @@ def render(records: Records, facts: CampaignFacts, numbers: ReportNumbers) -> st
     script, style = asset("report.js"), asset("report.css")
     shown = scenes(records)
     return (
-        _environment()
+        environment("sis_engine.report")
         .get_template("report.html.j2")
         .render(
             facts=facts,
@@ -121,17 +121,18 @@ def asset(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8").rstrip("\n")
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("sis_engine.report", "."),
+def environment(*packages: str) -> jinja2.Environment:
+    """Templates of these packages, first one found wins; what is missing in one is an error."""
+    made = jinja2.Environment(
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name, ".") for name in packages]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["svg"] = Markup
-    environment.filters["last_line"] = last_line
-    return environment
+    made.filters["svg"] = Markup
+    made.filters["last_line"] = last_line
+    return made
 
 
 def last_line(text: str) -> str:

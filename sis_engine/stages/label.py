@@ -43,13 +43,16 @@ def initial_plans(parts: Parts) -> tuple[LabelPlan, ...]:
     if config.segment is None:
         return ()
     segment, optimise = config.segment, config.optimise
+    seed = parts.config.seed if config.seed is None else config.seed
     return tuple(
         LabelPlan(
             id=f"g0000-initial-{system.name}",
             system=system.name,
             purpose=Purpose.INITIAL,
             starts=(Start(system.frame),),
-            segment=segment.spec(derive_seed(parts.config.seed, 0, "initial", system.name)),
+            segment=segment.model_copy(
+                update={"length_fs": config.lengths_fs.get(system.name, segment.length_fs)}
+            ).spec(derive_seed(seed, 0, "initial", system.name)),
             bounds=AcceptBounds(optimise.max_force_ev_per_angstrom) if optimise else None,
             optimise=(
                 OptimiseSpec(optimise.max_force_ev_per_angstrom, optimise.max_steps)

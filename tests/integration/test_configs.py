@@ -1,17 +1,22 @@
-"""Every campaign file in configs/ is one that a person can run."""
+"""Every campaign and comparison file in configs/ is one that a person can run."""
 
 from pathlib import Path
 
 import pytest
 
 from sis_engine.assembly import Parts, assemble
+from sis_engine.comparison.compare import check
+from sis_engine.comparison.plan import is_comparison, read_comparison
+from sis_engine.comparison.quote import quote as quote_comparison
 from sis_engine.quote import quote
 from sis_engine.records import Purpose
 from sis_engine.stages.label import plans_at_start
 from sis_engine.validation import validate
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-FILES = sorted(CONFIGS.rglob("*.yaml"))
+ALL = sorted(CONFIGS.rglob("*.yaml"))
+COMPARISONS = [file for file in ALL if is_comparison(file)]
+FILES = [file for file in ALL if file not in COMPARISONS]
 PAPER = sorted((CONFIGS / "paper").glob("*.yaml"))
 PUBLISHED = CONFIGS / "paper" / "lifsi-dol-1m-published.yaml"
 
@@ -45,6 +50,35 @@ def test_a_campaign_is_called_as_its_file_and_says_how_to_start_it(file):
     assert assemble(file).config.name == file.stem
     assert text.startswith("#")
     assert f"configs/{_name(file)}" in text
+
+
+# --------------------------------------------------------------------------- comparisons
+
+
+@pytest.mark.external
+@pytest.mark.parametrize("file", COMPARISONS, ids=_name)
+def test_a_comparison_file_is_valid_in_every_arm(file):
+    check(read_comparison(file))
+
+
+@pytest.mark.parametrize("file", COMPARISONS, ids=_name)
+def test_a_comparison_says_what_is_left(file):
+    comparison = read_comparison(file)
+    found = quote_comparison(comparison, {})
+    assert found.n_left == len(list(comparison.runs())) > 0
+    assert found.reference > 0
+    assert comparison.config.examiner.frames is None or comparison.config.examiner.frames >= 30
+
+
+@pytest.mark.parametrize("file", COMPARISONS, ids=_name)
+def test_a_comparison_is_called_as_its_file_and_says_how_to_start_it(file):
+    text = file.read_text(encoding="utf-8")
+    assert read_comparison(file).config.name == file.stem
+    assert text.startswith("#")
+    assert f"sis compare configs/{_name(file)}" in text
+
+
+# --------------------------------------------------------------------------- the paper
 
 
 def test_the_papers_systems_are_all_there():

@@ -14,7 +14,11 @@ from ase.neighborlist import neighbor_list
 FOLDER = Path(__file__).parents[2] / "configs" / "structures"
 ROW = re.compile(r"^\| `(?P<file>[^`]+)` \| (?P<atoms>\d+) \| (?P<what>[^|]+) \|", re.MULTILINE)
 ROWS = [match.groupdict() for match in ROW.finditer((FOLDER / "README.md").read_text())]
-UNITS = {"LiFSI": {"Li": 1, "N": 1, "S": 2, "O": 4, "F": 2}, "dioxolane": {"C": 3, "H": 6, "O": 2}}
+UNITS = {
+    "LiFSI": {"Li": 1, "N": 1, "S": 2, "O": 4, "F": 2},
+    "dioxolane": {"C": 3, "H": 6, "O": 2},
+    "ethane": {"C": 2, "H": 6},
+}
 
 
 def _counted(atoms: Atoms) -> dict[str, int]:
@@ -24,7 +28,7 @@ def _counted(atoms: Atoms) -> dict[str, int]:
 
 def _expected(what: str) -> dict[str, int]:
     total: dict[str, int] = {}
-    for number, name in re.findall(r"(\d+) (LiFSI|dioxolane|Li)\b", what):
+    for number, name in re.findall(r"(\d+) (LiFSI|dioxolane|ethane|Li)\b", what):
         for symbol, count in UNITS.get(name, {"Li": 1}).items():
             total[symbol] = total.get(symbol, 0) + int(number) * count
     return dict(sorted(total.items()))

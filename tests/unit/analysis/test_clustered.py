@@ -164,9 +164,18 @@ def test_the_interval_of_a_ratio_covers_and_is_positive():
     assert covered / 200 > 0.9
 
 
-def test_one_seed_has_a_value_and_no_interval():
-    found = bootstrap_interval([3.0], lambda v: float(np.mean(v)))
+@pytest.mark.parametrize("values", [[3.0], [2.0, 4.0]])
+def test_one_seed_or_two_have_a_value_and_no_interval(values):
+    found = bootstrap_interval(values, lambda v: float(np.mean(v)))
     assert (found.value, found.lower, found.upper) == (3.0, None, None)
+
+
+def test_limits_end_where_the_statistic_does():
+    found = bootstrap_interval([0.9, 1.0, 0.5], lambda v: float(np.mean(v)), within=(0.0, 1.0))
+    assert found.upper == 1.0
+
+
+def test_a_statistic_that_is_not_defined_is_none():
     assert bootstrap_interval([1.0, 2.0], lambda _: None) is None
 
 

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from ase.build import molecule
 
-from sis_engine.analysis.species import bond_change, bonds, molecule_counts, molecules
+from sis_engine.analysis.species import (
+    bond_change,
+    bonds,
+    breaking_order,
+    first_breaks,
+    molecule_counts,
+    molecules,
+    order_agreement,
+)
 from sis_engine.records import Frame
 
 
@@ -53,3 +61,34 @@ def test_broken_and_formed_bonds_are_named():
 def test_frames_of_different_atoms_are_refused():
     with pytest.raises(ValueError, match="same atoms"):
         bond_change(frame_of("H2O"), frame_of("H2"))
+
+
+# --------------------------------------------------------------------------- order of breaking
+
+
+def _water(oh: float) -> Frame:
+    """H-O-H in a line, the first O-H bond of length ``oh``."""
+    return Frame(("O", "H", "H"), np.array([[0.0, 0, 0], [oh, 0, 0], [-0.96, 0, 0]]))
+
+
+def test_a_bond_is_broken_when_two_frames_in_a_row_lack_it():
+    intact, broken = _water(0.96), _water(2.0)
+    assert first_breaks([intact, broken, intact, intact]) == {}  # one long vibration
+    assert first_breaks([intact, intact, broken, broken]) == {"H-O": 2}
+    assert first_breaks([intact, broken]) == {"H-O": 1}  # the last frame counts alone
+    assert first_breaks([]) == {}
+
+
+def test_kinds_of_bonds_are_ordered_by_when_they_break_on_the_mean():
+    """C-H breaks at 1 and 5 (mean 3), C-O at 2; N-H in one replica of three only."""
+    breaks = [{"C-H": 1.0, "C-O": 2.0}, {"C-H": 5.0, "N-H": 9.0}, {}]
+    assert breaking_order(breaks) == (("C-O", 1 / 3), ("C-H", 2 / 3), ("N-H", 1 / 3))
+    assert breaking_order([{}, {}]) == ()
+
+
+def test_orders_agree_from_one_to_minus_one_and_not_where_there_is_none():
+    assert order_agreement(["a", "b", "c"], ["a", "b", "c"]) == pytest.approx(1.0)
+    assert order_agreement(["a", "b", "c"], ["c", "b", "a"]) == pytest.approx(-1.0)
+    assert order_agreement(["a", "b"], ["a"]) == pytest.approx(1.0)  # what lacks b has it last
+    assert order_agreement(["a"], ["a"]) is None
+    assert order_agreement(["a", "b"], []) is None

@@ -1,0 +1,131 @@
+"""The page of a comparison: one HTML file that needs nothing else, in the report's own form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from sis_engine.comparison.drawing import on_screen
+from sis_engine.comparison.figures import Plate, plates
+from sis_engine.comparison.methods import (
+    citations,
+    methods_text,
+    mixed_code,
+    settings_tables,
+    versions_of,
+)
+from sis_engine.comparison.outcomes import ArmOutcome, CaseOutcome
+from sis_engine.comparison.plan import Comparison
+from sis_engine.comparison.results import RunResult
+from sis_engine.comparison.tables import spread, tables
+from sis_engine.report.blocks import NOTHING, Figure
+from sis_engine.report.page import Section, asset, content_policy, environment
+from sis_engine.report.wording import count, plural
+
+
+def render(
+    comparison: Comparison,
+    results: Sequence[RunResult],
+    cases: Sequence[CaseOutcome],
+    command: str,
+) -> str:
+    """The page; ``results`` may be of a comparison that is not complete yet."""
+    script, style = asset("report.js"), asset("report.css")
+    total = len(list(comparison.runs()))
+    return (
+        environment("sis_engine.comparison", "sis_engine.report")
+        .get_template("comparison.html.j2")
+        .render(
+            name=comparison.config.name,
+            complete=len(results) == total,
+            n_finished=len(results),
+            n_runs=total,
+            lead=tuple(sentence for case in cases for sentence in lead(case)),
+            warning=mixed_code(results),
+            sections=tuple(section for case in cases for section in _sections(case)),
+            settings=settings_tables(results),
+            text=comparison.text,
+            methods=methods_text(comparison, results, cases),
+            citations=citations(comparison, results),
+            versions=versions_of(results),
+            command=command,
+            script=Markup(script),  # noqa: S704 - our own file
+            style=Markup(style),  # noqa: S704 - our own file
+            policy=content_policy(script),
+        )
+    )
+
+
+def lead(case: CaseOutcome) -> tuple[str, ...]:
+    """What a reader wants first, in words: who passes, for how many evaluations."""
+    head = f"{case.case}: " if case.case else ""
+    passing = [arm for arm in case.arms if arm.reach.n_reached]
+    sentences = []
+    if passing:
+        best = min(passing, key=_mean_cost)
+        sentences.append(
+            f"{head}{best.arm} has the lowest restricted mean cost of a model that is stable and "
+            f"passes: {spread(best.reach.restricted_mean)} evaluations "
+            f"({best.reach.n_reached} of {plural(len(best.runs), 'run')} got there)."
+        )
+    else:
+        sentences.append(f"{head}no arm reached a model that is stable and passes.")
+    false = [arm for arm in case.arms if arm.false_stable and arm.false_stable.value > 0.0]
+    if false:
+        told = "; ".join(
+            f"{arm.arm} {count(sum(r.reached and not r.passed for r in arm.runs))} of "
+            f"{count(sum(r.reached for r in arm.runs))}"
+            for arm in false
+        )
+        sentences.append(f"{head}ended stable by their own word but did not pass: {told}.")
+    return tuple(sentences)
+
+
+def _mean_cost(arm: ArmOutcome) -> float:
+    found = arm.reach.restricted_mean
+    return float("inf") if found is None else found.value
+
+
+def _sections(case: CaseOutcome) -> tuple[Section, ...]:
+    """Of one case: the answer, then what it rests on."""
+    prefix = f"{case.case}: " if case.case else ""
+    stem = f"{case.case}-" if case.case else ""
+    reach, by_cost, lives, pairs, seconds = (figure_of(plate) for plate in plates(case))
+    arms, versus, final, costs, runs = tables(case)
+    return (
+        Section(
+            f"{stem}answer",
+            f"{prefix}What does it cost to be stable and right?",
+            "Cost is evaluations: every reference calculation that an arm asked for.",
+            figures=(reach,),
+            tables=(arms, versus),
+        ),
+        Section(
+            f"{stem}curves",
+            f"{prefix}How good is the model for so many evaluations?",
+            "",
+            figures=(by_cost,),
+            tables=(costs,),
+        ),
+        Section(
+            f"{stem}ends",
+            f"{prefix}The last models",
+            "",
+            figures=(lives, pairs),
+            tables=(final,),
+        ),
+        Section(f"{stem}all", f"{prefix}Every run", "", figures=(seconds,), tables=(runs,)),
+    )
+
+
+def figure_of(plate: Plate) -> Figure:
+    """A plate as the page shows it."""
+    return Figure(
+        f"fig-{plate.id}",
+        plate.title,
+        plate.caption,
+        tuple(on_screen(drawing) for drawing in plate.drawings),
+        note=plate.note or NOTHING,
+        layout="grid",
+    )

@@ -1,0 +1,189 @@
+"""Another sampler's selection on the stored traces of a campaign: what it would have asked for.
+
+No label is made. Where it asks for an audit it is answered with the campaign's own audit of that
+generation, if there was one. Each generation is asked by itself: what another sampler's labels
+would have done to later models is not known, and not guessed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sis_engine import campaign_folder
+from sis_engine.assembly import Parts
+from sis_engine.comparison.reference import examination
+from sis_engine.costs import evaluations_of
+from sis_engine.interfaces import Sampler, SamplerInput, never_stop
+from sis_engine.past import Past
+from sis_engine.records import (
+    AuditRequest,
+    Cause,
+    Committee,
+    Decision,
+    Exhausted,
+    Inspected,
+    InspectRequest,
+    LabelPlan,
+    Requests,
+    Stable,
+    label_key,
+)
+from sis_engine.seeds import derive_seed
+from sis_engine.stages.context import StageContext
+from sis_engine.stages.decide import MAX_AUDITS, MAX_LOOKS
+from sis_engine.stages.inspect import inspect
+from sis_engine.status import open_ledger
+from sis_engine.storage.bank import LabelBank
+from sis_engine.storage.generation import GenerationRecord, GenerationStore, extract_from
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One plan. times_ps: of its starts in the model's MD
+
+    least, most: evaluations;  known: starts that the campaign itself has a label of
+    """
+
+    plan: str
+    system: str
+    purpose: str
+    least: int
+    most: int
+    times_ps: tuple[float, ...]
+    known: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a sampler says to one generation. word: requests, audit, stable or exhausted"""
+
+    word: str
+    reason: str
+    asked: tuple[Asked, ...]
+    audited: bool
+
+    @property
+    def evaluations(self) -> int:
+        return sum(item.least for item in self.asked)
+
+
+@dataclass(frozen=True)
+class ReplayedGeneration:
+    """own: the campaign's decision;  others: by name"""
+
+    generation: int
+    own: Selection
+    others: tuple[tuple[str, Selection], ...]
+
+
+def replay(folder: Path, samplers: dict[str, Sampler]) -> tuple[ReplayedGeneration, ...]:
+    """Every committed generation of a campaign, asked of each sampler."""
+    found = []
+    with open_ledger(folder) as ledger, tempfile.TemporaryDirectory() as scratch:
+        parts = campaign_folder.parts_of(folder, ledger)
+        shared = parts.config.label_bank
+        store = GenerationStore(folder, ledger)
+        past = Past()
+        with LabelBank(folder / "labels" if shared is None else parts.path(shared)) as bank:
+            known = bank.keys()
+        with examination(Path(scratch) / "bench", parts, Path(scratch), never_stop) as stage:
+            for row in store.committed():
+                record = store.load(row)
+                moment = Moment(stage, record, past, known)
+                others = tuple((name, select(moment, item)) for name, item in samplers.items())
+                own = _selection(parts, record.decision, known, audited=bool(record.audits))
+                found.append(ReplayedGeneration(record.number, own, others))
+                past = past.after(record, None, row.sha256)
+    return tuple(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """A generation as a sampler meets it. known: keys of all labels that the campaign has"""
+
+    stage: StageContext
+    record: GenerationRecord
+    past: Past
+    known: frozenset[str]
+
+
+def select(moment: Moment, sampler: Sampler) -> Selection:
+    """One sampler's decision on one generation, with the campaign's own audit where it asks.
+
+    What it wants to see of frames is worked out with the stored model; a committee is not there.
+    """
+    record = moment.record
+    given = _input(moment.stage.parts, record, moment.past, sampler)
+    answer = sampler.decide(given)
+    audited = False
+    for _ in range(MAX_AUDITS + MAX_LOOKS):
+        if isinstance(answer, InspectRequest):
+            given = replace(given, inspected=_inspected(moment, answer))
+        elif isinstance(answer, AuditRequest) and record.audits and not audited:
+            frames = tuple(i for r in record.audits for o in r.outcomes for i in o.labelled)
+            given = replace(given, audit=record.audits[-1].result, audit_frames=frames)
+            audited = True
+        else:
+            break
+        answer = sampler.decide(given)
+    decision = (
+        Exhausted("it kept asking to inspect") if isinstance(answer, InspectRequest) else answer
+    )
+    return _selection(moment.stage.parts, decision, moment.known, audited=audited)
+
+
+def _inspected(moment: Moment, request: InspectRequest) -> tuple[Inspected, ...]:
+    record, stage = moment.record, moment.stage
+    if record.model is None:
+        return ()
+    place = stage.folder / "models" / record.model.id
+    model = extract_from(record.model, record.model_images, place)
+    data = (*moment.past.parts, *record.parts)
+    context = stage.context(f"inspect-{record.number}", 1)
+    return inspect(stage, request, Committee(model), data, context)
+
+
+def _input(parts: Parts, record: GenerationRecord, past: Past, sampler: Sampler) -> SamplerInput:
+    not_data = {item.replica for item in record.triages if item.cause is not Cause.DATA}
+    return SamplerInput(
+        generation=record.number,
+        systems=parts.systems,
+        explorations=record.explorations,
+        verdicts=tuple(item for item in record.verdicts if item.replica not in not_data),
+        support=record.support,
+        history=past.history,
+        seed=derive_seed(record.seed, record.number, "sampler"),
+        conditions=sampler.conditions(parts.base_condition, record.number),
+        reference_ends=past.after(record, None, "").reference_ends,
+    )
+
+
+def _selection(
+    parts: Parts, decision: Decision | None, known: frozenset[str], *, audited: bool
+) -> Selection:
+    words = {Requests: "requests", AuditRequest: "audit", Stable: "stable", Exhausted: "exhausted"}
+    plans = decision.plans if isinstance(decision, Requests | AuditRequest) else ()
+    return Selection(
+        word="none" if decision is None else words[type(decision)],
+        reason="" if decision is None else decision.reason,
+        asked=tuple(_asked(parts, plan, known) for plan in plans),
+        audited=audited,
+    )
+
+
+def _asked(parts: Parts, plan: LabelPlan, known: frozenset[str]) -> Asked:
+    level = parts.labeler.level_of_theory(parts.system(plan.system))
+    least, most = evaluations_of(plan)
+    return Asked(
+        plan=plan.id,
+        system=plan.system,
+        purpose=plan.purpose.value,
+        least=least,
+        most=most,
+        times_ps=tuple(s.time_fs / 1000.0 for s in plan.starts if s.time_fs is not None),
+        known=sum(label_key(start.frame, level) in known for start in plan.starts),
+        reason=plan.reason,
+    )

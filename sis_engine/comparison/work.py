@@ -1,0 +1,186 @@
+"""The pieces of work of a comparison, each done once and found again: references, starts, runs."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+
+from sis_engine import __version__
+from sis_engine.comparison.arm import ArmEnd, run_arm, settle
+from sis_engine.comparison.charges import Charges, charges_of, model_of
+from sis_engine.comparison.examiner import Candidate, examine
+from sis_engine.comparison.places import Places
+from sis_engine.comparison.plan import Comparison, RunName
+from sis_engine.comparison.reference import Reference, make_reference
+from sis_engine.comparison.results import ExamResult, PairResult, RunResult, write_result
+from sis_engine.comparison.settings import (
+    Settings,
+    digest,
+    examiner_settings,
+    settings_of,
+)
+from sis_engine.comparison.starts import is_ready, make_start, start_digest
+from sis_engine.errors import StopRequested
+from sis_engine.storage.ledger import Ledger
+from sis_engine.versions import machine
+from sis_engine.wallclock import WALL_S
+
+Say = Callable[[str], None]
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every piece of work is handed. say: told what happens, a line at a time"""
+
+    comparison: Comparison
+    places: Places
+    stop: Stop
+    say: Say
+
+    def reference(self, case: str) -> Reference:
+        """The reference trajectories of a case: made, or found again.
+
+        They hang on the examiner's settings: a changed one starts in a folder of its own.
+        """
+        parts = self.comparison.examiner_parts(case, 0)
+        folder = self.places.examiner(case) / _short(reference_settings(self.comparison, case))
+        config = self.comparison.config.examiner.reference
+        return make_reference(folder, parts, config, stop=self.stop)
+
+    def start(self, run: RunName) -> None:
+        """The first labels and model that this run shares with others. A failure is told only:
+
+        every arm then meets it by itself, and its end says what it was.
+        """
+        text = self.comparison.start_text(run, self.places.known_labels)
+        parts = self.comparison.parts(run, text)
+        folder = self.start_folder(run)
+        if is_ready(folder):
+            return
+        ended = make_start(folder, parts, stop=self.stop)
+        if self.stop():
+            raise StopRequested(ended.reason)
+        if not is_ready(folder):
+            self.say(f"start {folder.name}: {ended.state.value}: {ended.reason}")
+
+    def start_folder(self, run: RunName) -> Path:
+        parts = self.comparison.parts(run)
+        return self.places.start(run.case, run.seed, start_digest(parts, run.seed))
+
+    def run(self, run: RunName) -> RunResult:
+        """The campaign of an arm and its examinations; its result is kept when this returns."""
+        settings = settings_of(self.comparison, run)
+        told = settle(self.places, run, settings)
+        if told is not None:
+            self.say(told)
+        end = run_arm(self.comparison, self.places, run, settings, stop=self.stop)
+        folder = self.places.run(run)
+        with Ledger(folder, read_only=True) as ledger:
+            charges = charges_of(ledger)
+            wall_s = float(ledger.meta(WALL_S) or 0.0)
+            self.say(f"{run}: {end.end} at {charges.evaluations} evaluations: {end.reason}")
+            exams = tuple(self._exams(run, charges, folder, ledger))
+        result = _result(self.comparison, run, settings, end, charges, exams, wall_s)
+        write_result(self.places.result(run), result)
+        return result
+
+    def _exams(
+        self, run: RunName, charges: Charges, folder: Path, ledger: Ledger
+    ) -> Iterator[ExamResult]:
+        """Of the models at the costs of the grid, and of the last."""
+        reference = self.reference(run.case)
+        trainer = self.comparison.parts(run).trainer
+        parts = replace(self.comparison.examiner_parts(run.case, run.seed), trainer=trainer)
+        config = self.comparison.config.examiner
+        mark = digest(examiner_settings(self.comparison, run.case, grid=False))
+        for model in charges.models:
+            if model.generation not in examined_generations(charges, self.comparison.config.costs):
+                continue
+            if self.stop():
+                raise StopRequested(f"{run}: stopped between two examinations")
+            files_there = model_of(folder, ledger, model.generation)
+            place = self.places.exam(run, files_there.id, mark)
+            candidate = Candidate(files_there, parts, model.generation, model.evaluations)
+            bank = self.places.examiner(run.case) / "labels"
+            found = examine(candidate, reference, config, place, bank, stop=self.stop)
+            verdict = "passed" if found.passed else "; ".join(found.reasons[:2])
+            self.say(f"{run}: examined at {model.evaluations} evaluations: {verdict}")
+            yield found
+
+
+def examined_generations(charges: Charges, costs: tuple[int, ...]) -> set[int]:
+    """Generations whose models the examiner sees."""
+    chosen = {charges.models[-1].generation} if charges.models else set()
+    for cost in costs:
+        had = [item.generation for item in charges.models if item.evaluations <= cost]
+        chosen |= set(had[-1:])
+    return chosen
+
+
+def reference_settings(comparison: Comparison, case: str) -> Settings:
+    """What the reference trajectory hangs on."""
+    found = examiner_settings(comparison, case)
+    wanted = ("examiner.systems", "examiner.labeler", "examination.reference")
+    return {key: value for key, value in found.items() if key.startswith(wanted)}
+
+
+def code_digest() -> str:
+    """A hash of the engine's own source: runs of one comparison by different code are told so."""
+    found = hashlib.sha256()
+    root = Path(str(files("sis_engine")))
+    for path in sorted(root.rglob("*.py")):
+        if "report" not in path.parts and "cli" not in path.parts:
+            found.update(path.read_bytes())
+    return found.hexdigest()[:12]
+
+
+def _short(settings: Settings) -> str:
+    return f"reference-{digest(settings)[:8]}"
+
+
+def _result(
+    comparison: Comparison,
+    run: RunName,
+    settings: Settings,
+    end: ArmEnd,
+    charges: Charges,
+    exams: tuple[ExamResult, ...],
+    wall_s: float,
+) -> RunResult:
+    segment = comparison.parts(run).config.initial.segment
+    made = {"code": code_digest(), "machine": machine(), "date": time.strftime("%Y-%m-%d")}
+    # Curves of pair distances are drawn for the last model only; the files stay small.
+    slim = tuple(
+        exam.model_copy(update={"pairs": tuple(_without_curve(pair) for pair in exam.pairs)})
+        for exam in exams[:-1]
+    )
+    return RunResult(
+        comparison=comparison.config.name,
+        case=run.case,
+        arm=run.arm,
+        seed=run.seed,
+        settings=settings,
+        made={"sis-engine": __version__, **charges.versions, **made},
+        end=end.end,
+        reason=end.reason,
+        evaluations=charges.evaluations,
+        by_purpose=charges.by_purpose,
+        generations=charges.generations,
+        label_s=charges.label_s,
+        train_s=charges.train_s,
+        md_s=charges.md_s,
+        wall_s=wall_s,
+        reference_timestep_fs=None if segment is None else segment.timestep_fs,
+        reference_md_ps=charges.reference_md_ps,
+        models=charges.models,
+        exams=(*slim, *exams[-1:]),
+    )
+
+
+def _without_curve(pair: PairResult) -> PairResult:
+    return pair.model_copy(update={"r_angstrom": (), "model": (), "reference": ()})
