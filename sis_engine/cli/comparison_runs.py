@@ -50,6 +50,7 @@ def given(named: Path, folder: Path | None, results: Path | None) -> Given:
 
 def run(asked: Given, *, quiet: bool, as_json: bool) -> int:
     """Compute what is left, then the report. 0 complete, 1 a run failed, 3 stopped: resumable."""
+
     def write(text: str) -> None:
         if not quiet and not as_json:
             typer.echo(text)

@@ -28,6 +28,7 @@ from sis_engine.records import (
     Allowance,
     AuditResult,
     AuditRound,
+    Committee,
     Dataset,
     Errors,
     Exploration,
@@ -75,7 +76,9 @@ def examine(
         explored = stage.once(
             "explore",
             ExploreResult,
-            lambda c: explore(stage, candidate.model, data, supports(parts, reference), c),
+            lambda c: explore(
+                stage, Committee(candidate.model), data, supports(parts, reference), c
+            ),
         )
         audited = _audited(stage, explored, config)
         tested = stage.once(

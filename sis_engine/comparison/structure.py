@@ -16,7 +16,7 @@ from sis_engine.analysis.species import (
 )
 from sis_engine.comparison.results import PairResult, SpeciesResult
 from sis_engine.records import Frame, MdFrame
-from sis_engine.report.structure import BINS, R_MAX_ANGSTROM, chosen_pairs
+from sis_engine.report.structure import COARSEST_BINS, R_MAX_ANGSTROM, chosen_pairs
 
 Kept = TypeVar("Kept", Frame, MdFrame)
 
@@ -104,4 +104,4 @@ def _distribution(
     frames: Sequence[Frame], pair: tuple[str, str], *, periodic: bool
 ) -> PairDistribution:
     counted = rdf if periodic else pair_distances
-    return counted(frames, pair, r_max_angstrom=R_MAX_ANGSTROM, n_bins=BINS)
+    return counted(frames, pair, r_max_angstrom=R_MAX_ANGSTROM, n_bins=COARSEST_BINS)

@@ -79,6 +79,9 @@ def busy_seconds() -> float | None:
 
     ``None`` where the kernel does not say (not Linux).
     """
+    free: tuple[int, ...] = _IDLE_COLUMNS
+    if os.getpriority(os.PRIO_PROCESS, 0) <= 0:
+        free = (*_IDLE_COLUMNS, _NICED_COLUMN)
     mine = os.sched_getaffinity(0)
     ticks = 0
     found = 0

@@ -387,7 +387,7 @@ def test_a_test_frame_without_a_label_fails_the_test(
     monkeypatch.setattr(FakeLabeler, "label", fails_once)
     changes = {"test": TEST, "budget.generations": 1}
     run(tmp_path / "run", write_campaign(tmp_path / "given", changes))
-    shown = status(tmp_path / "run")[0].test
+    shown = status(tmp_path / "run").summary.test
     assert shown is not None
     assert (shown.passed, shown.n_failed, shown.n_frames) == (False, 1, 6)
     assert "1 test frames got no label" in shown.reasons
