@@ -18,6 +18,7 @@ _STAT = Path("/proc/stat")
 _CGROUPS = Path("/proc/self/cgroup")
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _IDLE_COLUMNS = (3, 4)  # idle, iowait: of user nice system idle iowait irq softirq steal …
+_NICED_COLUMN = 1
 
 
 def available_cores() -> int:
@@ -77,7 +78,8 @@ def _text(path: Path) -> str:
 def busy_seconds() -> float | None:
     """Core seconds in which the cores of this process's affinity were not idle, since boot.
 
-    ``None`` where the kernel does not say (not Linux).
+    What others do at low priority does not count when this process has a higher one: they give
+    way. ``None`` where the kernel does not say (not Linux).
     """
     free: tuple[int, ...] = _IDLE_COLUMNS
     if os.getpriority(os.PRIO_PROCESS, 0) <= 0:
@@ -89,7 +91,7 @@ def busy_seconds() -> float | None:
         name, *columns = line.split()
         if name[:3] == "cpu" and name[3:].isdecimal() and int(name[3:]) in mine:
             counts = [int(word) for word in columns[:8]]
-            ticks += sum(counts) - sum(counts[k] for k in _IDLE_COLUMNS)
+            ticks += sum(counts) - sum(counts[k] for k in free)
             found += 1
     return ticks / os.sysconf("SC_CLK_TCK") if found else None
 

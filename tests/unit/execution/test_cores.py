@@ -54,6 +54,20 @@ def test_this_kernel_counts_busy_core_seconds() -> None:
     assert after > before
 
 
+@pytest.mark.parametrize(("nice", "busy"), [(0, 5.0), (10, 9.0)])
+def test_work_of_low_priority_gives_way_to_work_of_a_higher_one(
+    nice: int, busy: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = os.sysconf("SC_CLK_TCK")
+    core = min(os.sched_getaffinity(0))
+    user, niced, system, idle = 3 * ticks, 4 * ticks, 2 * ticks, 90 * ticks
+    lines = ["cpu  1 1 1 1", f"cpu{core} {user} {niced} {system} {idle} 0 0 0 0 0 0", "intr 1"]
+    (tmp_path / "stat").write_text("\n".join(lines))
+    monkeypatch.setattr("sis_engine.execution.cores._STAT", tmp_path / "stat")
+    monkeypatch.setattr("os.getpriority", lambda _which, _who: nice)
+    assert busy_seconds() == busy
+
+
 class Kernel:
     """A clock, and counters of cores that others keep busy beside what we hold."""
 
