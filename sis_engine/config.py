@@ -214,7 +214,8 @@ class ExploreConfig(Strict):
 class TrainingConfig(Strict):
     """Training by generation: learning without forgetting.
 
-    steps_first, steps: of generation 0 and of the later ones
+    steps_first, steps: of generation 0 and of the later ones; a list is for generations 1, 2, …,
+        the last entry holds: a young model, whose data are few, needs no long training
     start_lr: of generation 0; generation g starts at start_lr * lr_decay**g, not below lr_floor
     stop_lr_ratio: final over initial learning rate
     *_prefactor: (start, end) of the loss prefactors; fine_tune_*: of the later generations,
@@ -224,7 +225,7 @@ class TrainingConfig(Strict):
     """
 
     steps_first: Count
-    steps: Count
+    steps: Count | Annotated[tuple[Count, ...], Field(min_length=1)]
     steps_scratch: Count | None = None
     start_lr: Positive = 1e-3
     lr_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
@@ -271,9 +272,12 @@ class TrainingConfig(Strict):
     def _steps(self, generation: int, *, scratch: bool) -> int:
         if generation == 0:
             return self.steps_first
+        steps = self.steps
+        if isinstance(steps, tuple):
+            steps = steps[min(generation, len(steps)) - 1]
         if scratch:
-            return self.steps_scratch or self.steps_first + self.steps
-        return self.steps
+            return self.steps_scratch or self.steps_first + steps
+        return steps
 
 
 class AuditConfig(Strict):

@@ -152,8 +152,8 @@ class Stepped:
             if problem is not None:
                 self._failed_at = step.positions
                 trouble.append(problem)
-            if trouble:
-                return fresh
+            if trouble or self.course.is_done(self.recorded):
+                return fresh  # what a run did past its end depends on how often it is looked at
             if step.number + leg.offset == len(self.recorded):
                 self.recorded.append(step)
                 fresh.append(step)
