@@ -132,6 +132,9 @@ class Zbl(_Part):
         return self
 
 
+Activation = Literal["tanh", "gelu", "softplus", "sigmoid", "relu", "relu6", "silu"]
+
+
 class DeepmdConfig(PluginConfig):
     """What a person may say of the DeePMD trainer. Defaults are measured (benchmarks/model_speed).
 
@@ -144,7 +147,9 @@ class DeepmdConfig(PluginConfig):
         that all elements reach the same *relative* error, which is what an audit asks of them
     backend: ``pt``, or ``pt-expt``, whose checkpoint is converted for LAMMPS (not for lkf, zbl)
     cutoff_angstrom: 5 suits molecules; more costs MD speed in proportion to the neighbours
-    activation: silu: a tanh net may saturate under the Kalman filter's first steps (seen at 6 Å)
+    activation: ``None``: silu, since a tanh net may saturate under the Kalman filter's first steps
+        (seen at 6 Å); tanh for se_e3, whose unbounded net begins far off (forces 79 eV/Å wrong
+        where tanh begins with 0.3)
     precision: float32 runs MD 10-15 % faster here and trains as well; float64 for tight tests
     compress: tabulate the embedding net; ``auto`` does so wherever the descriptor allows it
         (it costs about a second inside the worker and doubles the MD speed)
@@ -174,7 +179,7 @@ class DeepmdConfig(PluginConfig):
     balance_elements: bool = False
     fitting: Fitting = Fitting()
     optimizer: Optimizer = Kalman()
-    activation: Literal["tanh", "gelu", "softplus", "sigmoid", "relu", "relu6", "silu"] = "silu"
+    activation: Activation | None = None
     precision: Literal["float64", "float32"] = "float32"
     backend: Literal["pt", "pt-expt"] = "pt"
     compress: bool | Literal["auto"] = "auto"
@@ -213,6 +218,13 @@ class DeepmdConfig(PluginConfig):
             wanted = "one sel for all neighbours together" if together else "one sel per element"
             raise ValueError(f"{self.descriptor.type} takes {wanted}, or auto")
         return self
+
+    @property
+    def activation_function(self) -> Activation:
+        """What the nets are made of."""
+        if self.activation is not None:
+            return self.activation
+        return "tanh" if self.descriptor.type == "se_e3" else "silu"
 
     @property
     def table_step(self) -> float:
