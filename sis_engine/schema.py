@@ -1,4 +1,4 @@
-"""JSON Schema of the campaign file and of the comparison file, with every installed plugin's own settings in it."""
+"""JSON Schema of campaign and comparison files, with every installed plugin's own settings in it."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ _PART, _CHANGES, _ARM = "campaign_", "changes_of_a_campaign", "arm"
 
 
 def _as_changes(node: Any) -> Any:
-    """A schema of which any part may be given: nothing required, its definitions under new names."""
+    """A schema of which any part may be given; its definitions under names of their own."""
     if isinstance(node, list):
         return [_as_changes(item) for item in node]
     if not isinstance(node, dict):
