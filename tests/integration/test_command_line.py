@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
 
+from sis_engine.comparison.plan import is_comparison
 from sis_engine.plugins import Kind, available
+from sis_engine.schema import campaign_schema, comparison_schema
 from tests.integration.command_line import sis
 from tests.integration.small_campaigns import (
     CLUSTER,
@@ -24,6 +28,8 @@ from tests.integration.small_campaigns import (
 )
 
 Capture = pytest.CaptureFixture[str]
+
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 
 COMMANDS = (
     *("doctor", "init", "validate", "plan", "schema", "run", "status", "report"),
@@ -172,26 +178,59 @@ def test_the_report_is_written_where_it_is_asked_for(
 # --------------------------------------------------------------------------- before a run
 
 
-@pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
-def test_the_shipped_configurations_fit_the_schema(config: Path, capsys: Capture) -> None:
-    schema = json.loads(sis(capsys, "schema").out)
-    from ruamel.yaml import YAML
-
-    given = YAML(typ="safe", pure=True).load(config.read_text())
-    assert set(given) <= set(schema["properties"])
-    assert set(schema["required"]) <= set(given)
-    for kind in (Kind.LABELER, Kind.TRAINER, Kind.EXPLORER, Kind.SAMPLER):
-        if kind.value not in given:
-            continue
-        own = schema["$defs"][f"{kind.value}_{given[kind.value]['type']}"]
-        assert set(given[kind.value]) <= set(own["properties"]), kind
-    for monitor in given["monitors"]:
-        assert set(monitor) <= set(schema["$defs"][f"monitor_{monitor['type']}"]["properties"])
+@pytest.fixture(scope="module")
+def schemas() -> dict[bool, dict[str, Any]]:
+    """Of a campaign file, and (``True``) of a comparison file."""
+    return {False: campaign_schema(), True: comparison_schema()}
 
 
-def test_the_schema_refers_only_to_what_it_defines(capsys: Capture) -> None:
-    schema = json.loads(sis(capsys, "schema").out)
-    assert {f"monitor_{name}" for name in available(Kind.MONITOR)} <= set(schema["$defs"])
+def _read(config: Path) -> Any:
+    return YAML(typ="safe", pure=True).load(config.read_text())
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda p: str(p.relative_to(ROOT / "configs")))
+def test_the_shipped_configurations_fit_the_schema(
+    config: Path, schemas: dict[bool, dict[str, Any]]
+) -> None:
+    faults = Draft202012Validator(schemas[is_comparison(config)]).iter_errors(_read(config))
+    assert [f"{list(fault.path)}: {fault.message}" for fault in faults] == []
+
+
+@pytest.mark.parametrize(
+    ("place", "key"),
+    [
+        ((), "arm"),
+        (("arms", "random"), "samplers"),
+        (("arms", "random", "sampler"), "labels_per_sytem"),
+        (("changes", "explore"), "replica"),
+        (("examiner",), "length_ps"),
+    ],
+)
+def test_a_comparison_with_a_misspelt_key_does_not_fit_the_schema(
+    place: tuple[str, ...], key: str, schemas: dict[bool, dict[str, Any]]
+) -> None:
+    given = _read(ROOT / "configs" / "compare-smoke.yaml")
+    node = given
+    for part in place:
+        node = node[part]
+    node[key] = 1
+    assert not Draft202012Validator(schemas[True]).is_valid(given)
+
+
+def test_a_campaign_is_no_comparison_by_the_schemas(schemas: dict[bool, dict[str, Any]]) -> None:
+    for config, other in ((SMOKE, True), (ROOT / "configs" / "compare-smoke.yaml", False)):
+        assert not Draft202012Validator(schemas[other]).is_valid(_read(config))
+
+
+@pytest.mark.parametrize("options", [(), ("--comparison",)])
+def test_the_schema_refers_only_to_what_it_defines(
+    options: tuple[str, ...], capsys: Capture, schemas: dict[bool, dict[str, Any]]
+) -> None:
+    schema = json.loads(sis(capsys, "schema", *options).out)
+    assert schema == schemas[bool(options)]
+    head = "campaign_" if options else ""
+    monitors = {f"{head}monitor_{name}" for name in available(Kind.MONITOR)}
+    assert monitors <= set(schema["$defs"])
 
     def references(node: Any) -> set[str]:
         if isinstance(node, dict):
