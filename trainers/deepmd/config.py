@@ -156,7 +156,8 @@ class DeepmdConfig(PluginConfig):
     compress_step: of that table, in units of the scaled environment matrix; ``None``: 0.01 in
         float64, 0.1 in float32, where a finer table is *worse*: its quintic coefficients are small
         differences of large numbers. Largest force error on LiFSI/dioxolane, float32: 7e-3 eV/Å
-        at 0.0025, 2e-3 at 0.01, 2e-4 at 0.08, 8e-5 at 0.16, 8e-4 (now interpolation) at 0.32
+        at 0.0025, 2e-3 at 0.01, 2e-4 at 0.08, 8e-5 at 0.16, 8e-4 (now interpolation) at 0.32.
+        se_e3 tabulates products of two distances and is 0.7 eV/Å wrong at 0.1: 0.01
     python: interpreter of DeePMD's own environment; ``None``: this one
     threads: of the worker. One: a second gains nothing below some hundred atoms, and where other
         jobs want the cores it costs ten times
@@ -231,7 +232,8 @@ class DeepmdConfig(PluginConfig):
         """Step of the compressed embedding's table."""
         if self.compress_step is not None:
             return self.compress_step
-        return 0.1 if self.precision == "float32" else 0.01
+        coarse = self.precision == "float32" and self.descriptor.type != "se_e3"
+        return 0.1 if coarse else 0.01
 
     @property
     def compressible(self) -> bool:
