@@ -1,4 +1,4 @@
-"""JSON Schema of campaign and comparison files, with all installed plugins' own settings in it."""
+"""JSON Schema of campaign and comparison files, every installed plugin's own settings in it."""
 
 from __future__ import annotations
 
