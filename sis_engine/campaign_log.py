@@ -11,6 +11,11 @@ LOG_FOLDER = "log"
 TEXT_FILE = "console.txt"
 EVENTS_FILE = "events.jsonl"
 
+MOST_BYTES = 16 * 2**20
+"""A file that is longer becomes ``….1``, the one before it ``….2``, and so on."""
+KEPT = 4
+"""How many older files are kept of each."""
+
 
 class CampaignLog:
     """Appends; nothing that goes wrong here (a full disk, say) stops a campaign."""
@@ -35,3 +40,12 @@ class CampaignLog:
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / name).open("a", encoding="utf-8") as stream:
                 stream.write(f"{line}\n")
+                long = stream.tell() > MOST_BYTES
+            if long:
+                self._turn(name)
+
+    def _turn(self, name: str) -> None:
+        for number in range(KEPT - 1, 0, -1):
+            with contextlib.suppress(FileNotFoundError):
+                (self.folder / f"{name}.{number}").replace(self.folder / f"{name}.{number + 1}")
+        (self.folder / name).replace(self.folder / f"{name}.1")

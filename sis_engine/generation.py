@@ -222,7 +222,8 @@ def _tell_lives(stage: StageContext, explored: ExploreResult) -> None:
     for verdict in {item.criterion: item for item in explored.verdicts}.values():
         value, limit = beside(verdict.value, verdict.limit)
         stage.console.event(
-            f"{verdict.replica}: {verdict.monitor}, {verdict.criterion} ({value}, limit {limit})"
+            f"{verdict.replica}: {verdict.monitor}, {verdict.criterion} ({value}, limit {limit})",
+            "catastrophe",
         )
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from scipy.stats import beta, norm, t
 
 from sis_engine.records import FloatArray
 
@@ -72,6 +71,8 @@ def bootstrap_interval(
     centre = math.log(value) if positive else value
     tail = 0.5 * (1.0 - confidence)
     low, high = np.quantile(draws, [tail, 1.0 - tail])
+    from scipy.stats import norm, t
+
     wider = math.sqrt(n / (n - 1.0)) * float(t.isf(tail, n - 1) / norm.isf(tail))
     ends = (
         min(centre, centre - (centre - low) * wider),
@@ -88,6 +89,8 @@ def share_interval(n_true: int, n: int, confidence: float = 0.95) -> Interval | 
     if n == 0:
         return None
     tail = 0.5 * (1.0 - confidence)
+    from scipy.stats import beta
+
     lower = 0.0 if n_true == 0 else float(beta.ppf(tail, n_true, n - n_true + 1))
     upper = 1.0 if n_true == n else float(beta.isf(tail, n_true + 1, n - n_true))
     return Interval(n_true / n, lower, upper, n)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm, t
 
 from sis_engine.records import (
     AuditResult,
@@ -268,6 +267,8 @@ class _UpperLimit:
         drawn = totals > 0.0
         ratios = np.sqrt((self._counts @ above)[drawn] / totals[drawn])
         excess = max(0.0, float(np.quantile(ratios, self._confidence)) - value)
+        from scipy.stats import norm, t
+
         student = t.ppf(self._confidence, self._n - 1) / norm.ppf(self._confidence)
         return value + excess * float(np.sqrt(self._n / (self._n - 1.0)) * student)
 

@@ -11,7 +11,6 @@ from ase import Atoms
 from ase.neighborlist import natural_cutoffs, neighbor_list
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.stats import kendalltau
 
 from sis_engine.records import Frame
 
@@ -129,5 +128,7 @@ def order_agreement(first: Sequence[str], second: Sequence[str]) -> float | None
         [order.index(kind) if kind in order else len(kinds) for kind in kinds]
         for order in (list(first), list(second))
     ]
+    from scipy.stats import kendalltau
+
     tau = float(kendalltau(*ranks).statistic)
     return tau if np.isfinite(tau) else None

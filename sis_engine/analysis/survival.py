@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import CensoredData, beta, chi2, ecdf, logrank, norm
 
 from sis_engine.records import FloatArray, Life
+
+if TYPE_CHECKING:
+    from scipy.stats import CensoredData
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +58,8 @@ def kaplan_meier(
     """Kaplan-Meier estimate of lives. Raises ValueError without lives."""
     if len(times_ps) == 0:
         raise ValueError("no lives to estimate survival from")
+    from scipy.stats import ecdf
+
     estimate = ecdf(_lives(times_ps, censored)).sf
     times = np.asarray(times_ps, dtype=np.float64)
     died = ~np.asarray(censored, dtype=np.bool_)
@@ -102,6 +107,8 @@ def hazard(
         return None
     n = sum(not item for item in censored)
     tail = 0.5 * (1.0 - confidence)
+    from scipy.stats import chi2
+
     lower = 0.0 if n == 0 else float(chi2.ppf(tail, 2 * n)) / (2.0 * exposure)
     upper = float(chi2.isf(tail, 2 * n + 2)) / (2.0 * exposure)
     return Hazard(n, exposure, n / exposure, lower, upper)
@@ -121,6 +128,8 @@ def survival_bound(n_survived: int, n: int, confidence: float = 0.95) -> float:
         raise ValueError(f"{n_survived} survivors of {n} replicas")
     if n_survived == 0:
         return 0.0
+    from scipy.stats import beta
+
     return float(beta.ppf(1.0 - confidence, n_survived, n - n_survived + 1))
 
 
@@ -140,12 +149,16 @@ def log_rank(
     """Do two groups live equally long? ``None`` where neither had a failure."""
     if all(first_censored) and all(second_censored):
         return None
+    from scipy.stats import logrank
+
     result = logrank(_lives(first_ps, first_censored), _lives(second_ps, second_censored))
     return LogRank(float(result.statistic), float(result.pvalue))
 
 
 def _lives(times_ps: Sequence[float], censored: Sequence[bool]) -> CensoredData:
-    return CensoredData.right_censored(
+    from scipy import stats
+
+    return stats.CensoredData.right_censored(
         np.asarray(times_ps, dtype=np.float64), np.asarray(censored, dtype=np.bool_)
     )
 
@@ -154,6 +167,8 @@ def _log_log_limits(
     survival: FloatArray, at_risk: FloatArray, deaths: FloatArray, confidence: float
 ) -> tuple[FloatArray, FloatArray]:
     """Limits S^exp(+-z s) with s^2 = sum d / (n (n - d)) / (log S)^2 (Greenwood)."""
+    from scipy.stats import norm
+
     z = float(norm.isf(0.5 * (1.0 - confidence)))
     lower, upper = np.ones_like(survival), np.ones_like(survival)
     total = 0.0

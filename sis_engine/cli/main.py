@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from sis_engine.cli import campaigns, comparing, data, inspect, labelling, prepare
+from sis_engine.cli import campaigns, comparing, data, inspect, labelling, prepare, serving
 from sis_engine.cli.output import FLAG, print_error
 from sis_engine.errors import SisError
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (prepare, campaigns, comparing, inspect, data, labelling):
+for module in (prepare, campaigns, comparing, inspect, data, labelling, serving):
     module.register(app)
 
 

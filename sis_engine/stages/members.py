@@ -37,8 +37,8 @@ class _Watched:
         del generation, name
         return no_progress
 
-    def event(self, text: str) -> None:
-        self.console.event(text)
+    def event(self, text: str, kind: str = "event", level: str = "info") -> None:
+        self.console.event(text, kind, level)
 
     def evaluated(self) -> None:
         self.console.evaluated()
