@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sis_engine.admission import AdmissionLimits
+from sis_engine.execution.pools import Execution, LocalExecution
 from sis_engine.records import Condition, Ensemble, Sampling, SegmentSpec, TrainingSchedule
 from sis_engine.storage.gate import GateConfig
 from sis_engine.storage.splits import SplitConfig
@@ -305,13 +306,6 @@ class BudgetConfig(Strict):
     wall_hours: Positive | None = None
 
 
-class LocalExecution(Strict):
-    """On this machine. cores: how many may be used at once; ``None``: all there are."""
-
-    type: Literal["local"] = "local"
-    cores: Count | None = None
-
-
 class CampaignConfig(Strict):
     """A whole campaign.
 
@@ -343,7 +337,7 @@ class CampaignConfig(Strict):
     audit: AuditConfig = AuditConfig()
     triage: TriageConfig = TriageConfig()
     budget: BudgetConfig = BudgetConfig()
-    execution: LocalExecution = LocalExecution()
+    execution: Execution = LocalExecution()
     label_bank: Path | None = None
     known_labels: Path | None = None
     pause_before: tuple[Literal["label", "train", "explore"], ...] = ()

@@ -126,7 +126,9 @@ def _wrong_value(fault: ErrorDetails, place: _Place) -> ConfigurationError:
             return meant
         return ConfigurationError(MISSING, key=tag, allowed=", ".join(place.forms) or None)
     if kind == "union_tag_invalid":
-        return _not_one_of(details["tag"], details["expected_tags"], details["discriminator"])
+        named = details["discriminator"]  # a function where the tag may be left out
+        key = "type" if named.endswith("()") else named
+        return _not_one_of(details["tag"], details["expected_tags"], key)
     if kind == "literal_error":
         return _not_one_of(value, details["expected"])
     message = SHAPES.get(kind, fault["msg"].removeprefix("Value error, "))

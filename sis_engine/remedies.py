@@ -22,6 +22,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Protocol
 
 from sis_engine.errors import (
     InfrastructureError,
@@ -31,7 +32,7 @@ from sis_engine.errors import (
 )
 from sis_engine.interfaces import Capability, Context, LabelTask, SinglePoints
 from sis_engine.records import Failure, Frame, LabelFailure, Labelled, LevelOfTheory, Origin, System
-from sis_engine.side_by_side import PackedLabeler, Result
+from sis_engine.side_by_side import Result
 
 FIRST_IN_A_ROW = 3
 """So many program failures before any label: the program does not work here."""
@@ -69,7 +70,7 @@ RESPONSES: dict[Failure, Response] = {
     Failure.INFRASTRUCTURE: Response.BACK_OFF,
 }
 
-_SURROUNDINGS = frozenset(
+SURROUNDINGS = frozenset(
     {
         errno.ENOSPC,
         errno.EDQUOT,
@@ -87,13 +88,34 @@ _SURROUNDINGS = frozenset(
 """System errors that no frame is to blame for."""
 
 
+class InTurn(Protocol):
+    """A labeler whose calculations wait for their turn: for cores here, or for workers elsewhere.
+
+    demand: how many labels are wanted at this moment, at least one
+    """
+
+    @property
+    def capabilities(self) -> frozenset[Capability]: ...
+
+    @property
+    def demand(self) -> Callable[[], int]: ...
+
+    def level_of_theory(self, system: System) -> LevelOfTheory: ...
+
+    def label(
+        self, task: LabelTask, context: Context, *, alone: bool = False, all_cores: bool = False
+    ) -> Iterator[Result]:
+        """alone: a second try, with nothing of ours beside it where that can be had"""
+        ...
+
+
 class RemediedLabeler:
     """A labeler that answers failures as RESPONSES says, and never raises for a single frame.
 
     note: told of every second try and of every exception of the labeler
     """
 
-    def __init__(self, labeler: PackedLabeler, note: Note) -> None:
+    def __init__(self, labeler: InTurn, note: Note) -> None:
         self._labeler = labeler
         self._note = note
         self._lock = threading.Lock()
@@ -246,7 +268,7 @@ class RemediedLabeler:
             return LabelFailure(frame, level, origin, reason, str(error), directory=directory)
         if isinstance(error, SisError):
             raise error
-        if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
+        if isinstance(error, OSError) and error.errno in SURROUNDINGS:
             told = f"label {_place(origin)}: {error}"
             raise InfrastructureError(told, hint="mend it, then go on") from error
         self._note("labeler_raised", "".join(traceback.format_exception(error)))

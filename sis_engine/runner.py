@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,9 @@ from sis_engine.errors import (
     SisError,
     StopRequested,
 )
-from sis_engine.label_source import label_source
+from sis_engine.execution.open_pools import open_pools, spool_of
+from sis_engine.execution.parsl_pool import ParslPool
+from sis_engine.label_source import Elsewhere, label_source, pooled_label_source
 from sis_engine.side_by_side import SideBySide
 from sis_engine.states import State
 from sis_engine.storage.bank import LabelBank
@@ -75,7 +77,8 @@ def run_in_folder(
         clock = WallClock(ledger)
         accepted = _accepted(folder, config, ledger, console)
         known = open_things.enter_context(_known_labels(accepted.parts))
-        labeler = _labeler(accepted.parts, bank, known, ledger, console)
+        pools = open_things.enter_context(open_pools(accepted.parts.config.execution, folder))
+        labeler = _labeler(accepted.parts, bank, known, ledger, console, pools)
         campaign = Campaign(folder, ledger, labeler, console, stop, clock)
         if approve:
             approve_waiting(ledger)
@@ -153,6 +156,7 @@ def _labeler(
     known: LabelBank | None,
     ledger: Ledger,
     console: CampaignConsole,
+    pools: Mapping[str, ParslPool],
 ) -> SideBySide:
     """The labeler with all that the engine puts around it."""
 
@@ -160,15 +164,29 @@ def _labeler(
         ledger.event(kind, text, level="warning")
         console.event(text.rstrip().rpartition("\n")[2], kind, "warning")
 
-    return label_source(
+    pool = pools.get("label")
+    if pool is None:
+        return label_source(
+            parts.labeler,
+            bank,
+            cores=parts.cores,
+            exact=parts.config.exact,
+            note=note,
+            known=known,
+            timings=bank,
+        )
+    source, _ = pooled_label_source(
         parts.labeler,
         bank,
+        Elsewhere(
+            pool, parts.config.labeler, parts.base.parent.absolute(), spool_of(ledger.folder)
+        ),
         cores=parts.cores,
         exact=parts.config.exact,
         note=note,
         known=known,
-        timings=bank,
     )
+    return source
 
 
 def _run(campaign: Campaign, accepted: Accepted) -> Ended:

@@ -13,6 +13,7 @@ from sis_engine.budget import over_budget
 from sis_engine.campaign_file import parse_yaml, with_line
 from sis_engine.errors import ConfigurationError, ProgramError, ProgramMissing, ProgramUnsuitable
 from sis_engine.execution.cores import available_cores
+from sis_engine.execution.pool_checks import check_pools
 from sis_engine.given_model import adopt_given
 from sis_engine.interfaces import Context, Describer, Labeler, Monitor, MonitorContext
 from sis_engine.plugins import Kind, available
@@ -42,6 +43,7 @@ def validate(parts: Parts, *, given: bool = True) -> tuple[str, ...]:
 
 def _notes(parts: Parts) -> tuple[str, ...]:
     conditions = [context.condition for context in _contexts(parts)]
+    check_pools(parts.config.execution)
     with _program_of("labeler", parts.config.labeler):
         for index, system in enumerate(parts.systems):
             _check_system(index, system, parts.labeler)

@@ -1,0 +1,236 @@
+"""One pool of workers: a Parsl high-throughput executor with its provider, watched by us.
+
+Parsl hands tasks out and asks for blocks; what a task means, whether it is done and what its loss
+costs is judged from its folder (:mod:`sis_engine.execution.job_folder`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future as InnerFuture
+from pathlib import Path
+from typing import Any
+
+from sis_engine.errors import InfrastructureError, ProgramMissing
+from sis_engine.execution.cores import available_cores
+from sis_engine.execution.parsl_providers import provider_of
+from sis_engine.execution.pools import BatchProvider, Pool
+
+INSTALL = "pip install 'sis-engine[parsl]'"
+STRATEGY_EVERY_S = 1.0
+"""How often it is seen whether blocks are wanted; the scheduler is asked less often."""
+INTERCHANGE_WATCH = Path(__file__).with_name("interchange_watch.py")
+SHORTEST_HEARTBEAT_S = 1
+
+_log = logging.getLogger(__name__)
+
+
+class ParslFuture:
+    """A result to come from a pool (:class:`sis_engine.interfaces.Future`)."""
+
+    def __init__(self, inner: InnerFuture[Any]) -> None:
+        self._inner = inner
+
+    def result(self, timeout_s: float | None = None) -> Any:
+        return self._inner.result(timeout_s)
+
+    def done(self) -> bool:
+        return self._inner.done()
+
+    def error(self) -> BaseException | None:
+        """What was raised; ``None``: nothing (yet)."""
+        return self._inner.exception() if self._inner.done() else None
+
+    def when_done(self, call: Callable[[], None]) -> None:
+        self._inner.add_done_callback(lambda _: call())
+
+
+class ParslPool:
+    """Runs tasks in one pool (:class:`sis_engine.interfaces.Executor`); started when first used.
+
+    name: of the pool, for messages;  folder: of its own, which the nodes see
+    address: that the nodes reach this machine by; ``None``: by its host name
+    """
+
+    def __init__(self, name: str, config: Pool, folder: Path, address: str | None) -> None:
+        self.name = name
+        self.config = config
+        self.folder = folder
+        self._address = address
+        self._lock = threading.Lock()
+        self._executor: Any = None
+        self._poller: Any = None
+        self._last_up: float | None = None
+
+    @property
+    def slots(self) -> int:
+        """Workers of all blocks together."""
+        return self.config.slots(available_cores())
+
+    def submit(self, task: Callable[[], Any], *, cores: int = 1) -> ParslFuture:
+        """``task`` must be importable where the workers are: a partial of a module's function."""
+        del cores  # a worker has what its pool gives each
+        with self._lock:
+            if self._executor is None:
+                self._start()
+            try:
+                return ParslFuture(self._executor.submit(task, {}))
+            except Exception as error:
+                raise InfrastructureError(
+                    f"pool {self.name} takes no work any more: {error}",
+                    hint=f"see {self.folder}",
+                ) from error
+
+    def shutdown(self) -> None:
+        """Give all blocks back and end. What runs there ends with them."""
+        with self._lock:
+            if self._executor is None:
+                return
+            self._poller.close()
+            self._executor.shutdown()
+            self._executor = None
+
+    def check(self) -> None:
+        """Raise InfrastructureError when no block could be had for longer than it may take.
+
+        Until then it is not known what is the matter: a scheduler that is silent or refuses may
+        answer again.
+        """
+        executor = self._executor
+        if executor is None:
+            return
+        states = dict(executor.status_facade)
+        now = time.monotonic()
+        if self._last_up is None or any(not state.terminal for state in states.values()):
+            self._last_up = now
+        silent = now - self._last_up
+        if silent > self.config.give_up_after_s:
+            raise InfrastructureError(
+                f"pool {self.name}: no block could be had for {silent:.0f} s{self.trouble()}",
+                hint="mend the scheduler or `execution.pools`; finished labels are kept, and "
+                "`sis run` goes on",
+            )
+
+    def trouble(self) -> str:
+        """What the scheduler said of the last block that failed, or nothing."""
+        executor = self._executor
+        states = {} if executor is None else dict(executor.status_facade)
+        told = [state.message for state in states.values() if state.terminal and state.message]
+        return f"; last: {told[-1].strip()}" if told else ""
+
+    # ------------------------------------------------------------------ starting
+
+    def _start(self) -> None:
+        try:
+            from parsl.executors.high_throughput.executor import (
+                DEFAULT_LAUNCH_CMD,
+                HighThroughputExecutor,
+            )
+            from parsl.jobs.error_handlers import noop_error_handler
+        except ImportError as error:
+            raise ProgramMissing(f"Parsl is not installed: {error}", hint=INSTALL) from error
+        config = self.config
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder.chmod(0o700)  # certificates lie in it
+        accelerators = config.worker_accelerators
+        provider: Any = provider_of(config.provider)
+        executor: Any = HighThroughputExecutor(
+            label=self.name,
+            provider=provider,
+            launch_cmd=_by_interpreter(DEFAULT_LAUNCH_CMD, config.python),
+            address=self._address or _own_address(),
+            loopback_address="127.0.0.1",
+            encrypted=True,
+            cores_per_worker=float(config.cores_per_worker),
+            max_workers_per_node=self._workers_per_node(),
+            available_accelerators=list(accelerators),
+            cpu_affinity="none",
+            prefetch_capacity=0,
+            heartbeat_period=max(SHORTEST_HEARTBEAT_S, int(config.heartbeat_s / 4)),
+            heartbeat_threshold=max(2 * SHORTEST_HEARTBEAT_S, int(config.heartbeat_s)),
+            drain_period=_drain_s(config),
+            block_error_handler=noop_error_handler,
+            interchange_launch_cmd=[sys.executable, str(INTERCHANGE_WATCH), str(os.getpid())],
+        )
+        executor.run_dir = str(self.folder)
+        executor.run_id = self.folder.name
+        provider.script_dir = str(self.folder / "submit_scripts")
+        Path(provider.script_dir).mkdir(exist_ok=True)
+        executor.start()
+        self._poller = _poller(executor, config)
+        self._executor = executor
+
+    def _workers_per_node(self) -> int | None:
+        """Parsl counts the node's cores where nothing is said; here no more than may be used."""
+        config = self.config
+        if config.workers_per_node is not None or isinstance(config.provider, BatchProvider):
+            return config.workers_per_node
+        return self.slots
+
+
+def _poller(executor: Any, config: Pool) -> Any:
+    """Asks for blocks as there is work, and forgets those that are gone whatever Slurm says."""
+    from parsl.jobs.job_status_poller import JobStatusPoller
+    from parsl.jobs.states import JobState, JobStatus
+
+    class Watched(JobStatusPoller):
+        """A block whose managers were there and are gone is gone: ``squeue`` forgets jobs, and
+        then says nothing of them for ever.
+        """
+
+        gone_since: dict[str, float]
+
+        def poll(self) -> None:
+            if not hasattr(self, "gone_since"):
+                self.gone_since = {}
+            try:
+                self._forget_the_gone()
+                super().poll()
+            except Exception:  # noqa: BLE001 - the next look may pass; its thread must not end
+                _log.exception("pool %s: looking at its blocks failed", executor.label)
+
+        def _forget_the_gone(self) -> None:
+            known = set(executor.connected_blocks())
+            here = {item["block_id"] for item in executor.connected_managers()}
+            now = time.monotonic()
+            for block, state in list(executor.status_facade.items()):
+                if state.terminal or block in here or block not in known:
+                    self.gone_since.pop(block, None)
+                elif now - self.gone_since.setdefault(block, now) > config.heartbeat_s:
+                    told = JobStatus(JobState.MISSING, "its workers are gone")
+                    executor._simulated_status[block] = told  # noqa: SLF001 - Parsl has no call
+                    executor.provider.cancel([executor.blocks_to_job_id[block]])
+
+    poller = Watched(
+        strategy="simple",  # "htex_auto_scale" kills blocks that have not connected yet
+        max_idletime=config.idle_s,
+        strategy_period=STRATEGY_EVERY_S,
+    )
+    poller.add_executors([executor])
+    return poller
+
+
+def _by_interpreter(command: str, python: Path | None) -> str:
+    """Parsl's own command, its program named by interpreter and module: PATH is the site's."""
+    _, _, options = command.partition(" ")
+    program = shlex.quote(sys.executable if python is None else str(python))
+    return f"{program} -m parsl.executors.high_throughput.process_worker_pool {options}"
+
+
+def _own_address() -> str:
+    from parsl.addresses import address_by_hostname
+
+    return str(address_by_hostname())
+
+
+def _drain_s(config: Pool) -> int | None:
+    provider = config.provider
+    if not isinstance(provider, BatchProvider) or not provider.drain_minutes:
+        return None
+    return int(60.0 * (provider.walltime_minutes - provider.drain_minutes))
