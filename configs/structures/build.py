@@ -42,8 +42,9 @@ BUILDERS: dict[str, Callable[[], Atoms]] = {
     },
     "li-slab-1m": lambda: slab(Mixture(2, 29), seed=SEED),
     "li-slab-10m": lambda: slab(Mixture(10, 14), seed=SEED),
-    "li-bulk-16": lambda: bulk_lithium(2),
-    "li-bulk-54": lambda: bulk_lithium(3),
+    "li-bulk-8": lambda: bulk_lithium(2, 2, 1),
+    "li-bulk-16": lambda: bulk_lithium(2, 2, 2),
+    "li-bulk-54": lambda: bulk_lithium(3, 3, 3),
     "ethane-liquid": lambda: liquid_ethane(4, seed=SEED),
 }
 
