@@ -16,7 +16,7 @@ from labelers.cp2k.input import Job, box_of, force_eval, structure
 from labelers.cp2k.launch import INPUT, LONE_RANK, Launcher
 from labelers.cp2k.level import level_of
 from labelers.cp2k.template import read_template
-from labelers.geometry import absurdity
+from labelers.geometry import check_geometry
 from labelers.openmpi import find_mpirun
 from sis_engine.errors import ConfigurationError
 from sis_engine.records import SegmentSpec, System
@@ -27,7 +27,6 @@ _ANSWER_S = 120.0
 
 def check_system(launcher: Launcher, system: System) -> None:
     """Raises ConfigurationError or ProgramError if this system cannot be labelled."""
-    key = f"systems.{system.name}"
     box_of(launcher.config, system, system.frame)
     level_of(launcher, system)
     _check_electrons(system)
@@ -36,13 +35,7 @@ def check_system(launcher: Launcher, system: System) -> None:
         _check_kinds(method, system)
     if isinstance(method, Gfn1Method):
         _check_gfn1(system)
-    reason = absurdity(system.frame, launcher.config.shortest_angstrom)
-    if reason is not None:
-        raise ConfigurationError(
-            f"system {system.name!r}: {reason}",
-            key=key,
-            hint="mend the structure file (overlapping atoms, a wrong unit or a wrong cell?)",
-        )
+    check_geometry(system, launcher.config.shortest_angstrom)
     if launcher.config.ranks not in {None, 1}:
         find_mpirun(launcher.config.mpirun)
     _ask_cp2k(launcher, system)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from labelers.espresso.launch import Launcher
 from labelers.espresso.level import level_of
 from labelers.espresso.pseudopotentials import pseudopotential
-from labelers.geometry import absurdity
+from labelers.geometry import check_geometry
 from labelers.openmpi import find_mpirun
 from sis_engine.errors import ConfigurationError
 from sis_engine.records import System
@@ -13,23 +13,16 @@ from sis_engine.records import System
 
 def check_system(launcher: Launcher, system: System) -> None:
     """Raises ConfigurationError or ProgramError if this system cannot be labelled."""
-    key = f"systems.{system.name}"
     if not all(system.frame.pbc):
         raise ConfigurationError(
             f"system {system.name!r} is periodic along {system.frame.pbc}: plane waves need a cell",
-            key=key,
+            key=f"systems.{system.name}",
             allowed="periodic in all three directions",
             hint="give a cluster or a slab a cell with vacuum, periodic in all directions",
         )
     level_of(launcher, system)
     _check_electrons(launcher, system)
-    reason = absurdity(system.frame, launcher.config.shortest_angstrom)
-    if reason is not None:
-        raise ConfigurationError(
-            f"system {system.name!r}: {reason}",
-            key=key,
-            hint="mend the structure file (overlapping atoms, a wrong unit or a wrong cell?)",
-        )
+    check_geometry(system, launcher.config.shortest_angstrom)
     if launcher.config.ranks not in {None, 1}:
         find_mpirun(launcher.config.mpirun)
 

@@ -2,7 +2,7 @@
 
 Conventions, each checked against finite differences in the tests: pw.x's total energy is the free
 energy under smearing, to which its forces belong; the virial over its socket is -dE/d(strain) at a
-fixed *number* of plane waves (docs/espresso.md tells what that means for another cell).
+fixed *number* of plane waves (docs/labelers/espresso.md tells what that means for another cell).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from ase.data import atomic_numbers
 
-from labelers.geometry import absurdity
+from labelers.geometry import absurdity, check_geometry
 from labelers.single_points import points_of
 from labelers.xtb.config import XtbConfig
 from labelers.xtb.openmp import gnu_openmp, openmp_threads
@@ -107,13 +107,7 @@ class XtbLabeler:
             )
         self._check_electrons(system)
         self._check_periodicity(system)
-        reason = absurdity(system.frame, SHORTEST_ANGSTROM)
-        if reason is not None:
-            raise ConfigurationError(
-                f"system {system.name!r}: {reason}",
-                key=f"systems.{system.name}",
-                hint="mend the structure file (overlapping atoms, a wrong unit or a wrong cell?)",
-            )
+        check_geometry(system, SHORTEST_ANGSTROM)
 
     def label(self, task: LabelTask, context: Context) -> Iterator[Labelled | LabelFailure]:
         """One result per frame as it finishes. Raises StopRequested between frames."""

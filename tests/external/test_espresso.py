@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,7 @@ from sis_engine.records import (
 )
 from sis_engine.testing.labeler_contract import CHECKS, LabelerCase
 from sis_engine.units import RYDBERG_EV
-from tests.external.conftest import require_program
+from tests.external.conftest import foreign_mpirun, require_program
 
 pytestmark = pytest.mark.external
 
@@ -84,19 +83,20 @@ def label(
 def test_the_labeler_keeps_its_contract(
     check: Callable[[LabelerCase], None], tmp_path: Path
 ) -> None:
-    """The virial's differences are wide: plane waves come and go with the cell, by steps."""
+    """The virial at a cutoff where the Pulay stress is gone (docs/labelers/espresso.md)."""
+    cutoff = 40.0 if "strain" in check.__name__ else 16.0
     positions = FRAME.positions.copy()
     positions[1] = positions[0] + 0.01
     check(
         LabelerCase(
-            alloy(25.0),
+            alloy(cutoff),
             System("contract", FRAME),
             replace(FRAME, positions=positions),
             tmp_path,
             force_tolerance=2e-3,
-            virial_tolerance=5e-2,
+            virial_tolerance=2e-2,
             displacement_angstrom=1e-2,
-            strain=1e-2,
+            strain=2e-3,
             components=2,
         )
     )
@@ -254,12 +254,7 @@ def test_two_ranks_give_the_label_of_one(tmp_path: Path) -> None:
 
 def test_a_launcher_of_another_mpi_is_found_out_before_a_label_is_taken(tmp_path: Path) -> None:
     """The mpich wheel's mpirun makes two one-rank copies of the job."""
-    try:
-        files = metadata.files("mpich") or []
-    except metadata.PackageNotFoundError:
-        pytest.skip("the mpich wheel, whose mpirun is the wrong one, is not installed")
-    wrong = next(Path(str(file.locate())).resolve() for file in files if file.name == "mpirun")
-    given = alloy(ranks=2, pools=1, mpirun=wrong, mpirun_arguments=())
+    given = alloy(ranks=2, pools=1, mpirun=foreign_mpirun(), mpirun_arguments=())
     result = labelled(given, FRAME, tmp_path, threads=2)
     assert isinstance(result, LabelFailure)
     assert result.reason is Failure.PROGRAM

@@ -11,6 +11,7 @@ from sis_engine.comparison.quote import quote as quote_comparison
 from sis_engine.quote import quote
 from sis_engine.records import Purpose
 from sis_engine.stages.label import plans_at_start
+from sis_engine.units import RYDBERG_EV
 from sis_engine.validation import validate
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -19,6 +20,7 @@ COMPARISONS = [file for file in ALL if is_comparison(file)]
 FILES = [file for file in ALL if file not in COMPARISONS]
 PAPER = sorted((CONFIGS / "paper").glob("*.yaml"))
 PUBLISHED = CONFIGS / "paper" / "lifsi-dol-1m-published.yaml"
+PHUTHI = CONFIGS / "paper" / "li-phuthi-espresso.yaml"
 
 
 def _name(file: Path) -> str:
@@ -85,7 +87,8 @@ def test_the_papers_systems_are_all_there():
     names = {file.stem for file in PAPER}
     bulk = {f"lifsi-dol-{m}m-{size}a" for m in (1, 4, 10) for size in (15, 20)}
     slabs = {f"li-lifsi-dol-{m}m-slab" for m in (1, 10)}
-    assert names == bulk | slabs | {"li-bulk", "lifsi-dol-1m-published"}
+    others = {"li-bulk", "li-phuthi-espresso", "lifsi-dol-1m-published"}
+    assert names == bulk | slabs | others
 
 
 @pytest.mark.parametrize("file", [f for f in PAPER if "slab" in f.stem], ids=_name)
@@ -114,10 +117,27 @@ def test_the_published_configuration_is_the_papers_rules():
     assert (config.explore.condition.etol, config.explore.condition.ftol) == (1e-4, 1e-6)
 
 
-@pytest.mark.parametrize("file", [f for f in PAPER if f != PUBLISHED], ids=_name)
+@pytest.mark.parametrize("file", [f for f in PAPER if f not in {PUBLISHED, PHUTHI}], ids=_name)
 def test_the_papers_systems_run_by_our_rules_unless_asked(file):
     parts = assemble(file)
     assert not parts.config.sampler["published"]
     assert len(parts.monitors) > 1
     assert parts.config.audit.max_relative_force_rmse <= 0.1
     assert parts.config.explore.replicas >= parts.sampler.config.required_survivors
+
+
+def test_the_lithium_campaign_of_phuthi_has_their_level_of_theory_and_their_grid():
+    """1360 eV is 100 Ry; 16 conditions; the pseudopotential that stands in is called so."""
+    parts = assemble(PHUTHI)
+    labeler = parts.config.labeler
+    assert labeler["cutoff_rydberg"] * RYDBERG_EV == pytest.approx(1360.0, abs=1.0)
+    assert labeler["k_spacing_per_angstrom"] == 0.02
+    assert labeler["smearing"] == {"kind": "methfessel-paxton", "width_ev": 0.27}
+    grid = parts.config.sampler["grid"]
+    assert grid["temperatures_k"] == [50.0, 300.0, 450.0, 900.0]
+    assert grid["pressures_gpa"] == [0.0, 0.1, 1.0, 10.0]
+    header = PHUTHI.read_text(encoding="utf-8").split("\nname:")[0]
+    assert labeler["pseudopotentials"]["Li"] in header
+    assert "Li.pbe-s-kjpaw_psl.1.0.0.UPF" in header
+    assert "PBEsol" in header
+    assert "s a cycle" in header

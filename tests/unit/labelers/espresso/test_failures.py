@@ -213,7 +213,9 @@ def test_what_pw_prints_is_read(tmp_path: Path) -> None:
 def test_ase_reads_energies_from_the_same_outputs_and_none_where_there_is_no_label(
     name: str,
 ) -> None:
-    """A second reader, of the text: eight digits of rydberg, where the socket has all."""
+    """A second reader, of the text and with CODATA 2006. It tells frames apart by positions, which
+    pw.x prints of the first frame only.
+    """
     from ase.io import read
 
     try:
@@ -222,7 +224,6 @@ def test_ase_reads_energies_from_the_same_outputs_and_none_where_there_is_no_lab
     except Exception:  # noqa: BLE001 - of any kind: ASE found no label in there
         energies = []
     if name == "good":
-        assert len(energies) == 2
-        assert energies[0] == pytest.approx(GOOD_ENERGY_EV, abs=2e-6)
+        assert energies == [pytest.approx(GOOD_ENERGY_EV, rel=1.5e-7)]
     else:
         assert energies == []
