@@ -1,0 +1,308 @@
+"""Hybrid DFT labels of clusters through PySCF: energies and forces for a second level of theory.
+
+Each label is an SCF of its own from the densities of the atoms, in a worker process: what hangs,
+crashes or fills the memory there takes nothing of the engine with it, and a label is a function of
+its frame. Conventions: PySCF gives hartree, and the gradient in hartree/bohr; forces are minus it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+import weakref
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from labelers.electrons import check_electrons
+from labelers.geometry import absurdity
+from labelers.pyscf.config import PyscfConfig
+from labelers.pyscf.handlers import Way, ways
+from labelers.pyscf.session import INSTALL, failure_of, failure_of_death, worker_settings
+from labelers.single_points import points_of
+from sis_engine.errors import (
+    ConfigurationError,
+    ProgramError,
+    ProgramFailed,
+    ProgramHung,
+    ProgramMissing,
+    ProgramUnsuitable,
+)
+from sis_engine.execution.lending import Lender
+from sis_engine.execution.worker import Reply, Worker, WorkerDied
+from sis_engine.interfaces import Capability, Context, LabelTask, ProgramReport
+from sis_engine.records import (
+    Failure,
+    Frame,
+    Label,
+    LabelFailure,
+    Labelled,
+    LevelOfTheory,
+    Origin,
+    System,
+)
+from sis_engine.units import HARTREE_EV, HARTREE_PER_BOHR_EV_PER_ANGSTROM
+
+CURABLE = frozenset({Failure.NOT_CONVERGED, Failure.SOLVER})
+"""What another way to solve the SCF may cure."""
+PASSING = frozenset({Failure.OUT_OF_TIME, Failure.OUT_OF_MEMORY, Failure.INFRASTRUCTURE})
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What the worker's environment has. gpu: name of the device that is used, if any"""
+
+    pyscf: str
+    dispersion: str | None
+    gpu4pyscf: str | None
+    gpu: str | None
+
+    @property
+    def exact(self) -> str:
+        parts = [f"pyscf {self.pyscf}"]
+        if self.dispersion is not None:
+            parts.append(f"pyscf-dispersion {self.dispersion}")
+        if self.gpu is not None:
+            parts.append(f"gpu4pyscf {self.gpu4pyscf} on {self.gpu}")
+        return ", ".join(parts)
+
+
+class PyscfLabeler:
+    """Single points of clusters by Kohn-Sham DFT with any functional and basis of PySCF."""
+
+    Config: ClassVar[type[PyscfConfig]] = PyscfConfig
+
+    def __init__(self, config: PyscfConfig) -> None:
+        self.config = config
+        capabilities = {Capability.SINGLE_POINT}
+        if config.side_by_side:
+            capabilities.add(Capability.SIDE_BY_SIDE)
+        self.capabilities: frozenset[Capability] = frozenset(capabilities)
+        self._settings = worker_settings(config)
+        self._workers = Lender(Worker, Worker.close, Worker())
+        # A process that is kept for the next label must not outlive the labeler.
+        self._finalizer = weakref.finalize(self, self._workers.close)
+        self._installed: Installed | None = None
+
+    @classmethod
+    def from_config(cls, config: PyscfConfig) -> Self:
+        return cls(config)
+
+    def close(self) -> None:
+        """End the worker processes; the next label starts another."""
+        self._workers.close()
+
+    @property
+    def not_exact_because(self) -> str | None:
+        """Why a killed and resumed run is not bit by bit one that was never killed."""
+        if self.config.threads != 1:
+            return "several threads add up in any order (labeler.threads: 1)"
+        if self.config.device != "cpu":
+            return "a GPU adds up in any order (labeler.device: cpu)"
+        return None
+
+    def level_of_theory(self, system: System) -> LevelOfTheory:
+        """Raises ProgramError without PySCF."""
+        installed, config = self._what_is_installed(), self.config
+        settings: dict[str, str | int | float | bool | None] = {
+            "charge": system.charge,
+            "convergence_hartree": config.convergence_hartree,
+            "density_fitting": config.density_fitting,
+            "dispersion_version": _class_of(installed.dispersion),
+            "grid_level": config.grid_level,
+            "grid_response": config.grid_response,
+            "multiplicity": system.multiplicity,
+        }
+        return LevelOfTheory(
+            program="pyscf",
+            version_class=_class_of(installed.pyscf) or "",
+            method=config.method,
+            settings=tuple(sorted(settings.items())),
+        )
+
+    # ------------------------------------------------------------------ checks
+
+    def check(self, system: System) -> None:
+        """Raise ConfigurationError or ProgramError if this system cannot be labelled."""
+        if any(system.frame.pbc):
+            raise ConfigurationError(
+                f"system {system.name!r} is periodic along {system.frame.pbc}",
+                key=f"systems.{system.name}",
+                allowed="clusters: not periodic in any direction",
+                hint="sis carve cuts clusters out of periodic frames",
+            )
+        check_electrons(system)
+        reason = absurdity(system.frame, self.config.shortest_angstrom)
+        if reason is not None:
+            raise ConfigurationError(
+                f"system {system.name!r}: {reason}",
+                key=f"systems.{system.name}",
+                hint="mend the structure file (overlapping atoms, a wrong unit?)",
+            )
+        self._check_packages()
+        reply = self._asked("check", self._physics(system, system.frame))
+        if reply.result is None:
+            raise ConfigurationError(
+                f"PySCF cannot calculate system {system.name!r} by {self.config.method}: "
+                f"{reply.error}",
+                key="labeler.functional" if "basis" not in reply.error else "labeler.basis",
+                hint="names are PySCF's, for example wb97x-d3bj and def2-tzvpd",
+            )
+
+    def _check_packages(self) -> None:
+        for report in self.doctor():
+            if report.problem is not None:
+                raise ProgramUnsuitable(report.problem, hint=report.mend)
+
+    def doctor(self) -> tuple[ProgramReport, ...]:
+        try:
+            found = self._what_is_installed()
+        except ProgramError as error:
+            return (ProgramReport("pyscf", None, None, error.message, INSTALL),)
+        place = str(self._settings.python)
+        reports = [ProgramReport("pyscf", place, found.pyscf)]
+        if "-d3" in self.config.functional.lower() or "-d4" in self.config.functional.lower():
+            problem = None
+            if found.dispersion is None:
+                problem = f"{self.config.functional} needs the package pyscf-dispersion"
+            reports.append(
+                ProgramReport(
+                    "pyscf-dispersion", place, found.dispersion, problem, problem and INSTALL
+                )
+            )
+        if found.gpu is not None or self.config.device == "gpu":
+            problem = "no GPU that gpu4pyscf can use" if found.gpu is None else None
+            mend = "pip install gpu4pyscf-cuda12x, or labeler.device: cpu" if problem else None
+            reports.append(ProgramReport("gpu4pyscf", found.gpu, found.gpu4pyscf, problem, mend))
+        return tuple(reports)
+
+    def _what_is_installed(self) -> Installed:
+        """Asked once of the worker's own environment."""
+        if self._installed is None:
+            result = self._asked("versions", {}).result or {}
+            versions = result["versions"]
+            if versions["pyscf"] is None:
+                raise ProgramMissing("PySCF is not installed", hint=INSTALL)
+            gpu = [version for name, version in versions.items() if "gpu4pyscf" in name and version]
+            self._installed = Installed(
+                versions["pyscf"],
+                versions["pyscf-dispersion"],
+                gpu[0] if gpu else None,
+                None if self.config.device == "cpu" else result["gpu"],
+            )
+        return self._installed
+
+    def _asked(self, operation: str, request: dict[str, Any]) -> Reply:
+        """A question that leaves no files."""
+        with tempfile.TemporaryDirectory(prefix="sis-pyscf-") as folder:
+            context = Context(Path(folder))
+            with self._workers.lent() as worker:
+                return worker.ask(
+                    self._settings, Path(folder), {"operation": operation, **request}, context
+                )
+
+    # ------------------------------------------------------------------ labels
+
+    def label(self, task: LabelTask, context: Context) -> Iterator[Labelled | LabelFailure]:
+        """One result per frame as it finishes. Raises StopRequested between and within frames."""
+        level = self.level_of_theory(task.system)
+        for frame, origin in points_of(task, context, "the pyscf labeler"):
+            yield self._point(task.system, frame, level, origin, context)
+
+    def _point(
+        self, system: System, frame: Frame, level: LevelOfTheory, origin: Origin, context: Context
+    ) -> Labelled | LabelFailure:
+        begun = time.perf_counter()
+        failed = partial(LabelFailure, frame, level, origin)
+        reason = absurdity(frame, self.config.shortest_angstrom)
+        if reason is None and any(frame.pbc):
+            reason = "the frame is periodic, and this labeler has clusters only"
+        if reason is not None:
+            return failed(Failure.BAD_GEOMETRY, reason)
+        folder = Path(tempfile.mkdtemp(prefix="point-", dir=context.workdir))
+        tried: list[str] = []
+        ending = Failure.PROGRAM, "there is no way to solve the SCF"
+        for number, way in enumerate(ways(self.config.max_cycles)):
+            tried += [change for change in way.changes if change not in tried]
+            outcome = self._attempt(system, frame, way, folder / str(number), context)
+            if isinstance(outcome, Label):
+                shutil.rmtree(folder, ignore_errors=True)
+                return Labelled(
+                    frame,
+                    outcome,
+                    level,
+                    origin,
+                    self._what_is_installed().exact,
+                    time.perf_counter() - begun,
+                    handlers=way.changes,
+                )
+            ending = outcome
+            if ending[0] not in CURABLE:
+                break
+        return failed(
+            *ending,
+            retry_can_help=ending[0] in PASSING,
+            directory=folder,
+            seconds=time.perf_counter() - begun,
+            handlers=tuple(tried),
+        )
+
+    def _attempt(
+        self, system: System, frame: Frame, way: Way, folder: Path, context: Context
+    ) -> Label | tuple[Failure, str]:
+        """The label, or why this way led to none. Raises StopRequested and ProgramMissing."""
+        cores = max(context.threads, 1)
+        request = {
+            "operation": "label",
+            **self._physics(system, frame),
+            "solver": asdict(way.solver),
+            "threads": min(self.config.threads or cores, cores),
+        }
+        try:
+            with self._workers.lent() as worker:
+                reply = worker.ask(self._settings, folder, request, context)
+        except WorkerDied as died:
+            return failure_of_death(died), died.message
+        except ProgramHung as error:
+            return Failure.OUT_OF_TIME, error.message
+        except ProgramFailed as error:
+            return Failure.PROGRAM, error.message
+        if reply.result is None:
+            return failure_of(reply)
+        return _label_of(reply.result)
+
+    def _physics(self, system: System, frame: Frame) -> dict[str, Any]:
+        """What the label's value depends on, in the worker's words."""
+        config = self.config
+        return {
+            "species": list(frame.species),
+            "positions_angstrom": frame.positions.tolist(),
+            "charge": system.charge,
+            "multiplicity": system.multiplicity,
+            "functional": config.functional,
+            "basis": config.basis,
+            "density_fitting": config.density_fitting,
+            "grid_level": config.grid_level,
+            "grid_response": config.grid_response,
+            "convergence_hartree": config.convergence_hartree,
+            "memory_mb": config.memory_mb,
+            "gpu": self._what_is_installed().gpu is not None,
+        }
+
+
+def _label_of(result: dict[str, Any]) -> Label | tuple[Failure, str]:
+    energy = result["energy"] * HARTREE_EV
+    forces = -np.array(result["gradient"]) * HARTREE_PER_BOHR_EV_PER_ANGSTROM
+    if not (np.isfinite(energy) and np.isfinite(forces).all()):
+        return Failure.NON_FINITE, f"PySCF returned a label that is not finite ({energy} eV)"
+    return Label(energy, forces)
+
+
+def _class_of(version: str | None) -> str | None:
+    """Versions of one class give the same labels."""
+    return None if version is None else ".".join(version.split(".")[:2])

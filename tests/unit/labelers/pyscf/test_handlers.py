@@ -1,0 +1,67 @@
+"""Other ways to solve PySCF's SCF, and what its process said when it failed."""
+
+from pathlib import Path
+
+import pytest
+
+from labelers.pyscf.config import PyscfConfig
+from labelers.pyscf.handlers import MOST_CYCLES, ways
+from labelers.pyscf.labeler import PyscfLabeler
+from labelers.pyscf.session import failure_of, failure_of_death, worker_settings
+from sis_engine.execution.worker import Reply, WorkerDied
+from sis_engine.records import Failure
+
+
+def test_the_configured_way_comes_first_and_changes_nothing():
+    first, *others = ways(50)
+    assert first.changes == ()
+    assert first.solver.max_cycles == 50
+    assert all(other.changes for other in others)
+
+
+def test_every_other_way_says_what_it_changes():
+    _, shifted, newton = ways(50)
+    assert set(shifted.changes) == {
+        f"max_cycles: 50 → {MOST_CYCLES}",
+        "level_shift: 0.0 → 0.3",
+        "damping: 0.0 → 0.3",
+    }
+    assert "second_order: False → True" in newton.changes
+
+
+def test_more_cycles_that_were_asked_for_are_never_made_fewer():
+    assert {way.solver.max_cycles for way in ways(1000)} == {1000}
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("not_converged", Failure.NOT_CONVERGED),
+        ("LinAlgError", Failure.SOLVER),
+        ("MemoryError", Failure.OUT_OF_MEMORY),
+        ("OSError", Failure.INFRASTRUCTURE),
+        ("KeyError", Failure.PROGRAM),
+    ],
+)
+def test_an_exception_in_the_worker_is_classed_by_what_to_do_next(kind: str, reason: Failure):
+    seen, message = failure_of(Reply(None, {}, kind, "its words"))
+    assert seen is reason
+    assert "its words" in message
+
+
+@pytest.mark.parametrize(("code", "reason"), [(-9, Failure.OUT_OF_MEMORY), (-11, Failure.PROGRAM)])
+def test_a_dead_worker_was_killed_for_memory_or_crashed(code: int, reason: Failure):
+    died = WorkerDied("gone", code, directory=Path(), hint="")
+    assert failure_of_death(died) is reason
+
+
+def test_the_processor_alone_is_used_where_that_is_asked_for():
+    hidden = ("CUDA_VISIBLE_DEVICES", "")
+    assert hidden in worker_settings(PyscfConfig(device="cpu")).environment
+    assert hidden not in worker_settings(PyscfConfig()).environment
+
+
+def test_only_one_thread_on_the_processor_is_exact():
+    assert PyscfLabeler(PyscfConfig(threads=1, device="cpu")).not_exact_because is None
+    assert "threads" in str(PyscfLabeler(PyscfConfig(device="cpu")).not_exact_because)
+    assert "GPU" in str(PyscfLabeler(PyscfConfig(threads=1)).not_exact_because)
