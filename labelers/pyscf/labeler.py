@@ -20,11 +20,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from labelers.electrons import check_electrons
+from labelers.endings import CURABLE, PASSING, Ending
 from labelers.geometry import absurdity
 from labelers.pyscf.config import PyscfConfig
 from labelers.pyscf.handlers import Way, ways
-from labelers.pyscf.session import INSTALL, failure_of, failure_of_death, worker_settings
+from labelers.pyscf.session import INSTALL, ending_of, failure_of_death, worker_settings
 from labelers.single_points import points_of
+from labelers.tasks import free_folder
 from sis_engine.errors import (
     ConfigurationError,
     ProgramError,
@@ -47,10 +49,6 @@ from sis_engine.records import (
     System,
 )
 from sis_engine.units import HARTREE_EV, HARTREE_PER_BOHR_EV_PER_ANGSTROM
-
-CURABLE = frozenset({Failure.NOT_CONVERGED, Failure.SOLVER})
-"""What another way to solve the SCF may cure."""
-PASSING = frozenset({Failure.OUT_OF_TIME, Failure.OUT_OF_MEMORY, Failure.INFRASTRUCTURE})
 
 
 @dataclass(frozen=True)
@@ -224,9 +222,9 @@ class PyscfLabeler:
             reason = "the frame is periodic, and this labeler has clusters only"
         if reason is not None:
             return failed(Failure.BAD_GEOMETRY, reason)
-        folder = Path(tempfile.mkdtemp(prefix="point-", dir=context.workdir))
+        folder = free_folder(context.workdir, "point")
         tried: list[str] = []
-        ending = Failure.PROGRAM, "there is no way to solve the SCF"
+        ending = Ending(Failure.PROGRAM, "there is no way to solve the SCF")
         for number, way in enumerate(ways(self.config.max_cycles)):
             tried += [change for change in way.changes if change not in tried]
             outcome = self._attempt(system, frame, way, folder / str(number), context)
@@ -242,11 +240,12 @@ class PyscfLabeler:
                     handlers=way.changes,
                 )
             ending = outcome
-            if ending[0] not in CURABLE:
+            if ending.reason not in CURABLE:
                 break
         return failed(
-            *ending,
-            retry_can_help=ending[0] in PASSING,
+            ending.reason,
+            ending.message,
+            retry_can_help=ending.reason in PASSING,
             directory=folder,
             seconds=time.perf_counter() - begun,
             handlers=tuple(tried),
@@ -254,7 +253,7 @@ class PyscfLabeler:
 
     def _attempt(
         self, system: System, frame: Frame, way: Way, folder: Path, context: Context
-    ) -> Label | tuple[Failure, str]:
+    ) -> Label | Ending:
         """The label, or why this way led to none. Raises StopRequested and ProgramMissing."""
         cores = max(context.threads, 1)
         request = {
@@ -267,13 +266,13 @@ class PyscfLabeler:
             with self._workers.lent() as worker:
                 reply = worker.ask(self._settings, folder, request, context)
         except WorkerDied as died:
-            return failure_of_death(died), died.message
+            return Ending(failure_of_death(died), died.message)
         except ProgramHung as error:
-            return Failure.OUT_OF_TIME, error.message
+            return Ending(Failure.OUT_OF_TIME, error.message)
         except ProgramFailed as error:
-            return Failure.PROGRAM, error.message
+            return Ending(Failure.PROGRAM, error.message)
         if reply.result is None:
-            return failure_of(reply)
+            return ending_of(reply)
         return _label_of(reply.result)
 
     def _physics(self, system: System, frame: Frame) -> dict[str, Any]:
@@ -295,11 +294,12 @@ class PyscfLabeler:
         }
 
 
-def _label_of(result: dict[str, Any]) -> Label | tuple[Failure, str]:
+def _label_of(result: dict[str, Any]) -> Label | Ending:
     energy = result["energy"] * HARTREE_EV
     forces = -np.array(result["gradient"]) * HARTREE_PER_BOHR_EV_PER_ANGSTROM
     if not (np.isfinite(energy) and np.isfinite(forces).all()):
-        return Failure.NON_FINITE, f"PySCF returned a label that is not finite ({energy} eV)"
+        words = f"PySCF returned a label that is not finite ({energy} eV)"
+        return Ending(Failure.NON_FINITE, words)
     return Label(energy, forces)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+from labelers.endings import Ending
 from labelers.pyscf.config import PyscfConfig
 from sis_engine.execution.worker import Reply, WorkerDied, WorkerSettings, interpreter
 from sis_engine.records import Failure
@@ -46,11 +47,11 @@ def worker_settings(config: PyscfConfig) -> WorkerSettings:
     )
 
 
-def failure_of(reply: Reply) -> tuple[Failure, str]:
+def ending_of(reply: Reply) -> Ending:
     """Class an exception in the worker by what to do next."""
     reason = _KINDS.get(reply.kind, Failure.PROGRAM)
     words = reply.error if reply.kind == "not_converged" else f"{reply.kind}: {reply.error}"
-    return reason, words
+    return Ending(reason, words)
 
 
 def failure_of_death(died: WorkerDied) -> Failure:

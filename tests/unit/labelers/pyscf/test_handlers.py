@@ -7,7 +7,7 @@ import pytest
 from labelers.pyscf.config import PyscfConfig
 from labelers.pyscf.handlers import MOST_CYCLES, ways
 from labelers.pyscf.labeler import PyscfLabeler
-from labelers.pyscf.session import failure_of, failure_of_death, worker_settings
+from labelers.pyscf.session import ending_of, failure_of_death, worker_settings
 from sis_engine.execution.worker import Reply, WorkerDied
 from sis_engine.records import Failure
 
@@ -44,9 +44,9 @@ def test_more_cycles_that_were_asked_for_are_never_made_fewer():
     ],
 )
 def test_an_exception_in_the_worker_is_classed_by_what_to_do_next(kind: str, reason: Failure):
-    seen, message = failure_of(Reply(None, {}, kind, "its words"))
-    assert seen is reason
-    assert "its words" in message
+    seen = ending_of(Reply(None, {}, kind, "its words"))
+    assert seen.reason is reason
+    assert "its words" in seen.message
 
 
 @pytest.mark.parametrize(("code", "reason"), [(-9, Failure.OUT_OF_MEMORY), (-11, Failure.PROGRAM)])
