@@ -198,11 +198,17 @@ class PyscfLabeler:
     def _asked(self, operation: str, request: dict[str, Any]) -> Reply:
         """A question that leaves no files."""
         with tempfile.TemporaryDirectory(prefix="sis-pyscf-") as folder:
-            context = Context(Path(folder))
+            context = Context(Path(folder), patience=self._patience_with_questions)
             with self._workers.lent() as worker:
                 return worker.ask(
                     self._settings, Path(folder), {"operation": operation, **request}, context
                 )
+
+    @property
+    def _patience_with_questions(self) -> float:
+        """Limits on a label's time are not for questions: these take as long as a start may."""
+        config = self.config
+        return max(1.0, config.start_timeout_s / min(config.timeout_s, config.silent_timeout_s))
 
     # ------------------------------------------------------------------ labels
 

@@ -227,4 +227,5 @@ def _charge(formula: str, chemistry: Chemistry) -> int:
 def _lowest_multiplicity(species: Sequence[str], charge: int) -> int:
     from ase.data import atomic_numbers
 
-    return 1 + (sum(atomic_numbers[one] for one in species) - charge) % 2
+    electrons: int = sum(atomic_numbers[one] for one in species) - charge
+    return 1 + electrons % 2
