@@ -12,7 +12,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -23,8 +23,9 @@ from labelers.electrons import check_electrons
 from labelers.endings import CURABLE, PASSING, Ending
 from labelers.geometry import absurdity
 from labelers.pyscf.config import PyscfConfig
+from labelers.pyscf.doctor import INSTALL, Installed, installed, reports, version_class
 from labelers.pyscf.handlers import Way, ways
-from labelers.pyscf.session import INSTALL, ending_of, failure_of_death, worker_settings
+from labelers.pyscf.session import ending_of, failure_of_death, worker_settings
 from labelers.single_points import points_of
 from labelers.tasks import free_folder
 from sis_engine.errors import (
@@ -32,7 +33,6 @@ from sis_engine.errors import (
     ProgramError,
     ProgramFailed,
     ProgramHung,
-    ProgramMissing,
     ProgramUnsuitable,
 )
 from sis_engine.execution.lending import Lender
@@ -49,25 +49,6 @@ from sis_engine.records import (
     System,
 )
 from sis_engine.units import HARTREE_EV, HARTREE_PER_BOHR_EV_PER_ANGSTROM
-
-
-@dataclass(frozen=True)
-class Installed:
-    """What the worker's environment has. gpu: name of the device that is used, if any"""
-
-    pyscf: str
-    dispersion: str | None
-    gpu4pyscf: str | None
-    gpu: str | None
-
-    @property
-    def exact(self) -> str:
-        parts = [f"pyscf {self.pyscf}"]
-        if self.dispersion is not None:
-            parts.append(f"pyscf-dispersion {self.dispersion}")
-        if self.gpu is not None:
-            parts.append(f"gpu4pyscf {self.gpu4pyscf} on {self.gpu}")
-        return ", ".join(parts)
 
 
 class PyscfLabeler:
@@ -111,14 +92,14 @@ class PyscfLabeler:
             "charge": system.charge,
             "convergence_hartree": config.convergence_hartree,
             "density_fitting": config.density_fitting,
-            "dispersion_version": _class_of(installed.dispersion),
+            "dispersion_version": version_class(installed.dispersion),
             "grid_level": config.grid_level,
             "grid_response": config.grid_response,
             "multiplicity": system.multiplicity,
         }
         return LevelOfTheory(
             program="pyscf",
-            version_class=_class_of(installed.pyscf) or "",
+            version_class=version_class(installed.pyscf) or "",
             method=config.method,
             settings=tuple(sorted(settings.items())),
         )
@@ -144,12 +125,20 @@ class PyscfLabeler:
             )
         self._check_packages()
         reply = self._asked("check", self._physics(system, system.frame))
-        if reply.result is None:
+        if reply.kind in {"functional", "basis"}:
             raise ConfigurationError(
                 f"PySCF cannot calculate system {system.name!r} by {self.config.method}: "
                 f"{reply.error}",
-                key="labeler.functional" if "basis" not in reply.error else "labeler.basis",
+                key=f"labeler.{reply.kind}",
                 hint="names are PySCF's, for example wb97x-d3bj and def2-tzvpd",
+            )
+        if reply.result is None:
+            raise ProgramFailed(f"PySCF raised {reply.kind}: {reply.error}")
+        if reply.result["vv10"] and system.multiplicity > 1:
+            raise ConfigurationError(
+                f"system {system.name!r} is unrestricted, and PySCF has no VV10 forces for that",
+                key="labeler.functional",
+                hint="wb97x-d3bj has D3(BJ) in VV10's place",
             )
 
     def _check_packages(self) -> None:
@@ -162,37 +151,13 @@ class PyscfLabeler:
             found = self._what_is_installed()
         except ProgramError as error:
             return (ProgramReport("pyscf", None, None, error.message, INSTALL),)
-        place = str(self._settings.python)
-        reports = [ProgramReport("pyscf", place, found.pyscf)]
-        if "-d3" in self.config.functional.lower() or "-d4" in self.config.functional.lower():
-            problem = None
-            if found.dispersion is None:
-                problem = f"{self.config.functional} needs the package pyscf-dispersion"
-            reports.append(
-                ProgramReport(
-                    "pyscf-dispersion", place, found.dispersion, problem, problem and INSTALL
-                )
-            )
-        if found.gpu is not None or self.config.device == "gpu":
-            problem = "no GPU that gpu4pyscf can use" if found.gpu is None else None
-            mend = "pip install gpu4pyscf-cuda12x, or labeler.device: cpu" if problem else None
-            reports.append(ProgramReport("gpu4pyscf", found.gpu, found.gpu4pyscf, problem, mend))
-        return tuple(reports)
+        return reports(found, self.config, str(self._settings.python))
 
     def _what_is_installed(self) -> Installed:
         """Asked once of the worker's own environment."""
         if self._installed is None:
-            result = self._asked("versions", {}).result or {}
-            versions = result["versions"]
-            if versions["pyscf"] is None:
-                raise ProgramMissing("PySCF is not installed", hint=INSTALL)
-            gpu = [version for name, version in versions.items() if "gpu4pyscf" in name and version]
-            self._installed = Installed(
-                versions["pyscf"],
-                versions["pyscf-dispersion"],
-                gpu[0] if gpu else None,
-                None if self.config.device == "cpu" else result["gpu"],
-            )
+            result = self._asked("versions", {}).result
+            self._installed = installed(result or {}, self.config.device)
         return self._installed
 
     def _asked(self, operation: str, request: dict[str, Any]) -> Reply:
@@ -307,8 +272,3 @@ def _label_of(result: dict[str, Any]) -> Label | Ending:
         words = f"PySCF returned a label that is not finite ({energy} eV)"
         return Ending(Failure.NON_FINITE, words)
     return Label(energy, forces)
-
-
-def _class_of(version: str | None) -> str | None:
-    """Versions of one class give the same labels."""
-    return None if version is None else ".".join(version.split(".")[:2])

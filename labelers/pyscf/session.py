@@ -7,11 +7,11 @@ from pathlib import Path
 
 from labelers.endings import Ending
 from labelers.pyscf.config import PyscfConfig
+from labelers.pyscf.doctor import INSTALL
 from sis_engine.execution.worker import Reply, WorkerDied, WorkerSettings, interpreter
 from sis_engine.records import Failure
 
 OPERATIONS = Path(__file__).with_name("worker.py")
-INSTALL = "pip install 'sis-engine[pyscf]'"
 LOG = "pyscf.log"
 
 _KINDS = {

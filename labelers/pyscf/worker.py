@@ -23,10 +23,16 @@ class NotConvergedError(Exception):
     kind = "not_converged"
 
 
-class UnfitError(Exception):
-    """PySCF does not know the functional or the basis."""
+class FunctionalError(Exception):
+    """PySCF does not know it, or not its dispersion."""
 
-    kind = "unfit"
+    kind = "functional"
+
+
+class BasisError(Exception):
+    """PySCF does not know it, or not for all elements."""
+
+    kind = "basis"
 
 
 def start() -> None:
@@ -112,7 +118,7 @@ def _molecule(request: Answer) -> Iterator[Any]:
         )
         molecule.build(dump_input=False, parse_arg=False)
     except (KeyError, RuntimeError, ValueError) as error:
-        raise UnfitError(f"{type(error).__name__}: {error}") from error
+        raise BasisError(f"{type(error).__name__}: {error}") from error
     yield molecule
 
 
@@ -134,9 +140,9 @@ def _parsed(functional: str) -> Answer:
         libxc.parse_xc(core)
         damping, version, three_body = parse_disp(functional)
     except (KeyError, ValueError, NotImplementedError) as error:
-        raise UnfitError(f"{functional}: {error}") from error
+        raise FunctionalError(f"{functional}: {error}") from error
     if version is not None and version not in DISP_VERSIONS:
-        raise UnfitError(f"{functional}: PySCF has no dispersion {version!r}")
+        raise FunctionalError(f"{functional}: PySCF has no dispersion {version!r}")
     return {
         "core": core,
         "vv10": nonlocal_part != 0 and bool(libxc.is_nlc(core)),

@@ -340,6 +340,14 @@ def test_names_that_pyscf_does_not_know_are_found_before_anything_runs(
     assert caught.value.key == key
 
 
+def test_vv10_of_open_shells_is_refused_before_an_scf_is_paid_for() -> None:
+    given = labeler(functional="wb97x-v")
+    given.check(System("s", WATER))
+    with pytest.raises(ConfigurationError, match="no VV10 forces"):
+        given.check(System("s", WATER, charge=1, multiplicity=2))
+    given.close()
+
+
 def test_a_periodic_system_is_refused_with_the_way_to_clusters(small: PyscfLabeler) -> None:
     frame = replace(WATER, cell=9.0 * np.eye(3), pbc=(True,) * 3)
     with pytest.raises(ConfigurationError, match="periodic") as caught:

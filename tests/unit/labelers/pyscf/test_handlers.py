@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from labelers.pyscf.config import PyscfConfig
+from labelers.pyscf.doctor import installed, reports
 from labelers.pyscf.handlers import MOST_CYCLES, ways
 from labelers.pyscf.labeler import PyscfLabeler
 from labelers.pyscf.session import ending_of, failure_of_death, worker_settings
+from sis_engine.errors import ProgramMissing
 from sis_engine.execution.worker import Reply, WorkerDied
 from sis_engine.records import Failure
 
@@ -65,3 +67,22 @@ def test_only_one_thread_on_the_processor_is_exact():
     assert PyscfLabeler(PyscfConfig(threads=1, device="cpu")).not_exact_because is None
     assert "threads" in str(PyscfLabeler(PyscfConfig(device="cpu")).not_exact_because)
     assert "GPU" in str(PyscfLabeler(PyscfConfig(threads=1)).not_exact_because)
+
+
+def test_what_is_missing_is_told_with_the_way_to_get_it():
+    answer = {"versions": {"pyscf": "2.14.0", "pyscf-dispersion": None}, "gpu": None}
+    found = installed(answer, "gpu")
+    told = {report.name: report for report in reports(found, PyscfConfig(device="gpu"), "python")}
+    assert told["pyscf"].problem is None
+    assert "pyscf-dispersion" in str(told["pyscf-dispersion"].problem)
+    assert "no GPU" in str(told["gpu4pyscf"].problem)
+    assert all(report.mend for report in told.values() if report.problem)
+    with pytest.raises(ProgramMissing):
+        installed({"versions": {"pyscf": None}}, "cpu")
+
+
+def test_a_gpu_is_used_where_one_is_unless_the_processor_is_asked_for():
+    versions = {"pyscf": "2.14.0", "pyscf-dispersion": "1.7.0", "gpu4pyscf-cuda12x": "1.5.0"}
+    answer = {"versions": versions, "gpu": "Some GPU"}
+    assert "gpu4pyscf 1.5.0 on Some GPU" in installed(answer, "auto").exact
+    assert installed(answer, "cpu").gpu is None
