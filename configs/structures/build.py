@@ -13,7 +13,7 @@ from pathlib import Path
 from ase import Atoms
 from ase.io import write
 from boxes import Mixture, bulk_lithium, electrolyte, mixture_of, slab
-from clusters import lifsi_cluster
+from clusters import lifsi_cluster, lithium_ring
 from equilibrate import equilibrated
 from hydrocarbons import liquid_ethane
 
@@ -33,6 +33,7 @@ def _small_bulk(n_dioxolane: int) -> Atoms:
 BUILDERS: dict[str, Callable[[], Atoms]] = {
     "lifsi-dol-cluster": lambda: lifsi_cluster(1),
     "lifsi-2dol-cluster": lambda: lifsi_cluster(2),
+    "li-dol-cluster": lithium_ring,
     "lifsi-dol-bulk": lambda: _small_bulk(3),
     "lifsi-2dol-bulk": lambda: _small_bulk(2),
     **{

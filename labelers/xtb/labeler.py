@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from ase.data import atomic_numbers
 
+from labelers.electrons import check_electrons
 from labelers.geometry import absurdity, check_geometry
 from labelers.single_points import points_of
 from labelers.xtb.config import XtbConfig
@@ -105,7 +106,7 @@ class XtbLabeler:
                 key=f"systems.{system.name}",
                 allowed="H to Rn",
             )
-        self._check_electrons(system)
+        check_electrons(system)
         self._check_periodicity(system)
         check_geometry(system, SHORTEST_ANGSTROM)
 
@@ -196,18 +197,6 @@ class XtbLabeler:
         return result if species == frame.species else None
 
     # ------------------------------------------------------------------ checks
-
-    def _check_electrons(self, system: System) -> None:
-        unpaired = system.multiplicity - 1
-        electrons = sum(atomic_numbers[s] for s in system.frame.species) - system.charge
-        if unpaired < 0 or (electrons - unpaired) % 2:
-            parity = "odd" if electrons % 2 == 0 else "even"
-            raise ConfigurationError(
-                f"charge {system.charge} and multiplicity {system.multiplicity} do not go with "
-                f"{electrons} electrons",
-                key=f"systems.{system.name}.multiplicity",
-                allowed=f"an {parity} multiplicity of at least 1, or another charge",
-            )
 
     def _check_periodicity(self, system: System) -> None:
         pbc = system.frame.pbc
