@@ -94,9 +94,7 @@ def campaign(places: Places, name: str) -> None:
     (folder / "ledger.sqlite").touch()
 
 
-def test_submit_pause_resume_stop_cancel(
-    places: Places, commands: tuple[Commands, Queue]
-) -> None:
+def test_submit_pause_resume_stop_cancel(places: Places, commands: tuple[Commands, Queue]) -> None:
     answer, queue = commands
     campaign(places, "a")
     assert answer({"command": "submit", "name": "a", "priority": 3})["job"]["cores"] == 2

@@ -26,9 +26,7 @@ def ending(left: Traces, faults: int = 0, wanted: Wanted = Wanted.RUN) -> Ending
         (None, State.STABLE, JobState.STABLE),
     ],
 )
-def test_what_the_ledger_says_holds(
-    code: int | None, state: State, expected: JobState
-) -> None:
+def test_what_the_ledger_says_holds(code: int | None, state: State, expected: JobState) -> None:
     found = ending(Traces(code, state, "because", ""))
     assert (found.state, found.reason, found.fault) == (expected, "because", False)
 
