@@ -11,7 +11,7 @@ install: $(STAMP) ## only .venv and packages
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[deepmd,xtb,pyscf,parsl,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[deepmd,xtb,pyscf,parsl,serve,dev]'
 	touch $(STAMP)
 
 quickstart: install ## the main job on its embedded defaults, into runs/quickstart

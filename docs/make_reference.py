@@ -26,6 +26,7 @@ from sis_engine import records
 from sis_engine.comparison.config import ComparisonConfig
 from sis_engine.config import CampaignConfig
 from sis_engine.plugins import Kind, available, load
+from sis_engine.service.settings import ServiceConfig
 
 REFERENCE = Path(__file__).parent / "reference"
 MADE = "<!-- made by docs/make_reference.py: change the code, not this page -->\n"
@@ -270,6 +271,16 @@ def plugin_page(kind: Kind) -> str:
     return "\n".join(lines)
 
 
+def service_page() -> str:
+    lines = [
+        "# Service file\n",
+        MADE,
+        "Every key of `ROOT/service.yaml`, for `sis serve`; all have defaults, and so has the file. How "
+        "it works: [service](../service.md).\n",
+    ]
+    return "\n".join([*lines, *sections(ServiceConfig, "The whole", 2, 2)])
+
+
 def commands_page() -> str:
     """Each command with its arguments and options, as ``sis COMMAND --help`` has them."""
     import typer
@@ -313,6 +324,7 @@ def pages() -> dict[str, str]:
         "campaign.md": campaign_page(),
         "commands.md": commands_page(),
         "comparison.md": comparison_page(),
+        "service.md": service_page(),
         "errors.md": messages_page(),
         **made,
     }

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from sis_engine.campaign_log import CampaignLog
 from sis_engine.interfaces import Progress
+from sis_engine.live import LiveTraces
 from sis_engine.outlook import Outlook, duration
 
 KEEP_EVERY_S = 1.0
@@ -112,6 +113,7 @@ class CampaignConsole:
         rich: RichConsole | None = None,
         keep: Callable[[Facts], None] | None = None,
         log: CampaignLog | None = None,
+        live: LiveTraces | None = None,
         quiet: bool = False,
     ) -> None:
         self.facts = Facts()
@@ -119,6 +121,7 @@ class CampaignConsole:
         self._title = title
         self._keep = keep
         self._log = log
+        self._live_traces = live
         self._quiet = quiet
         self._kept = 0.0
         self._printed = 0.0
@@ -145,6 +148,8 @@ class CampaignConsole:
         self.facts.temperature_k = None
         if self._log is not None:
             self._log.write("stage", f"generation {generation}  {name}", generation=generation)
+        if self._live_traces is not None:
+            self._live_traces.begin(generation, name)
         self._refresh(force=True)
 
         def report(
@@ -154,6 +159,8 @@ class CampaignConsole:
             temperature = facts.get("temperature_k")
             if isinstance(temperature, float):
                 self.facts.temperature_k = temperature
+            if self._live_traces is not None:
+                self._live_traces.take(facts)
             self._refresh()
 
         return report

@@ -29,6 +29,7 @@ from sis_engine.records import (
     Purpose,
     Quantity,
     Relation,
+    Support,
     TestResult,
 )
 from sis_engine.report.wording import beside
@@ -92,7 +93,7 @@ def run_generation(stage: StageContext, past: Past) -> tuple[GenerationRecord, C
     require_approval(stage, "explore")
     data = (*past.parts, *merged.parts)
     explored = stage.once(
-        "explore", ExploreResult, lambda c: explore(stage, committee, data, merged.support, c)
+        "explore", ExploreResult, lambda c: _explore(stage, committee, data, merged.support, c)
     )
     _tell_lives(stage, explored)
     test = _test(stage, model, past.test or tested, data)
@@ -199,6 +200,20 @@ def _decide(stage: StageContext, evidence: Evidence, context: Context) -> Decide
         )
         return DecideResult(Exhausted(f"more data cannot cure this: {told}"))
     return decide(stage, evidence, context)
+
+
+def _explore(
+    stage: StageContext,
+    committee: Committee,
+    data: Sequence[DatasetPart],
+    support: Sequence[Support],
+    context: Context,
+) -> ExploreResult:
+    """EXPLORE, with the temperature window told to who watches."""
+    low, high = temperature_window(stage, committee.driver) or (None, None)
+    window = {"window_low_k": low, "window_high_k": high}
+    context.progress(0.0, None, "", **{k: v for k, v in window.items() if v is not None})
+    return explore(stage, committee, data, support, context)
 
 
 # --------------------------------------------------------------------------- telling

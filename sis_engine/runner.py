@@ -26,6 +26,7 @@ from sis_engine.errors import (
 from sis_engine.execution.open_pools import open_pools, spool_of
 from sis_engine.execution.parsl_pool import ParslPool
 from sis_engine.label_source import Elsewhere, label_source, pooled_label_source
+from sis_engine.live import LiveTraces
 from sis_engine.side_by_side import SideBySide
 from sis_engine.states import State
 from sis_engine.storage.bank import LabelBank
@@ -129,7 +130,11 @@ def _console(parts: Parts, ledger: Ledger, *, quiet: bool) -> CampaignConsole:
         ledger.set_meta("now", facts.as_json())
 
     console = CampaignConsole(
-        parts.config.name, keep=keep, log=CampaignLog(ledger.folder), quiet=quiet
+        parts.config.name,
+        keep=keep,
+        log=CampaignLog(ledger.folder),
+        live=LiveTraces(ledger.folder),
+        quiet=quiet,
     )
     console.facts.evaluations = sum(item.paid for item in ledger.counts())
     return console

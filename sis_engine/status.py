@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,15 @@ def status(folder: Path) -> Standing:
     """Where the campaign in ``folder`` stands; it may be running."""
     with open_ledger(folder) as ledger:
         store = GenerationStore(folder, ledger)
-        records = tuple(store.load_all(only=CHEAP_FIELDS))
-        facts = facts_of(folder, ledger, records)
-        now = ledger.meta("now") if facts.state is State.RUNNING else None
-        goes_on = facts.state in {State.RUNNING, State.PAUSED}
-        outlook = _outlook(ledger, records) if goes_on else None
+        return standing(folder, ledger, tuple(store.load_all(only=CHEAP_FIELDS)))
+
+
+def standing(folder: Path, ledger: Ledger, records: tuple[GenerationRecord, ...]) -> Standing:
+    """The same from records that were read before (:data:`CHEAP_FIELDS` will do)."""
+    facts = facts_of(folder, ledger, records)
+    now = ledger.meta("now") if facts.state is State.RUNNING else None
+    goes_on = facts.state in {State.RUNNING, State.PAUSED}
+    outlook = _outlook(ledger, records) if goes_on else None
     return Standing(summarise(records, facts), None if now is None else json.loads(now), outlook)
 
 
@@ -149,7 +154,13 @@ def _longest_audited_ps(records: tuple[GenerationRecord, ...]) -> float | None:
 def _config(ledger: Ledger) -> CampaignConfig | None:
     """What holds now; ``None`` before the campaign is set up."""
     text = ledger.meta("config_text")
-    return None if text is None else read_campaign_text(text, Path(campaign_folder.CONFIG_FILE))
+    return None if text is None else _parsed(text)
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> CampaignConfig:
+    """Reading YAML takes longer than all else here, and a watcher asks again and again."""
+    return read_campaign_text(text, Path(campaign_folder.CONFIG_FILE))
 
 
 def _reference_timestep_fs(ledger: Ledger) -> float | None:
@@ -157,6 +168,12 @@ def _reference_timestep_fs(ledger: Ledger) -> float | None:
     if config is None or config.initial.segment is None:
         return None
     return config.initial.segment.timestep_fs
+
+
+def timestep_of(ledger: Ledger) -> float | None:
+    """Of the model's MD, fs; ``None`` before the campaign is set up."""
+    config = _config(ledger)
+    return None if config is None else config.explore.condition.timestep_fs
 
 
 def _seconds(ledger: Ledger) -> tuple[tuple[str, float], ...]:

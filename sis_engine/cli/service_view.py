@@ -16,7 +16,8 @@ def show_list(answer: dict[str, Any]) -> None:
     for column in ("name", "state", "priority", "cores", "gpus", "reason"):
         table.add_column(column)
     for job in answer["jobs"]:
-        state = job["state"] if job["wanted"] == "run" else f"{job['state']}, {job['wanted']}"
+        asked = job["state"] == "running" and job["wanted"] != "run"
+        state = f"running, asked to {job['wanted']}" if asked else job["state"]
         reason = str(job["reason"]).splitlines()
         table.add_row(
             job["name"], state, str(job["priority"]), str(job["cores"]), str(job["gpus"]),

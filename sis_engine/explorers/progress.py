@@ -35,11 +35,13 @@ class ReplicaProgress:
             self._last_said = time.monotonic()
             return True
 
-    def reached(self, replica: Replica, new_ps: float, temperature_k: float) -> None:
-        """Note that it has done ``new_ps`` of MD by now."""
+    def reached(
+        self, replica: Replica, new_ps: float, temperature_k: float, potential_energy: float
+    ) -> None:
+        """Note that it has done ``new_ps`` of MD by now. potential_energy: eV."""
         with self._lock:
             self._done_ps[replica.id] = new_ps
-            self._tell(replica, temperature_k)
+            self._tell(replica, temperature_k, potential_energy)
 
     def ended(self, replica: Replica, md_ps: float) -> None:
         """Note that it is over: what it did not do will not be done."""
@@ -48,7 +50,12 @@ class ReplicaProgress:
             self._done_ps[replica.id] = self._expected_ps[replica.id] = done
             self._tell(replica, None)
 
-    def _tell(self, replica: Replica, temperature_k: float | None) -> None:
+    def _tell(
+        self,
+        replica: Replica,
+        temperature_k: float | None,
+        potential_energy: float | None = None,
+    ) -> None:
         done, total = sum(self._done_ps.values()), sum(self._expected_ps.values())
         elapsed = time.monotonic() - self._began
         facts: dict[str, float | str] = {
@@ -57,6 +64,8 @@ class ReplicaProgress:
         }
         if temperature_k is not None:
             facts["temperature_k"] = temperature_k
+        if potential_energy is not None:
+            facts["potential_energy"] = potential_energy
         if done > 0.0:
             facts["eta_s"] = elapsed * (total - done) / done
         self._say(done, total, f"MD {replica.id}", **facts)

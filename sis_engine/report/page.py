@@ -73,7 +73,7 @@ def render_both(records: Records, facts: CampaignFacts) -> tuple[str, str]:
 def render(records: Records, facts: CampaignFacts, numbers: ReportNumbers) -> str:
     """The page from numbers already collected."""
     summary = numbers.summary
-    script, style = asset("report.js"), asset("report.css")
+    script, style = f"{asset('viewer.js')}\n{asset('report.js')}", asset("report.css")
     shown = scenes(records)
     return (
         environment("sis_engine.report")

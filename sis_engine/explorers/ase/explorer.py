@@ -227,7 +227,7 @@ class _Run:
             raise StopRequested(f"MD of {self._replica.id} was stopped on request")
         if progress.due():
             new_ps = moment.step * self._replica.condition.timestep_fs / 1000.0
-            progress.reached(self._replica, new_ps, moment.temperature_k)
+            progress.reached(self._replica, new_ps, moment.temperature_k, moment.potential_energy)
 
     def _keep(self, moment: Moment, *, ends: bool) -> None:
         deviation = self._committee.look(moment)

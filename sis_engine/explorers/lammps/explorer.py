@@ -241,7 +241,7 @@ def _follow(progress: ReplicaProgress, replica: Replica, log: Path, n_columns: i
         row = lammps_output.last_row(tail(log, 4096), n_columns)
         if row is not None:
             timestep_ps = replica.condition.timestep_fs / FS_PER_PS
-            progress.reached(replica, row[0] * timestep_ps, row[1])
+            progress.reached(replica, row[0] * timestep_ps, row[1], row[2])
 
 
 def _into(ended: queue.Queue[Exploration | BaseException], task: Callable[[], Exploration]) -> None:

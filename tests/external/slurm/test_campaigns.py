@@ -58,7 +58,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         _absent(f"Slurm cannot be started here: {', '.join(absent) or 'not root'}")
     require_module("parsl")
     # Sockets have short names only, and munged looks at every folder above its own.
-    cluster = Cluster(Path("/tmp") / f"sis-slurm-{os.getpid()}")  # noqa: S108
+    cluster = Cluster(Path("/tmp") / f"sis-slurm-{os.getpid()}")
     cluster.start(cpus=2)
     yield cluster
     cluster.stop()
