@@ -61,6 +61,7 @@ class Campaign:
         console: CampaignConsole,
         stop: Callable[[], bool],
         clock: WallClock,
+        in_pools: Callable[[Parts], Parts] = lambda parts: parts,
     ) -> None:
         self.folder = folder
         self.ledger = ledger
@@ -68,6 +69,7 @@ class Campaign:
         self.console = console
         self.stop = stop
         self.clock = clock
+        self._in_pools = in_pools
         self.accepted: Accepted | None = None
         """What holds now: a retry after a fault goes on with this."""
         self._store = GenerationStore(folder, ledger)
@@ -128,7 +130,7 @@ class Campaign:
     def _generation(self, past: Past, parts: Parts) -> Past:
         """Run and commit the next generation."""
         stage = StageContext(
-            parts=parts,
+            parts=self._in_pools(parts),
             labeler=self.labeler,
             ledger=self.ledger,
             folder=self.folder,

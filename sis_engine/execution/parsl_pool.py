@@ -23,8 +23,9 @@ from sis_engine.execution.parsl_providers import provider_of
 from sis_engine.execution.pools import BatchProvider, Pool
 
 INSTALL = "pip install 'sis-engine[parsl]'"
-STRATEGY_EVERY_S = 1.0
-"""How often it is seen whether blocks are wanted; the scheduler is asked less often."""
+STRATEGY_S = (1.0, 10.0)
+"""How often it is seen whether blocks are wanted: here, and at most where a scheduler is asked."""
+SHUTDOWN_S = 20.0
 INTERCHANGE_WATCH = Path(__file__).with_name("interchange_watch.py")
 SHORTEST_HEARTBEAT_S = 1
 
@@ -67,6 +68,7 @@ class ParslPool:
         self._executor: Any = None
         self._poller: Any = None
         self._last_up: float | None = None
+        self._told: str | None = None
 
     @property
     def slots(self) -> int:
@@ -92,37 +94,37 @@ class ParslPool:
         with self._lock:
             if self._executor is None:
                 return
-            self._poller.close()
+            self._poller.close(SHUTDOWN_S)
             self._executor.shutdown()
             self._executor = None
 
-    def check(self) -> None:
-        """Raise InfrastructureError when no block could be had for longer than it may take.
+    def check(self) -> str | None:
+        """What the scheduler said of a block that it did not start, once; ``None``: nothing new.
 
-        Until then it is not known what is the matter: a scheduler that is silent or refuses may
-        answer again.
+        Raises InfrastructureError when no block could be had for longer than it may take. Until
+        then it is not known what is the matter: a scheduler that is silent or refuses may answer
+        again.
         """
         executor = self._executor
         if executor is None:
-            return
-        states = dict(executor.status_facade)
+            return None
+        states = dict(executor.status_facade).values()
         now = time.monotonic()
-        if self._last_up is None or any(not state.terminal for state in states.values()):
+        if self._last_up is None or any(not state.terminal for state in states):
             self._last_up = now
+        said = [state.message for state in states if state.terminal and state.message]
+        told = f"pool {self.name}: {said[-1].strip()}" if said else None
         silent = now - self._last_up
         if silent > self.config.give_up_after_s:
             raise InfrastructureError(
-                f"pool {self.name}: no block could be had for {silent:.0f} s{self.trouble()}",
+                f"pool {self.name}: no block could be had for {silent:.0f} s; last: {told}",
                 hint="mend the scheduler or `execution.pools`; finished labels are kept, and "
                 "`sis run` goes on",
             )
-
-    def trouble(self) -> str:
-        """What the scheduler said of the last block that failed, or nothing."""
-        executor = self._executor
-        states = {} if executor is None else dict(executor.status_facade)
-        told = [state.message for state in states.values() if state.terminal and state.message]
-        return f"; last: {told[-1].strip()}" if told else ""
+        if told == self._told:
+            return None
+        self._told = told
+        return told
 
     # ------------------------------------------------------------------ starting
 
@@ -178,8 +180,9 @@ def _poller(executor: Any, config: Pool) -> Any:
     """Asks for blocks as there is work, and forgets those that are gone whatever Slurm says."""
     from parsl.jobs.job_status_poller import JobStatusPoller
     from parsl.jobs.states import JobState, JobStatus
+    from parsl.utils import Timer
 
-    class Watched(JobStatusPoller):
+    class Watched(JobStatusPoller):  # type: ignore[misc]
         """A block whose managers were there and are gone is gone: ``squeue`` forgets jobs, and
         then says nothing of them for ever.
         """
@@ -194,6 +197,14 @@ def _poller(executor: Any, config: Pool) -> Any:
                 super().poll()
             except Exception:  # noqa: BLE001 - the next look may pass; its thread must not end
                 _log.exception("pool %s: looking at its blocks failed", executor.label)
+
+        def close(self, timeout: float | None = None) -> None:
+            """Parsl asks its interchange about each block, and waits for ever where that is dead"""
+            Timer.close(self, timeout)
+            held = [b for b, state in executor.status_facade.items() if not state.terminal]
+            known = executor.blocks_to_job_id
+            if held:
+                executor.provider.cancel([known[block] for block in held if block in known])
 
         def _forget_the_gone(self) -> None:
             known = set(executor.connected_blocks())
@@ -210,7 +221,7 @@ def _poller(executor: Any, config: Pool) -> Any:
     poller = Watched(
         strategy="simple",  # "htex_auto_scale" kills blocks that have not connected yet
         max_idletime=config.idle_s,
-        strategy_period=STRATEGY_EVERY_S,
+        strategy_period=_strategy_s(config),
     )
     poller.add_executors([executor])
     return poller
@@ -227,6 +238,13 @@ def _own_address() -> str:
     from parsl.addresses import address_by_hostname
 
     return str(address_by_hostname())
+
+
+def _strategy_s(config: Pool) -> float:
+    shortest, longest = STRATEGY_S
+    if not isinstance(config.provider, BatchProvider):
+        return shortest
+    return min(longest, max(shortest, config.provider.status_every_s / 3.0))
 
 
 def _drain_s(config: Pool) -> int | None:
