@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,8 @@ from sis_engine.remote.desk import LOOK_S, Desk
 from sis_engine.remote.job import FollowedJob
 from sis_engine.remote.raised import failure_or_error
 from sis_engine.storage.label_stream import Result
+
+SETTLE_S = 2.0
 
 
 @dataclass(eq=False)
@@ -64,16 +67,25 @@ class Batch:
                 pause = LOOK_S[0] if came else self._desk.wait(pause)
             self._settle()
         finally:
-            self._desk.abandon(self._open)
+            self._leave()
         if self._error is not None:
             raise self._error
 
     def _settle(self) -> None:
-        """The last result comes before the word that its job has ended."""
-        for job in tuple(self._open):
-            job.results()
-            if job.end is not None:
-                self._drop(job)
+        """The last result comes a moment before the word that its job has ended."""
+        until = time.monotonic() + SETTLE_S
+        while self._open and not self._error and time.monotonic() < until:
+            for job in tuple(self._open):
+                job.results()
+                if job.end is not None:
+                    self._drop(job)
+            time.sleep(LOOK_S[0] if self._open else 0.0)
+
+    def _leave(self) -> None:
+        """Jobs that have made all that was wanted only have to be put away."""
+        for job in self._open:
+            job.is_complete = self._wanted.keys().isdisjoint(job.keys)
+        self._desk.abandon(self._open)
 
     def _hand_out(self) -> None:
         """Fill the pool's queue, not more: sizes of later groups follow from what was measured."""

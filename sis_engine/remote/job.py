@@ -22,6 +22,7 @@ class FollowedJob:
     task: of labels; ``None``: it is other work
     keys: of the labels it makes, in their order; of a trajectory that of its first one
     submitted: by the engine's clock
+    is_complete: nobody wants anything more of it
     """
 
     folder: JobFolder
@@ -36,6 +37,7 @@ class FollowedJob:
     made: int = 0
     seconds: float = 0.0
     loss: Loss | None = None
+    is_complete: bool = False
     _pulse: Pulse | None = None
     _over: float | None = None
 
