@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,11 +16,12 @@ import pytest
 
 from sis_engine.remote.book import made_more_than_once
 from sis_engine.storage.bank import LabelBank
-from tests.external.conftest import _absent, require_module
-from tests.external.slurm.cluster import Cluster, missing
+from tests.external.slurm.cluster import Cluster
+from tests.external.slurm.running import cluster, pools
 from tests.integration.small_campaigns import ROOT, digest_of, events, write_campaign
 from tests.integration.test_durability import TINY
 
+__all__ = ["cluster"]
 pytestmark = [pytest.mark.external, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 MORSE = {"epsilon": 0.3, "rho0": 4.16, "r0": 2.6, "rcut1": 1.9, "rcut2": 2.7}
@@ -36,34 +36,6 @@ TEACHER = {
 }
 SMALL = {**TINY, "labeler": TEACHER, "exact": True}
 PATIENCE_S = 1500.0
-
-
-def pools(partition: str, **more: Any) -> dict[str, Any]:
-    provider = {
-        "type": "slurm",
-        "partition": partition,
-        "max_blocks": 2,
-        "cores_per_node": 1,
-        "walltime_minutes": 30,
-        "status_every_s": 2,
-        "worker_init": [f"export PYTHONPATH={ROOT}"],
-    }
-    pool = {"provider": provider, "heartbeat_s": 30, "idle_s": 600, **more}
-    return {"type": "parsl", "address": "127.0.0.1", "pools": {"label": pool}}
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    absent = missing()
-    if absent or os.getuid() != 0:
-        _absent(f"Slurm cannot be started here: {', '.join(absent) or 'not root'}")
-    require_module("parsl")
-    # Sockets have short names only, and munged looks at every folder above its own.
-    cluster = Cluster(Path("/tmp") / f"sis-slurm-{os.getpid()}")
-    cluster.start(cpus=2)
-    yield cluster
-    cluster.stop()
-    shutil.rmtree(cluster.folder, ignore_errors=True)
 
 
 @contextmanager
