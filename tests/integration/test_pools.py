@@ -63,6 +63,7 @@ def test_without_a_word_all_is_done_here() -> None:
             "execution.pools.label.provider.partitoin",
             "did you mean 'partition'?",
         ),
+        (LABEL % "{type: slurm}", "execution.pools.label", "give provider.cores_per_node"),
         (
             LABEL % "{type: slurm, nodes_per_block: 2}",
             "execution.pools.label.provider",
@@ -90,7 +91,10 @@ def test_what_is_wrong_with_a_pool_is_said_with_its_place(
 
 
 def test_another_queue_is_a_change_for_now() -> None:
-    old, new = read(LABEL % "{type: slurm, partition: day}"), read(LABEL % "{type: local}")
+    old, new = (
+        read(LABEL % "{type: slurm, partition: day, cores_per_node: 1}"),
+        read(LABEL % "{type: local}"),
+    )
     assert {change.when for change in changes_between(old, new)} == {When.NOW}
 
 

@@ -15,7 +15,9 @@ BATCH = {"max_blocks": 3, "walltime_minutes": 90, "worker_init": ["module load x
 def provider(given: dict[str, Any]) -> Any:
     from sis_engine.execution.parsl_providers import provider_of
 
-    return provider_of(LabelPool.model_validate({"provider": given}).provider)
+    return provider_of(
+        LabelPool.model_validate({"provider": given, "workers_per_node": 1}).provider
+    )
 
 
 @pytest.mark.parametrize(
