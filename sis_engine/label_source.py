@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sis_engine.banked import BankedLabeler, LabelStore, keep
+from sis_engine.banked import BankedLabeler, LabelStore, Result, keep
 from sis_engine.execution.core_gate import CoreGate
 from sis_engine.execution.cores import FreeCores
 from sis_engine.execution.parsl_pool import ParslPool
@@ -17,7 +17,9 @@ from sis_engine.known_labels import ChargedLabeler
 from sis_engine.packing import Timings, TimingStore
 from sis_engine.reference_md import LabelSource
 from sis_engine.remedies import InTurn, Note, RemediedLabeler
+from sis_engine.remote.account import Account
 from sis_engine.remote.book import Book
+from sis_engine.remote.desk import Desk
 from sis_engine.remote.labeler import RemoteLabeler
 from sis_engine.side_by_side import Demand, PackedLabeler, SideBySide
 from sis_engine.with_charges import WithCharges
@@ -55,13 +57,14 @@ class Elsewhere:
     """Where labels are made when not here.
 
     settings: the labeler's, as the campaign file has them;  base: where its paths start
-    spool: folder that the workers see too
+    spool: folder that the workers see too;  account: of the pool
     """
 
     pool: ParslPool
     settings: Mapping[str, Any]
     base: Path
     spool: Path
+    account: Account
 
 
 def pooled_label_source(
@@ -73,24 +76,27 @@ def pooled_label_source(
     exact: bool,
     note: Note,
     known: LabelStore | None = None,
-) -> tuple[SideBySide, RemoteLabeler]:
+) -> SideBySide:
     """The same, made by workers of a pool; what a killed engine left there is taken in first.
 
     cores: of this machine, for what is not labelled in the pool
     """
     counted, in_flight = _counted(labeler), InFlight()
     settings = place.settings["base"] if isinstance(labeler, WithCharges) else place.settings
-    book = Book(place.spool, lambda result: keep(bank, result))
+
+    def kept(result: Result) -> None:
+        keep(bank, result)
+
+    book = Book(place.spool, kept)
     n_found = book.take_in(counted.level_of_theory)
     if n_found:
         note("taken_in", f"{n_found} labels that workers finished without an engine are taken in")
     # Charges are made here, step by step, and so are labels that others may have paid for.
     lift = known is None and not isinstance(labeler, WithCharges)
-    remote = RemoteLabeler(
-        counted, settings, place.base, place.pool, book, bank, in_flight, note, lift=lift
-    )
+    desk = Desk(counted, settings, place.base, place.pool, book, note, place.account)
+    remote = RemoteLabeler(desk, bank, in_flight, lift=lift)
     base = BankedLabeler(_answered(remote, note, known), bank, in_flight)
-    source = SideBySide(
+    return SideBySide(
         _with_charges(labeler, base, bank),
         cores,
         Demand(),
@@ -98,7 +104,6 @@ def pooled_label_source(
         known=base.is_known,
         workers=place.pool.slots,
     )
-    return source, remote
 
 
 def _counted(labeler: Labeler) -> Labeler:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from sis_engine import campaign_folder
@@ -27,6 +29,8 @@ from sis_engine.execution.open_pools import open_pools, spool_of
 from sis_engine.execution.parsl_pool import ParslPool
 from sis_engine.label_source import Elsewhere, label_source, pooled_label_source
 from sis_engine.live import LiveTraces
+from sis_engine.remote.account import POOL_META, Accounts, PoolFacts
+from sis_engine.remote.parts import with_pools
 from sis_engine.side_by_side import SideBySide
 from sis_engine.states import State
 from sis_engine.storage.bank import LabelBank
@@ -79,8 +83,16 @@ def run_in_folder(
         accepted = _accepted(folder, config, ledger, console)
         known = open_things.enter_context(_known_labels(accepted.parts))
         pools = open_things.enter_context(open_pools(accepted.parts.config.execution, folder))
-        labeler = _labeler(accepted.parts, bank, known, ledger, console, pools)
-        campaign = Campaign(folder, ledger, labeler, console, stop, clock)
+        accounts = Accounts(partial(_keep_account, ledger))
+        labeler = _labeler(accepted.parts, bank, known, ledger, console, pools, accounts)
+        in_pools = partial(
+            with_pools,
+            pools=pools,
+            spool=spool_of(folder),
+            note=partial(_note, ledger, console),
+            accounts=accounts,
+        )
+        campaign = Campaign(folder, ledger, labeler, console, stop, clock, in_pools)
         if approve:
             approve_waiting(ledger)
         try:
@@ -162,13 +174,10 @@ def _labeler(
     ledger: Ledger,
     console: CampaignConsole,
     pools: Mapping[str, ParslPool],
+    accounts: Accounts,
 ) -> SideBySide:
     """The labeler with all that the engine puts around it."""
-
-    def note(kind: str, text: str) -> None:
-        ledger.event(kind, text, level="warning")
-        console.event(text.rstrip().rpartition("\n")[2], kind, "warning")
-
+    note = partial(_note, ledger, console)
     pool = pools.get("label")
     if pool is None:
         return label_source(
@@ -180,18 +189,30 @@ def _labeler(
             known=known,
             timings=bank,
         )
-    source, _ = pooled_label_source(
+    return pooled_label_source(
         parts.labeler,
         bank,
         Elsewhere(
-            pool, parts.config.labeler, parts.base.parent.absolute(), spool_of(ledger.folder)
+            pool,
+            parts.config.labeler,
+            parts.base.parent.absolute(),
+            spool_of(ledger.folder),
+            accounts.of(pool.name),
         ),
         cores=parts.cores,
         exact=parts.config.exact,
         note=note,
         known=known,
     )
-    return source
+
+
+def _note(ledger: Ledger, console: CampaignConsole, kind: str, text: str) -> None:
+    ledger.event(kind, text, level="warning")
+    console.event(text.rstrip().rpartition("\n")[2], kind, "warning")
+
+
+def _keep_account(ledger: Ledger, facts: PoolFacts) -> None:
+    ledger.set_meta(f"{POOL_META}{facts.pool}", json.dumps(facts.as_dict()))
 
 
 def _run(campaign: Campaign, accepted: Accepted) -> Ended:

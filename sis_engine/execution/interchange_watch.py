@@ -21,5 +21,6 @@ def end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
+    os.setsid()  # Ctrl-C is for the engine, which then ends this process in order
     threading.Thread(target=end_with, args=(int(sys.argv[1]),), daemon=True).start()
     runpy.run_module("parsl.executors.high_throughput.interchange", run_name="__main__")

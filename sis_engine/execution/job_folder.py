@@ -83,6 +83,11 @@ class JobFolder:
         return self.path.name
 
     @property
+    def kind(self) -> str:
+        """Of work."""
+        return self.path.name.partition("-")[0]
+
+    @property
     def task(self) -> Path:
         return self.path / TASK
 
@@ -95,15 +100,15 @@ class JobFolder:
         return self.path / ANSWER
 
     def claim(self, who: dict[str, Any]) -> bool:
-        """Take it; ``False`` if somebody has it already. Atomic, also between machines."""
+        """Take it; ``False`` if somebody has it, or it is gone. Atomic, also between machines."""
         own = self.path / f".{CLAIM}-{uuid.uuid4().hex[:12]}"
-        own.write_text(json.dumps(who), encoding="utf-8")
         try:
+            own.write_text(json.dumps(who), encoding="utf-8")
             os.link(own, self.path / CLAIM)  # O_EXCL is not atomic on every network file system
-        except FileExistsError:
+        except (FileExistsError, FileNotFoundError):
             return False
         finally:
-            own.unlink()
+            own.unlink(missing_ok=True)
         return True
 
     def claimed_by(self) -> dict[str, Any] | None:
@@ -124,7 +129,8 @@ class JobFolder:
             (self.path / CANCEL).touch()
 
     def is_cancelled(self) -> bool:
-        return (self.path / CANCEL).exists()
+        """Also where the engine has given it up for lost, and put its folder away."""
+        return (self.path / CANCEL).exists() or not self.path.exists()
 
     def beat(self) -> str:
         """The last sign of life as it stands: it differs when the worker has beaten since."""

@@ -6,7 +6,6 @@ costs is judged from its folder (:mod:`sis_engine.execution.job_folder`).
 
 from __future__ import annotations
 
-import logging
 import os
 import shlex
 import sys
@@ -17,18 +16,18 @@ from concurrent.futures import Future as InnerFuture
 from pathlib import Path
 from typing import Any
 
-from sis_engine.errors import InfrastructureError, ProgramMissing
+from sis_engine.errors import InfrastructureError, ProgramMissing, SisError
 from sis_engine.execution.cores import available_cores
 from sis_engine.execution.parsl_providers import provider_of
 from sis_engine.execution.pools import BatchProvider, Pool
 
 INSTALL = "pip install 'sis-engine[parsl]'"
-STRATEGY_EVERY_S = 1.0
-"""How often it is seen whether blocks are wanted; the scheduler is asked less often."""
+SHUTDOWN_S = 20.0
+WAITING = frozenset({"PENDING", "HELD"})
+MOST_STILLBORN = 5
+"""So many blocks in a row without a worker: it is not the scheduler, it is the set-up."""
 INTERCHANGE_WATCH = Path(__file__).with_name("interchange_watch.py")
 SHORTEST_HEARTBEAT_S = 1
-
-_log = logging.getLogger(__name__)
 
 
 class ParslFuture:
@@ -67,6 +66,7 @@ class ParslPool:
         self._executor: Any = None
         self._poller: Any = None
         self._last_up: float | None = None
+        self._told: str | None = None
 
     @property
     def slots(self) -> int:
@@ -77,13 +77,15 @@ class ParslPool:
         """``task`` must be importable where the workers are: a partial of a module's function."""
         del cores  # a worker has what its pool gives each
         with self._lock:
-            if self._executor is None:
-                self._start()
             try:
+                if self._executor is None:
+                    self._start()
                 return ParslFuture(self._executor.submit(task, {}))
+            except SisError:
+                raise
             except Exception as error:
                 raise InfrastructureError(
-                    f"pool {self.name} takes no work any more: {error}",
+                    f"pool {self.name} takes no work: {error}",
                     hint=f"see {self.folder}",
                 ) from error
 
@@ -92,37 +94,45 @@ class ParslPool:
         with self._lock:
             if self._executor is None:
                 return
-            self._poller.close()
+            self._poller.close(SHUTDOWN_S)
             self._executor.shutdown()
             self._executor = None
 
-    def check(self) -> None:
-        """Raise InfrastructureError when no block could be had for longer than it may take.
+    def check(self) -> str | None:
+        """What the scheduler said of a block that it did not start, once; ``None``: nothing new.
 
-        Until then it is not known what is the matter: a scheduler that is silent or refuses may
-        answer again.
+        Raises InfrastructureError when no block could be had for longer than it may take. Until
+        then it is not known what is the matter: a scheduler that is silent or refuses may answer
+        again.
         """
         executor = self._executor
         if executor is None:
-            return
-        states = dict(executor.status_facade)
+            return None
+        states = dict(executor.status_facade).values()
         now = time.monotonic()
-        if self._last_up is None or any(not state.terminal for state in states.values()):
+        waits = any(state.status_name in WAITING for state in states)
+        if self._last_up is None or self._poller.has_workers or waits:
             self._last_up = now
+        said = [state.message for state in states if state.terminal and state.message]
+        told = f"pool {self.name}: {said[-1].strip()}" if said else None
+        if self._poller.n_stillborn >= MOST_STILLBORN:
+            raise InfrastructureError(
+                f"pool {self.name}: {self._poller.n_stillborn} blocks in a row ended before a "
+                f"worker of theirs was heard of; last: {told}",
+                hint=f"see {self.folder / 'submit_scripts'}; is `worker_init`, `python` or "
+                "`execution.address` wrong?",
+            )
         silent = now - self._last_up
         if silent > self.config.give_up_after_s:
             raise InfrastructureError(
-                f"pool {self.name}: no block could be had for {silent:.0f} s{self.trouble()}",
+                f"pool {self.name}: no block could be had for {silent:.0f} s; last: {told}",
                 hint="mend the scheduler or `execution.pools`; finished labels are kept, and "
                 "`sis run` goes on",
             )
-
-    def trouble(self) -> str:
-        """What the scheduler said of the last block that failed, or nothing."""
-        executor = self._executor
-        states = {} if executor is None else dict(executor.status_facade)
-        told = [state.message for state in states.values() if state.terminal and state.message]
-        return f"; last: {told[-1].strip()}" if told else ""
+        if told == self._told:
+            return None
+        self._told = told
+        return told
 
     # ------------------------------------------------------------------ starting
 
@@ -133,6 +143,8 @@ class ParslPool:
                 HighThroughputExecutor,
             )
             from parsl.jobs.error_handlers import noop_error_handler
+
+            from sis_engine.execution.block_watch import BlockWatch
         except ImportError as error:
             raise ProgramMissing(f"Parsl is not installed: {error}", hint=INSTALL) from error
         config = self.config
@@ -163,7 +175,7 @@ class ParslPool:
         provider.script_dir = str(self.folder / "submit_scripts")
         Path(provider.script_dir).mkdir(exist_ok=True)
         executor.start()
-        self._poller = _poller(executor, config)
+        self._poller = BlockWatch(executor, config)
         self._executor = executor
 
     def _workers_per_node(self) -> int | None:
@@ -171,49 +183,7 @@ class ParslPool:
         config = self.config
         if config.workers_per_node is not None or isinstance(config.provider, BatchProvider):
             return config.workers_per_node
-        return self.slots
-
-
-def _poller(executor: Any, config: Pool) -> Any:
-    """Asks for blocks as there is work, and forgets those that are gone whatever Slurm says."""
-    from parsl.jobs.job_status_poller import JobStatusPoller
-    from parsl.jobs.states import JobState, JobStatus
-
-    class Watched(JobStatusPoller):
-        """A block whose managers were there and are gone is gone: ``squeue`` forgets jobs, and
-        then says nothing of them for ever.
-        """
-
-        gone_since: dict[str, float]
-
-        def poll(self) -> None:
-            if not hasattr(self, "gone_since"):
-                self.gone_since = {}
-            try:
-                self._forget_the_gone()
-                super().poll()
-            except Exception:  # noqa: BLE001 - the next look may pass; its thread must not end
-                _log.exception("pool %s: looking at its blocks failed", executor.label)
-
-        def _forget_the_gone(self) -> None:
-            known = set(executor.connected_blocks())
-            here = {item["block_id"] for item in executor.connected_managers()}
-            now = time.monotonic()
-            for block, state in list(executor.status_facade.items()):
-                if state.terminal or block in here or block not in known:
-                    self.gone_since.pop(block, None)
-                elif now - self.gone_since.setdefault(block, now) > config.heartbeat_s:
-                    told = JobStatus(JobState.MISSING, "its workers are gone")
-                    executor._simulated_status[block] = told  # noqa: SLF001 - Parsl has no call
-                    executor.provider.cancel([executor.blocks_to_job_id[block]])
-
-    poller = Watched(
-        strategy="simple",  # "htex_auto_scale" kills blocks that have not connected yet
-        max_idletime=config.idle_s,
-        strategy_period=STRATEGY_EVERY_S,
-    )
-    poller.add_executors([executor])
-    return poller
+        return self.slots // config.provider.max_blocks
 
 
 def _by_interpreter(command: str, python: Path | None) -> str:

@@ -74,6 +74,7 @@ def _slurm(given: SlurmProvider) -> Any:
         mem_per_node=given.memory_gb,
         gpus_per_node=given.gpus_per_node,
         exclusive=given.exclusive,
+        cmd_timeout=60,  # a busy controller takes its time; Parsl waits 10 s
     )
 
 

@@ -197,6 +197,17 @@ class Pool(_Strict):
     idle_s: Positive = 120.0
     give_up_after_s: Positive = 1800.0
 
+    @model_validator(mode="after")
+    def _workers_of_a_node_are_known(self) -> Pool:
+        counts = (self.workers_per_node, self.accelerators)
+        cores = getattr(self.provider, "cores_per_node", None)
+        if isinstance(self.provider, BatchProvider) and cores is None and not any(counts):
+            raise ValueError(
+                "how many workers a node has is not known: give provider.cores_per_node, "
+                "workers_per_node or accelerators"
+            )
+        return self
+
     @property
     def worker_accelerators(self) -> tuple[str, ...]:
         """The accelerator of each worker of a node; empty: they have none."""

@@ -5,11 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sis_engine.execution.losses import Loss
 from sis_engine.remote.job import FollowedJob
+
+TELL_EVERY_S = 5.0
+
+POOL_META = "pool_"
+"""Ledger keys of what is known of each pool begin so."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +64,24 @@ class PoolFacts:
         }
 
 
-class Account:
-    """Counts. Thread safe."""
+Tell = Callable[[PoolFacts], None]
 
-    def __init__(self, pool: str) -> None:
+
+def nobody(facts: PoolFacts) -> None:
+    """Nobody is told."""
+    del facts
+
+
+class Account:
+    """Counts. Thread safe. tell: told at changes, but not more often than every TELL_EVERY_S"""
+
+    def __init__(self, pool: str, tell: Tell = nobody) -> None:
         self._lock = threading.Lock()
         self._facts = PoolFacts(pool)
         self._losses: Counter[str] = Counter()
         self._closed: set[str] = set()
+        self._tell = tell
+        self._told = -TELL_EVERY_S
 
     @property
     def facts(self) -> PoolFacts:
@@ -75,6 +91,16 @@ class Account:
     def submitted(self) -> None:
         with self._lock:
             self._facts = replace(self._facts, tasks=self._facts.tasks + 1)
+        self._changed()
+
+    def _changed(self) -> None:
+        now = time.monotonic()
+        with self._lock:
+            facts = self._facts
+            due = now - self._told >= TELL_EVERY_S or facts.open == 0
+            self._told = now if due else self._told
+        if due:
+            self._tell(facts)
 
     def ended(self, job: FollowedJob) -> None:
         """Counted once, also where it was lost before."""
@@ -94,6 +120,7 @@ class Account:
                 worker_s=facts.worker_s + worker,
                 label_s=facts.label_s + min(job.seconds, worker),
             )
+        self._changed()
 
     def lost(self, job: FollowedJob, loss: Loss) -> None:
         with self._lock:
@@ -109,3 +136,17 @@ class Account:
                 wasted_s=facts.wasted_s + wasted,
                 losses=tuple(sorted(self._losses.items())),
             )
+        self._changed()
+
+
+class Accounts:
+    """One for each pool, for as long as an engine runs."""
+
+    def __init__(self, tell: Tell = nobody) -> None:
+        self._tell = tell
+        self._of: dict[str, Account] = {}
+
+    def of(self, pool: str) -> Account:
+        if pool not in self._of:
+            self._of[pool] = Account(pool, self._tell)
+        return self._of[pool]

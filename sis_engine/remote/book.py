@@ -66,6 +66,7 @@ class Book:
     def found(self, keys: Iterable[str], kind: type[LabelTask]) -> list[FollowedJob]:
         """Open jobs that make labels of these keys; they are now the caller's to follow."""
         wanted = set(keys)
+        self._put_away()
         with self._lock:
             mine = [
                 job
@@ -74,6 +75,17 @@ class Book:
             ]
             self._left = [job for job in self._left if job not in mine]
         return mine
+
+    def _put_away(self) -> None:
+        """Jobs that were complete when they were left, and have said so since."""
+        with self._lock:
+            complete = [job for job in self._left if job.is_complete]
+            for job in complete:
+                job.results()
+            over = [job for job in complete if job.end is not None]
+            self._left = [job for job in self._left if job not in over]
+        for job in over:
+            self.close(job)
 
     def keep(self, result: Result) -> None:
         """A label that nobody waits for just now."""
@@ -86,12 +98,6 @@ class Book:
         if job.folder.results.exists():
             job.folder.results.replace(place / job.folder.name)
         shutil.rmtree(job.folder.path, ignore_errors=True)
-
-    def drain(self) -> list[FollowedJob]:
-        """Jobs that nobody follows, for the end of a run."""
-        with self._lock:
-            left, self._left = self._left, []
-        return left
 
 
 def made_more_than_once(spool: Path) -> dict[str, int]:

@@ -19,12 +19,14 @@ VISIBLE_S = 60.0
 class FollowedJob:
     """A job of this engine, or of one before it that was killed (``future`` is then ``None``).
 
+    task: of labels; ``None``: it is other work
     keys: of the labels it makes, in their order; of a trajectory that of its first one
     submitted: by the engine's clock
+    is_complete: nobody wants anything more of it
     """
 
     folder: JobFolder
-    task: LabelTask
+    task: LabelTask | None
     keys: tuple[str, ...]
     future: ParslFuture | None
     submitted: float = field(default_factory=time.monotonic)
@@ -34,6 +36,8 @@ class FollowedJob:
     last_result: float | None = None
     made: int = 0
     seconds: float = 0.0
+    loss: Loss | None = None
+    is_complete: bool = False
     _pulse: Pulse | None = None
     _over: float | None = None
 
@@ -74,6 +78,11 @@ class FollowedJob:
             return self._when_not_seen()
         begun = self.future is None or self.is_claimed()
         return None if begun and self._is_alive() else self._verdict(error)
+
+    @property
+    def was_stopped(self) -> bool:
+        """It ended because it was cancelled."""
+        return self.end is not None and self.end.state == "stopped"
 
     def give_up(self) -> None:
         """Nobody may begin it later."""

@@ -1,14 +1,14 @@
-"""Campaigns whose labels are Slurm jobs: the same digest as here, whatever happens to the cluster."""
+"""Campaigns whose labels are made by Slurm jobs: the digest of this machine, whatever happens."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,13 @@ import pytest
 
 from sis_engine.remote.book import made_more_than_once
 from sis_engine.storage.bank import LabelBank
-from tests.external.conftest import _absent, require_module
-from tests.external.slurm.cluster import Cluster, missing
+from tests.external.slurm.cluster import Cluster
+from tests.external.slurm.running import cluster, pools
 from tests.integration.small_campaigns import ROOT, digest_of, events, write_campaign
 from tests.integration.test_durability import TINY
 
-pytestmark = [pytest.mark.external, pytest.mark.slow, pytest.mark.timeout(1800)]
+__all__ = ["cluster"]
+pytestmark = [pytest.mark.external, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 MORSE = {"epsilon": 0.3, "rho0": 4.16, "r0": 2.6, "rcut1": 1.9, "rcut2": 2.7}
 TEACHER = {
@@ -34,52 +35,29 @@ TEACHER = {
     },
 }
 SMALL = {**TINY, "labeler": TEACHER, "exact": True}
-PATIENCE_S = 900.0
+PATIENCE_S = 1500.0
 
 
-def pools(partition: str, **more: Any) -> dict[str, Any]:
-    provider = {
-        "type": "slurm",
-        "partition": partition,
-        "max_blocks": 2,
-        "cores_per_node": 1,
-        "walltime_minutes": 30,
-        "status_every_s": 2,
-        "worker_init": [f"export PYTHONPATH={ROOT}"],
-    }
-    pool = {"provider": provider, "heartbeat_s": 30, "idle_s": 600, **more}
-    return {"type": "parsl", "address": "127.0.0.1", "pools": {"label": pool}}
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    absent = missing()
-    if absent or os.getuid() != 0:
-        _absent(f"Slurm cannot be started here: {', '.join(absent) or 'not root'}")
-    require_module("parsl")
-    # Sockets have short names only, and munged looks at every folder above its own.
-    cluster = Cluster(Path("/tmp") / f"sis-slurm-{os.getpid()}")
-    cluster.start(cpus=2)
-    yield cluster
-    cluster.stop()
-    shutil.rmtree(cluster.folder, ignore_errors=True)
-
-
+@contextmanager
 def started(
     cluster: Cluster | None, folder: Path, config: Path, label_s: float = 0.0
-) -> subprocess.Popen[str]:
-    """``sis run`` without the report."""
+) -> Iterator[subprocess.Popen[str]]:
+    """``sis run`` without the report; it does not outlive the block."""
     environment = os.environ.copy() if cluster is None else cluster.environment
     environment |= {"SIS_TEST_LABEL_S": str(label_s)}
     module = "tests.integration.killed_run"
-    return subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", module, "", str(config), str(folder), os.devnull],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
 
 
 def ran(*given: Any, **named: Any) -> str:

@@ -14,7 +14,7 @@ import pytest
 from sis_engine.errors import ConfigurationError, InfrastructureError, StopRequested
 from sis_engine.execution import job_folder, job_worker
 from sis_engine.execution.job_folder import JobFolder, beating
-from sis_engine.execution.job_records import LabelJob
+from sis_engine.execution.job_records import Bench, LabelJob
 from sis_engine.execution.job_worker import TAKEN, run_job
 from sis_engine.interfaces import Context, Segment, SinglePoints
 from sis_engine.label_source import Elsewhere, label_source, pooled_label_source
@@ -30,8 +30,8 @@ from sis_engine.records import (
     System,
 )
 from sis_engine.reference_md import ReferenceMD
+from sis_engine.remote.account import Account
 from sis_engine.remote.book import DONE, made_more_than_once
-from sis_engine.remote.labeler import RemoteLabeler
 from sis_engine.side_by_side import SideBySide
 from sis_engine.storage.codec import save_record
 from sis_engine.storage.label_stream import End, LabelStream, read_from
@@ -48,7 +48,7 @@ def _short_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_folder, "BEAT_S", 0.05)
     monkeypatch.setattr(job_folder, "STALE_S", 1.0)
     monkeypatch.setattr(job_folder, "LOOK_S", 0.0)
-    job_worker._labeler.cache_clear()
+    job_worker.part.cache_clear()
 
 
 def points(n: int, plan: str = "p") -> SinglePoints:
@@ -64,10 +64,11 @@ def points(n: int, plan: str = "p") -> SinglePoints:
 
 def source(
     tmp_path: Path, pool: ThreadPool, bank: FakeBank, notes: list[str] | None = None
-) -> tuple[SideBySide, RemoteLabeler]:
+) -> tuple[SideBySide, Account]:
     told = [] if notes is None else notes
-    place = Elsewhere(pool, {"type": "fake"}, tmp_path, tmp_path / "spool")  # type: ignore[arg-type]
-    return pooled_label_source(
+    account = Account("label")
+    place = Elsewhere(pool, {"type": "fake"}, tmp_path, tmp_path / "spool", account)  # type: ignore[arg-type]
+    labels = pooled_label_source(
         FakeLabeler(),
         bank,
         place,
@@ -75,6 +76,7 @@ def source(
         exact=True,
         note=lambda kind, text: told.append(f"{kind}: {text}"),
     )
+    return labels, account
 
 
 def context(tmp_path: Path, stop: Callable[[], bool] = lambda: False) -> Context:
@@ -95,12 +97,12 @@ def half_way(folder: Path, n: int, *, beat: bool = False) -> None:
 
 def test_single_points_come_in_groups_and_each_once(tmp_path: Path) -> None:
     pool = ThreadPool(group=4)
-    labels, remote = source(tmp_path, pool, FakeBank())
+    labels, account = source(tmp_path, pool, FakeBank())
     found = list(labels.label(points(10), context(tmp_path)))
     assert sorted(item.origin.index for item in found) == list(range(10))
     assert len(pool.folders) == 3  # 4, 4, 2
     assert made_more_than_once(tmp_path / "spool") == {}
-    facts = remote.account.facts
+    facts = account.facts
     assert (facts.tasks, facts.ended, facts.lost, facts.open, facts.labels) == (3, 3, 0, 0, 10)
     assert not list((tmp_path / "spool").glob("label-*"))
     assert len(list((tmp_path / "spool" / DONE).iterdir())) == 3
@@ -129,12 +131,12 @@ def test_what_a_dead_worker_had_finished_is_not_made_again(tmp_path: Path) -> No
 
     notes: list[str] = []
     pool = ThreadPool(fate=fate, group=5)
-    labels, remote = source(tmp_path, pool, FakeBank(), notes)
+    labels, account = source(tmp_path, pool, FakeBank(), notes)
     found = list(labels.label(points(5), context(tmp_path)))
     assert all(isinstance(item, Labelled) for item in found)
     assert len(found) == 5
     assert made_more_than_once(tmp_path / "spool") == {}
-    assert remote.account.facts.losses == (("worker died", 1),)
+    assert account.facts.losses == (("worker died", 1),)
     assert any("worker died on node1; 2 finished labels of it are kept" in note for note in notes)
 
 
@@ -161,30 +163,22 @@ def test_a_lost_node_whose_worker_still_beats_is_waited_for(tmp_path: Path) -> N
     """The network was cut, the worker was not: what it finishes is taken, nothing is made anew."""
 
     def fate(number: int, folder: Path, task: Callable[[], Any]) -> Any:
-        begun = threading.Event()
-
-        def partitioned() -> None:
-            job = JobFolder(folder)
-            assert job.claim({"who": "worker", "host": "node1"})
-            with beating(job):
-                begun.set()
-                job_worker._label(job)
-
-        thread = threading.Thread(target=partitioned)
+        thread = threading.Thread(target=task)
         thread.start()
-        begun.wait()
+        while JobFolder(folder).sign() is None:
+            thread.join(0.01)
         threads.append(thread)
         raise ManagerLost
 
     threads: list[threading.Thread] = []
     pool = ThreadPool(fate=fate, group=3)
-    labels, remote = source(tmp_path, pool, FakeBank())
+    labels, account = source(tmp_path, pool, FakeBank())
     found = list(labels.label(points(3), context(tmp_path)))
     for thread in threads:
         thread.join()
     assert len(found) == 3
     assert len(pool.folders) == 1
-    assert remote.account.facts.lost == 0
+    assert account.facts.lost == 0
 
 
 def test_a_lost_node_costs_only_the_label_in_hand(tmp_path: Path) -> None:
@@ -194,9 +188,9 @@ def test_a_lost_node_costs_only_the_label_in_hand(tmp_path: Path) -> None:
         half_way(folder, 1)
         raise ManagerLost
 
-    labels, remote = source(tmp_path, ThreadPool(fate=fate, group=3), FakeBank())
+    labels, account = source(tmp_path, ThreadPool(fate=fate, group=3), FakeBank())
     assert len(list(labels.label(points(3), context(tmp_path)))) == 3
-    assert remote.account.facts.losses == (("node lost", 2),)
+    assert account.facts.losses == (("node lost", 2),)
     assert made_more_than_once(tmp_path / "spool") == {}
 
 
@@ -215,7 +209,7 @@ def test_a_pool_that_always_breaks_is_a_fault_of_the_surroundings(tmp_path: Path
 def left_behind(tmp_path: Path, task: SinglePoints | Segment) -> JobFolder:
     """A job as an engine that was killed leaves it."""
     job = JobFolder.new(tmp_path / "spool", "label")
-    asked = LabelJob('{"type": "fake"}', tmp_path, task, tmp_path, None, 1, 1.0)
+    asked = LabelJob(Bench(tmp_path, tmp_path, None, 1, 1.0), '{"type": "fake"}', task)
     save_record(job.task, asked)
     return job
 
@@ -349,7 +343,7 @@ class Refusing(FakeLabeler):
 def test_what_a_labeler_raises_is_one_frames_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: Failure
 ) -> None:
-    monkeypatch.setattr(job_worker, "_labeler", lambda *_: Refusing(error, 1))
+    monkeypatch.setattr(job_worker, "part", lambda *_: Refusing(error, 1))
     labels, _ = source(tmp_path, ThreadPool(group=4), FakeBank())
     found = {item.origin.index: item for item in labels.label(points(4), context(tmp_path))}
     assert isinstance(found[1], LabelFailure)
@@ -361,7 +355,7 @@ def test_an_error_about_more_than_one_frame_is_raised_after_the_siblings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     error = ConfigurationError("no such basis set", key="labeler.basis")
-    monkeypatch.setattr(job_worker, "_labeler", lambda *_: Refusing(error, 0))
+    monkeypatch.setattr(job_worker, "part", lambda *_: Refusing(error, 0))
     bank = FakeBank()
     labels, _ = source(tmp_path, ThreadPool(group=1), bank)
     with pytest.raises(ConfigurationError, match="no such basis set"):
@@ -414,19 +408,19 @@ def test_a_segment_goes_on_behind_its_last_durable_step(tmp_path: Path) -> None:
 
         assert job.claim({"who": "worker", "host": "node1"})
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(job_worker, "_labeler", lambda *_: Dies())
+            patch.setattr(job_worker, "part", lambda *_: Dies())
             stream = LabelStream(job.results)
             with pytest.raises(_Killed):
-                job_worker._all_labels(job, stream)
+                job_worker._label(job, stream)
             stream.close()
         raise ManagerLost
 
     pool = ThreadPool(slots=1, fate=fate)
-    labels, remote = source(tmp_path, pool, FakeBank())
+    labels, account = source(tmp_path, pool, FakeBank())
     made = along(ReferenceMD(labels).label(segment(), context(tmp_path)))
     assert made == here(tmp_path)
     assert len(pool.folders) == 4
-    assert remote.account.facts.losses == (("node lost", 3),)
+    assert account.facts.losses == (("node lost", 3),)
     assert made_more_than_once(tmp_path / "spool") == {}
 
 

@@ -46,7 +46,7 @@ class ThreadPool:
         return ParslFuture(self._threads.submit(self._fate, number, folder, task))
 
     def check(self) -> None:
-        """It is always well."""
+        """There is never anything to tell."""
 
     def shutdown(self) -> None:
         self._threads.shutdown()
