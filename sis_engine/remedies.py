@@ -17,7 +17,6 @@ Whether a failure is kept for good is the bank's matter: only what the frame is 
 from __future__ import annotations
 
 import enum
-import errno
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -32,6 +31,7 @@ from sis_engine.errors import (
 from sis_engine.interfaces import Capability, Context, LabelTask, SinglePoints
 from sis_engine.records import Failure, Frame, LabelFailure, Labelled, LevelOfTheory, Origin, System
 from sis_engine.side_by_side import PackedLabeler, Result
+from sis_engine.storage.atomic import SURROUNDINGS
 
 FIRST_IN_A_ROW = 3
 """So many program failures before any label: the program does not work here."""
@@ -68,23 +68,6 @@ RESPONSES: dict[Failure, Response] = {
     Failure.PROGRAM: Response.COUNT,
     Failure.INFRASTRUCTURE: Response.BACK_OFF,
 }
-
-_SURROUNDINGS = frozenset(
-    {
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EIO,
-        errno.EROFS,
-        errno.ESTALE,
-        errno.ENODEV,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.EAGAIN,
-        errno.ENOMEM,
-        errno.ENOLCK,
-    }
-)
-"""System errors that no frame is to blame for."""
 
 
 class RemediedLabeler:
@@ -246,7 +229,7 @@ class RemediedLabeler:
             return LabelFailure(frame, level, origin, reason, str(error), directory=directory)
         if isinstance(error, SisError):
             raise error
-        if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
+        if isinstance(error, OSError) and error.errno in SURROUNDINGS:
             told = f"label {_place(origin)}: {error}"
             raise InfrastructureError(told, hint="mend it, then go on") from error
         self._note("labeler_raised", "".join(traceback.format_exception(error)))
