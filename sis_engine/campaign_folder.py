@@ -109,7 +109,7 @@ def check_not_emptied(folder: Path, ledger: Ledger) -> None:
 
 def lost_labels(ledger: Ledger, bank: LabelBank) -> int:
     """Labels that were paid for and are in the bank no more. TornFile where that is all of them."""
-    counted = {row.key for row in ledger.evaluations() if row.outcome is not Outcome.CACHED}
+    counted = {row.key for row in ledger.evaluations() if row.outcome is Outcome.GOOD}
     lost = counted - bank.keys(good=None)
     if counted and lost == counted:
         raise TornFile(
