@@ -17,7 +17,6 @@ Whether a failure is kept for good is the bank's matter: only what the frame is 
 from __future__ import annotations
 
 import enum
-import errno
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -33,6 +32,7 @@ from sis_engine.errors import (
 from sis_engine.interfaces import Capability, Context, LabelTask, SinglePoints
 from sis_engine.records import Failure, Frame, LabelFailure, Labelled, LevelOfTheory, Origin, System
 from sis_engine.side_by_side import Result
+from sis_engine.storage.atomic import SURROUNDINGS
 
 FIRST_IN_A_ROW = 3
 """So many program failures before any label: the program does not work here."""
@@ -69,23 +69,6 @@ RESPONSES: dict[Failure, Response] = {
     Failure.PROGRAM: Response.COUNT,
     Failure.INFRASTRUCTURE: Response.BACK_OFF,
 }
-
-SURROUNDINGS = frozenset(
-    {
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EIO,
-        errno.EROFS,
-        errno.ESTALE,
-        errno.ENODEV,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.EAGAIN,
-        errno.ENOMEM,
-        errno.ENOLCK,
-    }
-)
-"""System errors that no frame is to blame for."""
 
 
 class InTurn(Protocol):

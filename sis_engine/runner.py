@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,7 @@ from sis_engine import campaign_folder
 from sis_engine.approval import approve_waiting
 from sis_engine.assembly import Parts, assemble
 from sis_engine.backoff import with_backoff
-from sis_engine.campaign import Campaign, is_half_done
+from sis_engine.campaign import Campaign, Outcome, is_half_done
 from sis_engine.campaign_folder import Accepted
 from sis_engine.campaign_log import CampaignLog
 from sis_engine.console import CampaignConsole, Facts
@@ -33,11 +34,15 @@ from sis_engine.remote.account import POOL_META, Accounts, PoolFacts
 from sis_engine.remote.parts import with_pools
 from sis_engine.side_by_side import SideBySide
 from sis_engine.states import State
+from sis_engine.storage.atomic import SURROUNDINGS, infrastructure_error, set_unfinished_aside
 from sis_engine.storage.bank import LabelBank
 from sis_engine.storage.ledger import Ledger, StageState
 from sis_engine.storage.ownership import acquire
 from sis_engine.validation import validate
 from sis_engine.wallclock import WallClock
+
+_NOT_OURS = SURROUNDINGS | {errno.EACCES, errno.EPERM}
+"""System errors that are about the folder, not about what the engine does."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +77,14 @@ def run_in_folder(
         )
     if config is not None and not campaign_folder.exists(folder):
         validate(assemble(config))  # nothing is created for a campaign that cannot run
-    folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as open_things:
+        open_things.enter_context(_surroundings(folder))
+        folder.mkdir(parents=True, exist_ok=True)
         open_things.enter_context(acquire(folder))
         ledger = open_things.enter_context(Ledger(folder))
+        _set_unfinished_aside(folder, ledger)
         parts = _first_parts(folder, config, ledger)
-        bank = open_things.enter_context(campaign_folder.bank_of(folder, parts, ledger))
+        bank = open_things.enter_context(_bank(folder, parts, ledger))
         console = open_things.enter_context(_console(parts, ledger, quiet=quiet))
         clock = WallClock(ledger)
         accepted = _accepted(folder, config, ledger, console)
@@ -106,6 +113,23 @@ def run_in_folder(
     return _reported(folder, ended) if report else ended
 
 
+@contextmanager
+def _surroundings(folder: Path) -> Iterator[None]:
+    """A full disk or a vanished folder is a fault of the surroundings wherever it is met."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NOT_OURS and folder.is_dir():
+            raise
+        raise infrastructure_error(error, Path(error.filename or folder), "using") from error
+
+
+def _set_unfinished_aside(folder: Path, ledger: Ledger) -> None:
+    """What a killed engine had begun to write is no file of the campaign."""
+    for path in set_unfinished_aside(folder):
+        ledger.event("unfinished_file", f"a killed run left it half written; moved to {path}")
+
+
 def _reported(folder: Path, ended: Ended) -> Ended:
     """Write the report and say where. A report that fails never fails a campaign."""
     from sis_engine.reporting import write_report
@@ -120,10 +144,27 @@ def _reported(folder: Path, ended: Ended) -> Ended:
 
 def _first_parts(folder: Path, config: Path | None, ledger: Ledger) -> Parts:
     """Set the folder up if it is new; parts as last accepted (from the folder's own copies)."""
+    campaign_folder.check_not_emptied(folder, ledger)
     if not campaign_folder.is_created(ledger):
         source = folder / campaign_folder.CONFIG_FILE if config is None else config
         campaign_folder.create(folder, assemble(source), ledger)
+    for told in campaign_folder.mend_inputs(folder, ledger):
+        ledger.event("torn_input", told, level="error")
     return campaign_folder.parts_of(folder, ledger)
+
+
+def _bank(folder: Path, parts: Parts, ledger: Ledger) -> LabelBank:
+    """The campaign's bank, and a word where labels that were paid for are not in it."""
+    bank = campaign_folder.bank_of(folder, parts, ledger)
+    try:
+        lost = campaign_folder.lost_labels(ledger, bank)
+    except BaseException:
+        bank.close()
+        raise
+    if lost:
+        told = f"{bank.path} lacks {lost} labels that were paid for: they are labelled again"
+        ledger.event("lost_labels", told, level="error")
+    return bank
 
 
 @contextmanager
@@ -219,7 +260,7 @@ def _run(campaign: Campaign, accepted: Accepted) -> Ended:
     """Run with back-off on infrastructure faults; every other trouble is a state with a reason."""
     try:
         outcome = with_backoff(
-            lambda: campaign.run(campaign.accepted or accepted),
+            lambda: _turn(campaign, accepted),
             stop=campaign.stop,
             tell=lambda error: campaign.note("infrastructure", str(error), level="warning"),
             done=lambda: _reached(campaign.ledger),
@@ -240,6 +281,11 @@ def _run(campaign: Campaign, accepted: Accepted) -> Ended:
             told,
             ("the traceback is in the event log: `sis status --events`",),
         )
+
+
+def _turn(campaign: Campaign, accepted: Accepted) -> Outcome:
+    with _surroundings(campaign.folder):
+        return campaign.run(campaign.accepted or accepted)
 
 
 def _reached(ledger: Ledger) -> tuple[int, int, int]:
