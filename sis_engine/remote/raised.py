@@ -8,7 +8,7 @@ from typing import Any, overload
 from sis_engine import errors
 from sis_engine.errors import InfrastructureError, ProgramFailed, ProgramHung, SisError
 from sis_engine.records import Failure, Frame, LabelFailure, LevelOfTheory, Origin
-from sis_engine.remedies import SURROUNDINGS
+from sis_engine.storage.atomic import SURROUNDINGS
 from sis_engine.storage.label_stream import End
 
 
