@@ -283,6 +283,29 @@ def test_plan_quotes_the_first_and_the_next_round(
         assert word in said.out
 
 
+def test_plan_of_an_ended_campaign_says_that_nothing_is_planned(
+    finished: Path, capsys: Capture
+) -> None:
+    said = sis(capsys, "plan", finished)
+    assert said.code == 0
+    assert "nothing is planned, the campaign has ended" in said.out
+    assert "evaluations" not in said.out
+    found = json.loads(sis(capsys, "plan", finished, "--json").out)
+    assert found["ended"] is True
+    assert found["plans"] == []
+
+
+def test_plan_of_a_fork_goes_by_the_times_of_the_generations_it_shares(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    assert sis(capsys, "fork", finished, tmp_path / "fork", "--at", "0").code == 0
+    found = json.loads(sis(capsys, "plan", tmp_path / "fork", "--json").out)
+    took = dict(records(finished)[0].stage_seconds)
+    assert found["explore_seconds"] == took["explore"]
+    assert found["train_seconds"] == took["train-1"]
+    assert found["ended"] is False
+
+
 def test_init_writes_a_campaign_that_is_valid_and_plannable(
     tmp_path: Path, capsys: Capture
 ) -> None:
