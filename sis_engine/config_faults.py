@@ -140,14 +140,17 @@ def _wrong_value(fault: ErrorDetails, place: _Place) -> ConfigurationError:
         return _not_one_of(details["tag"], details["expected_tags"], key)
     if kind == "literal_error":
         return _not_one_of(value, details["expected"])
+    return ConfigurationError(_in_our_words(fault), hint=_what_to_write(kind, value, place))
+
+
+def _in_our_words(fault: ErrorDetails) -> str:
+    kind, details = fault["type"], fault.get("ctx", {})
     if kind == "too_short":
-        return ConfigurationError(f"has to have at least {details['min_length']}")
+        return f"has to have at least {details['min_length']}"
     if kind == "string_pattern_mismatch":
-        wanted = PATTERNS.get(details["pattern"], f"has to match {details['pattern']}")
-        return ConfigurationError(wanted)
-    message = SHAPES.get(kind, fault["msg"].removeprefix("Value error, "))
-    message = message.replace("Input should be", "has to be")
-    return ConfigurationError(message, hint=_what_to_write(kind, value, place))
+        return PATTERNS.get(details["pattern"], f"has to match {details['pattern']}")
+    told = SHAPES.get(kind, fault["msg"].removeprefix("Value error, "))
+    return told.replace("Input should be", "has to be")
 
 
 def _not_one_of(value: Any, expected: str, key: str = "") -> ConfigurationError:
