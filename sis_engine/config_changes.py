@@ -28,7 +28,8 @@ class When(enum.Enum):
 
 LABELER_LAUNCH = (
     *("threads", "ranks", "threads_per_rank", "mpirun", "mpirun_arguments", "side_by_side"),
-    *("silent_timeout_s", "wall_timeout_s", "soft_stop_s", "timeout_s"),
+    *("silent_timeout_s", "wall_timeout_s", "frame_timeout_s", "start_timeout_s", "timeout_s"),
+    *("soft_stop_s", "pools"),
 )
 """How a labeler's program is run, not what it calculates. Its path is not among them: another
 program may be another level of theory, and only a fork compares the two."""
