@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
@@ -164,6 +165,17 @@ def test_why_tells_where_a_generation_and_a_frame_came_from(
     said = sis(capsys, "why", finished, "nothing")
     assert said.code == 2
     assert "'nothing'" in said.err
+
+
+def test_why_knows_every_frame_by_the_key_that_its_export_shows(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / "frames.extxyz"
+    assert sis(capsys, "export", finished, out, "--format", "extxyz").code == 0
+    keys = [atoms.info["key"] for atoms in ase.io.read(out, index=":")]
+    assert len(set(keys)) == len(keys)
+    for key in (keys[0], keys[-1]):
+        assert sis(capsys, "why", finished, key).out.startswith("cluster: 13 atoms")
 
 
 def test_the_report_is_written_where_it_is_asked_for(
