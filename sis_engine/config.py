@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sis_engine.admission import AdmissionLimits
+from sis_engine.config_faults import NAME_PATTERN
 from sis_engine.execution.pools import Execution, LocalExecution
 from sis_engine.records import Condition, Ensemble, Sampling, SegmentSpec, TrainingSchedule
 from sis_engine.storage.gate import GateConfig
@@ -40,7 +41,7 @@ class SystemConfig(Strict):
     frozen: indices of atoms that never move; their forces are masked in training
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
     structure: Path
     charge: int = 0
     multiplicity: Count = 1
@@ -318,7 +319,7 @@ class CampaignConfig(Strict):
     """
 
     format: Literal[1] = 1
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
     seed: Annotated[int, Field(ge=0)] = 1
     exact: bool = True
     systems: Annotated[tuple[SystemConfig, ...], Field(min_length=1)]

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
@@ -166,6 +167,17 @@ def test_why_tells_where_a_generation_and_a_frame_came_from(
     assert "'nothing'" in said.err
 
 
+def test_why_knows_every_frame_by_the_key_that_its_export_shows(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / "frames.extxyz"
+    assert sis(capsys, "export", finished, out, "--format", "extxyz").code == 0
+    keys = [atoms.info["key"] for atoms in ase.io.read(out, index=":")]
+    assert len(set(keys)) == len(keys)
+    for key in (keys[0], keys[-1]):
+        assert sis(capsys, "why", finished, key).out.startswith("cluster: 13 atoms")
+
+
 def test_the_report_is_written_where_it_is_asked_for(
     finished: Path, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -281,6 +293,29 @@ def test_plan_quotes_the_first_and_the_next_round(
     said = sis(capsys, "plan", tmp_path / "run")
     for word in ("evaluations", "cores", "memory", "disk", "training", "exploration"):
         assert word in said.out
+
+
+def test_plan_of_an_ended_campaign_says_that_nothing_is_planned(
+    finished: Path, capsys: Capture
+) -> None:
+    said = sis(capsys, "plan", finished)
+    assert said.code == 0
+    assert "nothing is planned, the campaign has ended" in said.out
+    assert "evaluations" not in said.out
+    found = json.loads(sis(capsys, "plan", finished, "--json").out)
+    assert found["ended"] is True
+    assert found["plans"] == []
+
+
+def test_plan_of_a_fork_goes_by_the_times_of_the_generations_it_shares(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    assert sis(capsys, "fork", finished, tmp_path / "fork", "--at", "0").code == 0
+    found = json.loads(sis(capsys, "plan", tmp_path / "fork", "--json").out)
+    took = dict(records(finished)[0].stage_seconds)
+    assert found["explore_seconds"] == took["explore"]
+    assert found["train_seconds"] == took["train-1"]
+    assert found["ended"] is False
 
 
 def test_init_writes_a_campaign_that_is_valid_and_plannable(
