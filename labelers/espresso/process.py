@@ -70,21 +70,13 @@ class PwProcess:
         if allowed is not None:
             self._limit = time.monotonic() + allowed * self._context.patience
         try:
-            if self._conversation is None:
-                self._conversation = Conversation.accepted(self._channel, self._wait)
-            label = self._conversation.label(frame, with_virial=self._launcher.config.virial)
-            ending = self._mixed_up() or _not_finite(label)
-        except _Over as over:
-            ending = over.ending
-        except ChannelClosed as closed:
-            ending = self._last_words(str(closed))
+            answer = self._answer(frame)
         except BaseException:
             self.close()
             raise
-        if ending is None:
-            return label
-        self.close()
-        return ending
+        if isinstance(answer, Ending):
+            self.close()
+        return answer
 
     def close(self) -> None:
         """End it, kindly and then not."""
@@ -99,6 +91,17 @@ class PwProcess:
                     next(self._polls)
         self._polls.close()
         self._channel.close()
+
+    def _answer(self, frame: Frame) -> Label | Ending:
+        try:
+            if self._conversation is None:
+                self._conversation = Conversation.accepted(self._channel, self._wait)
+            label = self._conversation.label(frame, with_virial=self._launcher.config.virial)
+        except _Over as over:
+            return over.ending
+        except ChannelClosed as closed:
+            return self._last_words(str(closed))
+        return self._mixed_up() or _not_finite(label) or label
 
     def _wait(self) -> None:
         """Called while there is no answer: let some time pass. Raises _Over, StopRequested."""

@@ -136,6 +136,7 @@ def test_the_next_way_is_tried_and_told_with_the_label(tmp_path: Path) -> None:
         "mixing_beta: 0.7 → 0.3",
         "mixing_history: 8 → 12",
     )
+    assert not list(tmp_path.glob("pw-*"))
     inputs = [file.read_text() for file in sorted((tmp_path / "plays").iterdir())]
     differing = {
         line.split("=")[0].strip()
@@ -157,7 +158,7 @@ def test_a_segment_keeps_one_program_and_a_step_that_fails_warm_is_tried_cold(
     tmp_path: Path,
 ) -> None:
     """The first answers three frames and dies of its SCF; the second, cold, answers the rest."""
-    given = playing(tmp_path, ("scf-out-of-cycles", 139, 3), ("good", 0, 9))
+    given = playing(tmp_path, ("scf-out-of-cycles", 139, 3), ("good", 0, 9), force=0.001)
     task = Segment(SYSTEM, Start(FRAME), SegmentSpec(5, 0.5, 300.0), ORIGIN)
     results = list(given.label(task, Context(tmp_path)))
     assert all(isinstance(result, Labelled) for result in results)
@@ -179,6 +180,14 @@ def test_a_segment_taken_up_again_asks_for_no_step_twice(tmp_path: Path) -> None
     turns = sorted((tmp_path / "plays").iterdir())
     assert len(turns) == 2
     assert again[3].frame.key not in {r.frame.key for r in before}
+
+
+def test_a_step_taken_up_again_still_says_how_it_was_solved(tmp_path: Path) -> None:
+    given = playing(tmp_path, ("scf-out-of-cycles", 139), ("good", 0, 9), force=0.001)
+    task = Segment(SYSTEM, Start(FRAME), SegmentSpec(2, 0.5, 300.0), ORIGIN)
+    first, again = (list(given.label(task, Context(tmp_path))) for _ in range(2))
+    assert first[0].handlers == again[0].handlers != ()
+    assert len(list((tmp_path / "plays").iterdir())) == 2
 
 
 def test_another_cell_gets_a_program_of_its_own(tmp_path: Path) -> None:
