@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from labelers.espresso import process
 from labelers.espresso.config import ScfSettings
 from labelers.espresso.failures import ending_of
 from labelers.espresso.handlers import ways
@@ -64,10 +65,7 @@ def test_a_recorded_failure_is_classed_and_says_why(
 
 @pytest.mark.parametrize("name", ["mpi-mix-up", "mpi-mix-up-one-pool"])
 def test_two_copies_of_a_one_rank_job_are_found_out(name: str, tmp_path: Path) -> None:
-    mpirun = tmp_path / "mpirun"
-    mpirun.write_text('#!/bin/sh\nwhile [ "${1##*/}" != pw.x ]; do shift; done\nexec "$@"\n')
-    mpirun.chmod(0o755)
-    given = playing(tmp_path, (name, 1), ranks=2, mpirun=mpirun)
+    given = playing(tmp_path, (name, 1), ranks=2, mpirun=through(tmp_path))
     result = only(given.label(POINT, Context(tmp_path, threads=2)))
     assert isinstance(result, LabelFailure)
     assert result.reason is Failure.PROGRAM
@@ -75,13 +73,28 @@ def test_two_copies_of_a_one_rank_job_are_found_out(name: str, tmp_path: Path) -
 
 
 def test_a_label_from_a_mixed_up_run_is_not_taken(tmp_path: Path) -> None:
-    mpirun = tmp_path / "mpirun"
-    mpirun.write_text('#!/bin/sh\nwhile [ "${1##*/}" != pw.x ]; do shift; done\nexec "$@"\n')
-    mpirun.chmod(0o755)
-    given = playing(tmp_path, ("good", 0, 1), ranks=2, mpirun=mpirun)
+    given = playing(tmp_path, ("good", 0, 1), ranks=2, mpirun=through(tmp_path))
     result = only(given.label(POINT, Context(tmp_path, threads=2)))
     assert isinstance(result, LabelFailure)
     assert "belongs to another MPI" in result.message
+
+
+def test_a_label_of_ranks_that_tell_nothing_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_LAST_WORDS_S", 0.1)
+    given = playing(tmp_path, ("without-a-word", 0, 1), ranks=2, mpirun=through(tmp_path))
+    result = only(given.label(POINT, Context(tmp_path, threads=2)))
+    assert isinstance(result, LabelFailure)
+    assert "tells no ranks" in result.message
+
+
+def through(folder: Path) -> Path:
+    """An mpirun that runs the program once and pays no attention to anything."""
+    path = folder / "mpirun"
+    path.write_text('#!/bin/sh\nwhile [ "${1##*/}" != pw.x ]; do shift; done\nexec "$@"\n')
+    path.chmod(0o755)
+    return path
 
 
 def test_a_full_disk_is_the_surroundings_fault(
