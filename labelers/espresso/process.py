@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from labelers.endings import Ending
+from labelers.endings import Ending, without_room
 from labelers.espresso.channel import Channel, ChannelClosed, Conversation
 from labelers.espresso.failures import ending_of
 from labelers.espresso.launch import INPUT, OUTPUT, Launcher
@@ -51,6 +51,7 @@ class PwProcess:
         self._channel = Channel.open()
         self._conversation: Conversation | None = None
         self._limit: float | None = None
+        self._trusted = False
         try:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / INPUT).write_text(text, encoding="utf-8")
@@ -70,21 +71,13 @@ class PwProcess:
         if allowed is not None:
             self._limit = time.monotonic() + allowed * self._context.patience
         try:
-            if self._conversation is None:
-                self._conversation = Conversation.accepted(self._channel, self._wait)
-            label = self._conversation.label(frame, with_virial=self._launcher.config.virial)
-            ending = self._mixed_up() or _not_finite(label)
-        except _Over as over:
-            ending = over.ending
-        except ChannelClosed as closed:
-            ending = self._last_words(str(closed))
+            answer = self._answer(frame)
         except BaseException:
             self.close()
             raise
-        if ending is None:
-            return label
-        self.close()
-        return ending
+        if isinstance(answer, Ending):
+            self.close()
+        return answer
 
     def close(self) -> None:
         """End it, kindly and then not."""
@@ -99,6 +92,17 @@ class PwProcess:
                     next(self._polls)
         self._polls.close()
         self._channel.close()
+
+    def _answer(self, frame: Frame) -> Label | Ending:
+        try:
+            if self._conversation is None:
+                self._conversation = Conversation.accepted(self._channel, self._wait)
+            label = self._conversation.label(frame, with_virial=self._launcher.config.virial)
+            return self._untrusted() or _not_finite(label) or label
+        except _Over as over:
+            return over.ending
+        except ChannelClosed as closed:
+            return self._last_words(str(closed))
 
     def _wait(self) -> None:
         """Called while there is no answer: let some time pass. Raises _Over, StopRequested."""
@@ -131,14 +135,34 @@ class PwProcess:
             return over.ending
         return Ending(Failure.PROGRAM, f"{said}, and ran on")
 
-    def _mixed_up(self) -> Ending | None:
+    def _untrusted(self) -> Ending | None:
+        """Ranks asked for that are not known to have found each other. Asked once a process.
+
+        The label may be here before mpirun has passed on what was printed before it.
+        """
+        ranks, _ = self._launcher.config.mpi.shape(self._context.threads)
+        if self._trusted or ranks == 1:
+            return None
+        until = time.monotonic() + _LAST_WORDS_S
+        while self._ranks() is None:
+            if time.monotonic() > until:
+                silent = Ending(Failure.PROGRAM, f"it answers, but {OUTPUT} tells no ranks")
+                return without_room(self.folder) or silent
+            time.sleep(_PAUSE_S)
+            self._wait()
+        self._trusted = True
+        return self._mixed_up()
+
+    def _ranks(self) -> int | None:
         try:
             with (self.folder / OUTPUT).open("rb") as file:
-                head = file.read(_HEAD_BYTES).decode(errors="replace")
+                return ranks_of(file.read(_HEAD_BYTES).decode(errors="replace"))
         except OSError:
             return None
+
+    def _mixed_up(self) -> Ending | None:
         said = self._launcher.config.mpi.mixed_up(
-            self._context.threads, ranks_of(head), self._run.arguments[0], "pw.x"
+            self._context.threads, self._ranks(), self._run.arguments[0], "pw.x"
         )
         return None if said is None else Ending(Failure.PROGRAM, said)
 

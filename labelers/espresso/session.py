@@ -71,16 +71,18 @@ class Session:
             return LabelFailure(frame, self._level, origin, Failure.BAD_GEOMETRY, reason)
         tried: list[str] = []
         ending = Ending(Failure.PROGRAM, "there is no way to solve the SCF")
-        folder: Path | None = None
+        failed: list[Path] = []
         try:
             for alive in self._processes(frame):
                 tried += [change for change in alive.way.changes if change not in tried]
-                folder = alive.process.folder
                 found = alive.process.ask(frame)
                 if isinstance(found, Label):
                     self._keep(alive)
+                    for folder in failed:
+                        shutil.rmtree(folder, ignore_errors=True)
                     return self._labelled(frame, origin, found, alive.way, begun)
                 ending = found
+                failed.append(alive.process.folder)
                 if ending.reason not in CURABLE:
                     break
         except OSError as error:
@@ -92,7 +94,7 @@ class Session:
             ending.reason,
             ending.message,
             retry_can_help=ending.reason in PASSING,
-            directory=folder,
+            directory=failed[-1] if failed else None,
             seconds=time.perf_counter() - begun,
             handlers=tuple(tried),
         )

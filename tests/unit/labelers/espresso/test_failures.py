@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from labelers.espresso import process
 from labelers.espresso.config import ScfSettings
 from labelers.espresso.failures import ending_of
 from labelers.espresso.handlers import ways
@@ -64,10 +65,7 @@ def test_a_recorded_failure_is_classed_and_says_why(
 
 @pytest.mark.parametrize("name", ["mpi-mix-up", "mpi-mix-up-one-pool"])
 def test_two_copies_of_a_one_rank_job_are_found_out(name: str, tmp_path: Path) -> None:
-    mpirun = tmp_path / "mpirun"
-    mpirun.write_text('#!/bin/sh\nwhile [ "${1##*/}" != pw.x ]; do shift; done\nexec "$@"\n')
-    mpirun.chmod(0o755)
-    given = playing(tmp_path, (name, 1), ranks=2, mpirun=mpirun)
+    given = playing(tmp_path, (name, 1), ranks=2, mpirun=through(tmp_path))
     result = only(given.label(POINT, Context(tmp_path, threads=2)))
     assert isinstance(result, LabelFailure)
     assert result.reason is Failure.PROGRAM
@@ -75,13 +73,28 @@ def test_two_copies_of_a_one_rank_job_are_found_out(name: str, tmp_path: Path) -
 
 
 def test_a_label_from_a_mixed_up_run_is_not_taken(tmp_path: Path) -> None:
-    mpirun = tmp_path / "mpirun"
-    mpirun.write_text('#!/bin/sh\nwhile [ "${1##*/}" != pw.x ]; do shift; done\nexec "$@"\n')
-    mpirun.chmod(0o755)
-    given = playing(tmp_path, ("good", 0, 1), ranks=2, mpirun=mpirun)
+    given = playing(tmp_path, ("good", 0, 1), ranks=2, mpirun=through(tmp_path))
     result = only(given.label(POINT, Context(tmp_path, threads=2)))
     assert isinstance(result, LabelFailure)
     assert "belongs to another MPI" in result.message
+
+
+def test_a_label_of_ranks_that_tell_nothing_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_LAST_WORDS_S", 0.1)
+    given = playing(tmp_path, ("without-a-word", 0, 1), ranks=2, mpirun=through(tmp_path))
+    result = only(given.label(POINT, Context(tmp_path, threads=2)))
+    assert isinstance(result, LabelFailure)
+    assert "tells no ranks" in result.message
+
+
+def through(folder: Path) -> Path:
+    """An mpirun that runs the program once and pays no attention to anything."""
+    path = folder / "mpirun"
+    path.write_text('#!/bin/sh\nwhile [ "${1##*/}" != pw.x ]; do shift; done\nexec "$@"\n')
+    path.chmod(0o755)
+    return path
 
 
 def test_a_full_disk_is_the_surroundings_fault(
@@ -136,6 +149,7 @@ def test_the_next_way_is_tried_and_told_with_the_label(tmp_path: Path) -> None:
         "mixing_beta: 0.7 → 0.3",
         "mixing_history: 8 → 12",
     )
+    assert not list(tmp_path.glob("pw-*"))
     inputs = [file.read_text() for file in sorted((tmp_path / "plays").iterdir())]
     differing = {
         line.split("=")[0].strip()
@@ -157,7 +171,7 @@ def test_a_segment_keeps_one_program_and_a_step_that_fails_warm_is_tried_cold(
     tmp_path: Path,
 ) -> None:
     """The first answers three frames and dies of its SCF; the second, cold, answers the rest."""
-    given = playing(tmp_path, ("scf-out-of-cycles", 139, 3), ("good", 0, 9))
+    given = playing(tmp_path, ("scf-out-of-cycles", 139, 3), ("good", 0, 9), force=0.001)
     task = Segment(SYSTEM, Start(FRAME), SegmentSpec(5, 0.5, 300.0), ORIGIN)
     results = list(given.label(task, Context(tmp_path)))
     assert all(isinstance(result, Labelled) for result in results)
@@ -179,6 +193,14 @@ def test_a_segment_taken_up_again_asks_for_no_step_twice(tmp_path: Path) -> None
     turns = sorted((tmp_path / "plays").iterdir())
     assert len(turns) == 2
     assert again[3].frame.key not in {r.frame.key for r in before}
+
+
+def test_a_step_taken_up_again_still_says_how_it_was_solved(tmp_path: Path) -> None:
+    given = playing(tmp_path, ("scf-out-of-cycles", 139), ("good", 0, 9), force=0.001)
+    task = Segment(SYSTEM, Start(FRAME), SegmentSpec(2, 0.5, 300.0), ORIGIN)
+    first, again = (list(given.label(task, Context(tmp_path))) for _ in range(2))
+    assert first[0].handlers == again[0].handlers != ()
+    assert len(list((tmp_path / "plays").iterdir())) == 2
 
 
 def test_another_cell_gets_a_program_of_its_own(tmp_path: Path) -> None:
