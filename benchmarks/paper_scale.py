@@ -58,6 +58,7 @@ class Figures:
     peak_gib: float
     wall_s: float
     load: float
+    program: str
 
     @property
     def cycle_s(self) -> float | None:
@@ -158,6 +159,7 @@ def run(labeler: Cp2kLabeler, folder: Path, atoms: int, limit_s: float) -> Figur
         round(peak, 2),
         round(time.perf_counter() - begun, 1),
         round(load, 1),
+        f"CP2K {labeler.launcher.build.version}",
     )
 
 
@@ -205,11 +207,11 @@ def write_header(file: Path, figures: Figures, cycles: int) -> None:
     head = next(k for k, line in enumerate(lines) if not line.startswith("#"))
     kept: list[str] = []
     inside = False
-    for line in lines[:head]:
+    *before, command = lines[:head]  # how to start it stays last
+    for line in before:
         inside = line.startswith(MARK) or (inside and line.startswith("#   "))
         if not inside:
             kept.append(line)
-    command = kept.pop()  # how to start it stays last
     block = header(file, figures, cycles)
     text = "\n".join([*kept, *block, command, *lines[head:]]) + "\n"
     file.write_text(text, encoding="utf-8")
@@ -219,8 +221,8 @@ def header(file: Path, figures: Figures, cycles: int) -> list[str]:
     """The figures in words, and what follows from them."""
     seconds = ", ".join(f"{one:g}" for one in figures.cycles_s) or "none ended"
     lines = [
-        f"{MARK} (benchmarks/paper_scale.py, CP2K 2023.1, one rank; CPU seconds): {cycles} cycles",
-        f"#   of {figures.atoms} atoms: {seconds} s; peak memory {figures.peak_gib:g} GiB;",
+        f"{MARK} (benchmarks/paper_scale.py, {figures.program}, one rank; CPU seconds): {cycles}",
+        f"#   cycles of {figures.atoms} atoms: {seconds} s; peak memory {figures.peak_gib:g} GiB;",
         f"#   guess {_or_unknown(figures.setup_s)}, forces {_or_unknown(figures.forces_s)};"
         f" load {figures.load:g} on {os.cpu_count()} cores.",
     ]
