@@ -198,7 +198,8 @@
     const stale = function () { return turn !== drawing || name !== chosen; };
     get(base + "/figures").then(function (figures) {
       if (stale()) { return; }
-      at("live").replaceChildren(figure(figures[0]));
+      at("live").textContent = "";
+      if (figures[0].panels.length) { at("live").appendChild(figure(figures[0])); }
       at("figures").replaceChildren.apply(at("figures"), figures.slice(1).map(figure));
     }).catch(again);
     get(base + "/scenes").then(function (scenes) {
