@@ -80,7 +80,9 @@ class Page:
             time.sleep(0.1)
         return found
 
-    def look_like(self, width: int, height: int, *, dark: bool = False, phone: bool = False) -> None:
+    def look_like(
+        self, width: int, height: int, *, dark: bool = False, phone: bool = False
+    ) -> None:
         self.do(
             "Emulation.setDeviceMetricsOverride", width=width, height=height,
             deviceScaleFactor=1, mobile=phone,
