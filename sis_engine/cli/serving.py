@@ -153,6 +153,7 @@ def logs(
     root: Root = DEFAULT_ROOT,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as it grows.")] = False,
     lines: Annotated[int, typer.Option("-n", min=0, help="How many lines to begin with.")] = 20,
+    as_json: AsJson = False,
 ) -> int:
     """The last lines of a campaign's log."""
     from sis_engine.cli.running import stop_on_signals
@@ -160,6 +161,9 @@ def logs(
     from sis_engine.service.places import Places
 
     folder = Places(root.absolute()).campaign(name)
+    if as_json:
+        print_json({"lines": last_lines(folder, lines)})
+        return 0
     for line in last_lines(folder, lines):
         typer.echo(line)
     if follow:
@@ -173,10 +177,14 @@ def top(
     root: Annotated[Path, typer.Argument(help="The folder of campaigns.")] = DEFAULT_ROOT,
     every: Annotated[float, typer.Option(min=0.2, help="Seconds between two looks.")] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="Look once and end.")] = False,
+    as_json: AsJson = False,
 ) -> int:
     """All campaigns of a folder in the terminal, live."""
-    from sis_engine.cli.top import show_top
+    from sis_engine.cli.top import look, show_top
 
+    if as_json:
+        print_json({"campaigns": look(root)})
+        return 0
     return show_top(root, every_s=every, once=once)
 
 

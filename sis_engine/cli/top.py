@@ -18,7 +18,7 @@ from sis_engine.errors import ConfigurationError
 from sis_engine.live import LiveCurve, read_live
 from sis_engine.outlook import duration
 from sis_engine.service.places import Places
-from sis_engine.service.views import Board, View
+from sis_engine.service.views import Board, View, as_json
 
 BARS = "▁▂▃▄▅▆▇█"
 CURVE_WIDTH = 48
@@ -35,11 +35,7 @@ COLOURS = {
 
 def show_top(root: Path, *, every_s: float, once: bool) -> int:
     """Until Ctrl-C; ``once``: one look, printed."""
-    if not root.is_dir():
-        raise ConfigurationError(
-            f"{root} is not a folder", allowed="the folder of campaigns that `sis serve` has"
-        )
-    places = Places(root.absolute())
+    places = _places(root)
     board, console = Board(places), Console()
     if once or not console.is_terminal:
         console.print(screen(board.look(), places))
@@ -51,6 +47,19 @@ def show_top(root: Path, *, every_s: float, once: bool) -> int:
             while not asked() and time.monotonic() < ends:
                 time.sleep(0.1)
     return 0
+
+
+def look(root: Path) -> list[dict[str, Any]]:
+    """The same for a program."""
+    return [as_json(view) for view in Board(_places(root)).look()]
+
+
+def _places(root: Path) -> Places:
+    if not root.is_dir():
+        raise ConfigurationError(
+            f"{root} is not a folder", allowed="the folder of campaigns that `sis serve` has"
+        )
+    return Places(root.absolute())
 
 
 def screen(views: tuple[View, ...], places: Places) -> RenderableType:

@@ -189,7 +189,7 @@ def try_next(
         "paused": (f"{go_on}{approve}", f"sis status {folder} --events"),
         "stopped": (go_on,),
         "failed": (f"sis status {folder} --events", f"sis validate {folder}/campaign.yaml", go_on),
-        "exhausted": (f"edit {folder}/campaign.yaml, then {go_on}", f"sis why {folder} 0"),
+        "exhausted": (f"$EDITOR {folder}/campaign.yaml", go_on),
         "stable": (f"sis export {folder} kit", f"sis report {folder}"),
         "queued": (f"sis list {root}",),
     }

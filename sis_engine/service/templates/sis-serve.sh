@@ -14,9 +14,12 @@
 # $root/.no-successor first.
 
 stopping=0
+daemon=
+# Before the daemon starts: a signal that comes in between is not lost.
+trap 'stopping=1; if [ -n "$$daemon" ]; then kill -TERM "$$daemon"; fi' TERM
 "$program" serve "$root" $listen &
 daemon=$$!
-trap 'stopping=1; kill -TERM "$$daemon"' TERM
+if [ "$$stopping" = 1 ]; then kill -TERM "$$daemon"; fi
 wait "$$daemon"
 code=$$?
 # A trapped signal ends `wait` early: wait for the daemon itself.

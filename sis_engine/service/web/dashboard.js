@@ -115,7 +115,7 @@
       : "no survivor has been audited yet"));
     box.appendChild(tile("acceleration ratio", text(found.acceleration_ratio), "audited MD over all evaluations"));
     box.appendChild(tile("time", clock(found.cost_total_s), Object.keys(found.cost).map(function (s) { return s + " " + clock(found.cost[s]); }).join(", ") || "–"));
-    box.appendChild(tile("last progress", last ? new Date(1000 * last).toLocaleString() : "–", "end of the last finished stage"));
+    box.appendChild(tile("last progress", last ? clock(Date.now() / 1000 - last) : "–", last ? "ago, the last stage ended: " + new Date(1000 * last).toLocaleString() : "no stage has ended yet"));
   }
 
   function showNow(view) {
@@ -198,7 +198,8 @@
     const stale = function () { return turn !== drawing || name !== chosen; };
     get(base + "/figures").then(function (figures) {
       if (stale()) { return; }
-      at("live").replaceChildren(figure(figures[0]));
+      at("live").textContent = "";
+      if (figures[0].panels.length) { at("live").appendChild(figure(figures[0])); }
       at("figures").replaceChildren.apply(at("figures"), figures.slice(1).map(figure));
     }).catch(again);
     get(base + "/scenes").then(function (scenes) {
@@ -224,10 +225,9 @@
   }
 
   function showLive(live) {
-    const panels = document.querySelector("#live .panels");
-    if (live.name !== chosen || !live.panels.length) { return; }
-    if (!panels) { again(); return; }
-    panels.replaceChildren.apply(panels, live.panels.map(drawn));
+    if (live.name !== chosen || !live.figure.panels.length) { return; }
+    const made = figure(live.figure), there = document.querySelector("#live .panels");
+    if (there) { there.replaceWith(made.querySelector(".panels")); } else { at("live").appendChild(made); }
   }
 
   // ------------------------------------------------------------- the stream

@@ -93,7 +93,7 @@ def make_server(app: ASGIApp) -> uvicorn.Server:
             ws="none",
             loop="asyncio",
             lifespan="on",
-            log_level="error",
+            log_level="critical",
             access_log=False,
             server_header=False,
             limit_concurrency=MOST_AT_ONCE,

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from sis_engine.live import read_live
+from sis_engine.report.jsonable import jsonable
 from sis_engine.report.live_figure import live_figure
 from sis_engine.service.views import Board, View, as_json
 
@@ -115,7 +116,7 @@ def _look_at(board: Board) -> tuple[float | None, dict[str, View], dict[str, byt
         events[f"campaign/{name}"] = _event("campaign", as_json(view))
         if view.state == "running":
             live = live_figure(read_live(board.places.campaign(name)))
-            events[f"live/{name}"] = _event("live", {"name": name, "panels": live.panels})
+            events[f"live/{name}"] = _event("live", {"name": name, "figure": jsonable(live)})
     return beat, views, events
 
 
