@@ -46,7 +46,7 @@ def test_an_mpi_launcher_is_called_by_its_path() -> None:
     launcher = {"type": "mpiexec", "program": "/opt/mpi/bin/mpiexec", "options": ["--mca", "x"]}
     made = provider({"type": "pbs", "nodes_per_block": 2, "launcher": launcher})
     script = made.launcher("worker", 1, 2, "")
-    assert "\n/opt/mpi/bin/mpiexec --bind-to none --mca x -n 2" in script
+    assert "\n/opt/mpi/bin/mpiexec --bind-to none --mca x -n $WORKERCOUNT" in script
     assert "\nmpiexec" not in script
 
 
