@@ -16,7 +16,7 @@ from sis_engine.rehearsal.interposer import build
 
 PARTS = ("operations", "damage", "surroundings", "programs", "kills")
 QUICK_KILLS, LONG_KILLS = 20, 300
-QUICK_SAMPLE = 8
+QUICK_SAMPLE = 5
 
 
 @dataclass(frozen=True)

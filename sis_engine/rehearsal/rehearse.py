@@ -115,7 +115,7 @@ def _damages(wanted: Wanted) -> list[Unit]:
 def _surroundings(wanted: Wanted) -> list[Unit]:
     found = names(with_library=wanted.with_library)
     if wanted.sample is not None:
-        found = found[:2]
+        found = found[:1]
     return [(name, disturbed, (name,)) for name in found]
 
 

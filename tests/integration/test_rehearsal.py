@@ -52,7 +52,8 @@ def test_a_campaign_that_is_killed_and_failed_comes_to_the_same_end(tmp_path: Pa
     assert found["faults_injected"] >= (1 if build(tmp_path) else 0)
     wrong = {name: found[name] for name in ("differences", "labels_recomputed", "orphans")}
     assert not any(wrong.values()), (tmp_path / "trials.jsonl").read_text()
-    assert ordered(tmp_path, **order) == found  # all are in the journal: nothing is led again
+    again = ordered(tmp_path, **order | {"parts": ("kills",)})
+    assert again == found  # enough are in the journal: nothing is led again
 
 
 # --------------------------------------------------------------------------- random steps
@@ -123,8 +124,8 @@ def test_any_order_of_steps_comes_to_the_same_end(tmp_path: Path) -> None:
     machine = type("TheseSteps", (Steps,), {"place": tmp_path})
     machine.compared = undisturbed(tmp_path / "undisturbed")  # type: ignore[attr-defined]
     machine.TestCase.settings = settings(  # type: ignore[attr-defined]
-        max_examples=3,
-        stateful_step_count=5,
+        max_examples=2,
+        stateful_step_count=4,
         deadline=None,
         derandomize=True,
         suppress_health_check=list(HealthCheck),
