@@ -275,8 +275,8 @@ def service_page() -> str:
     lines = [
         "# Service file\n",
         MADE,
-        "Every key of `ROOT/service.yaml`, for `sis serve`; all have defaults, and so has the file. "
-        "How it works: [service](../service.md).\n",
+        "Every key of `ROOT/service.yaml`, for `sis serve`; all have defaults, and so has the "
+        "file. How it works: [service](../service.md).\n",
     ]
     return "\n".join([*lines, *sections(ServiceConfig, "The whole", 2, 2)])
 

@@ -41,8 +41,8 @@ for module in (
     data,
     labelling,
     carving,
-    rehearsing,
     serving,
+    rehearsing,
 ):
     module.register(app)
 
