@@ -20,6 +20,7 @@ from sis_engine.cli import (
     inspect,
     labelling,
     prepare,
+    rehearsing,
     serving,
 )
 from sis_engine.cli.output import FLAG, print_error
@@ -32,7 +33,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (prepare, campaigns, comparing, inspect, data, labelling, carving, serving):
+for module in (
+    prepare,
+    campaigns,
+    comparing,
+    inspect,
+    data,
+    labelling,
+    carving,
+    serving,
+    rehearsing,
+):
     module.register(app)
 
 
