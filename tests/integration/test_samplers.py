@@ -18,12 +18,27 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     "stride": {"type": "stride", "labels_per_system": 40, **STOP},
     "aimd": {"type": "aimd", "segment": {"length_fs": 200.0, "timestep_fs": 2.0}, **STOP},
     "sis-lean": {"type": "sis-lean", **STOP},
+    "hybrid": {
+        "type": "hybrid",
+        "force_field": {  # argon, as an ASE calculator has it; the reference is another potential
+            "type": "teacher",
+            "potential": {
+                "type": "ase",
+                "calculator": "ase.calculators.lj.LennardJones",
+                "arguments": {"sigma": 3.4, "epsilon": 0.0104, "rc": 12.0},
+            },
+        },
+        "cheap": {"length_ps": 0.2, "timestep_fs": 2.0},
+        "segment": {"length_fs": 200.0, "timestep_fs": 2.0},
+        **STOP,
+    },
 }
 PAYS_FOR = {
     "random": {Purpose.INITIAL, Purpose.SINGLE},
     "stride": {Purpose.INITIAL, Purpose.SINGLE},
     "aimd": {Purpose.INITIAL, Purpose.SEGMENT},
     "sis-lean": {Purpose.INITIAL, Purpose.SINGLE},
+    "hybrid": {Purpose.INITIAL, Purpose.SEGMENT},
 }
 
 
