@@ -20,14 +20,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     "sis-lean": {"type": "sis-lean", **STOP},
     "hybrid": {
         "type": "hybrid",
-        "force_field": {  # argon, as an ASE calculator has it; the reference is another potential
-            "type": "teacher",
-            "potential": {
-                "type": "ase",
-                "calculator": "ase.calculators.lj.LennardJones",
-                "arguments": {"sigma": 3.4, "epsilon": 0.0104, "rc": 12.0},
-            },
-        },
+        "force_field": {"type": "fake", "depth_ev": 0.25},  # the reference has 0.3
         "cheap": {"length_ps": 0.2, "timestep_fs": 2.0},
         "segment": {"length_fs": 200.0, "timestep_fs": 2.0},
         **STOP,
