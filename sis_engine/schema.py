@@ -61,14 +61,17 @@ def comparison_schema() -> dict[str, Any]:
     }
     for owner in (schema["properties"], definitions["ExaminerConfig"]["properties"]):
         owner["changes"] = here
-    for key, one in (("cases", here), ("arms", {"$ref": f"#/$defs/{_ARM}"})):
+    arm = {"$ref": f"#/$defs/{_ARM}"}
+    arms = {"type": "object", "additionalProperties": arm}
+    definitions[_CASE] = {**changes, "properties": {**campaign["properties"], "arms": arms}}
+    for key, one in (("cases", {"$ref": f"#/$defs/{_CASE}"}), ("arms", arm)):
         named = schema["properties"][key]["patternProperties"]
         named |= dict.fromkeys(named, one)
         schema["properties"][key]["additionalProperties"] = False
     return schema
 
 
-_PART, _CHANGES, _ARM = "campaign_", "changes_of_a_campaign", "arm"
+_PART, _CHANGES, _ARM, _CASE = "campaign_", "changes_of_a_campaign", "arm", "case"
 
 
 def _as_changes(node: Any) -> Any:

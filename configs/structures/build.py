@@ -16,6 +16,7 @@ from boxes import Mixture, bulk_lithium, electrolyte, mixture_of, slab
 from clusters import lifsi_cluster, lithium_ring
 from equilibrate import equilibrated
 from hydrocarbons import liquid_ethane
+from lithium import interstitial, surface, vacancy
 
 SEED = 20231
 
@@ -46,6 +47,12 @@ BUILDERS: dict[str, Callable[[], Atoms]] = {
     "li-bulk-8": lambda: bulk_lithium(2, 2, 1),
     "li-bulk-16": lambda: bulk_lithium(2, 2, 2),
     "li-bulk-54": lambda: bulk_lithium(3, 3, 3),
+    "vacancy": lambda: vacancy(3),
+    "interstitial": lambda: interstitial(3),
+    "surface-100": lambda: surface("100"),
+    "surface-110": lambda: surface("110"),
+    "adatom-1": lambda: surface("100", 1),
+    "adatom-4": lambda: surface("100", 4),
     "ethane-liquid": lambda: liquid_ethane(4, seed=SEED),
 }
 

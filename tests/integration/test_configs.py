@@ -9,7 +9,8 @@ from sis_engine.comparison.compare import check
 from sis_engine.comparison.plan import is_comparison, read_comparison
 from sis_engine.comparison.quote import quote as quote_comparison
 from sis_engine.quote import quote
-from sis_engine.records import Purpose
+from sis_engine.records import Ensemble, Purpose
+from sis_engine.samplers.grid import widest_gap_angstrom
 from sis_engine.stages.label import plans_at_start
 from sis_engine.units import RYDBERG_EV
 from sis_engine.validation import validate
@@ -141,3 +142,38 @@ def test_the_lithium_campaign_of_phuthi_has_their_level_of_theory_and_their_grid
     assert "Li.pbe-s-kjpaw_psl.1.0.0.UPF" in header
     assert "PBEsol" in header
     assert "260 k-points" in header
+
+
+# --------------------------------------------------------------------------- lithium by a committee
+
+
+def test_the_lithium_committee_covers_the_published_grid_and_runs_slabs_at_constant_volume():
+    parts = assemble(CONFIGS / "li-committee.yaml")
+    seen: dict[str, set[tuple[float, float | None]]] = {item.name: set() for item in parts.systems}
+    for generation in range(4):
+        for system in parts.systems:
+            conditions = parts.sampler.conditions(parts.base_condition, generation, system)
+            assert all(
+                (c.ensemble is Ensemble.NPT) is (c.pressure_gpa is not None) for c in conditions
+            )
+            seen[system.name] |= {(c.temperature_k, c.pressure_gpa) for c in conditions}
+    temperatures, pressures = (50.0, 300.0, 450.0, 900.0), (0.0, 0.1, 1.0, 10.0)
+    grid = {(t, p) for t in temperatures for p in pressures}
+    for name in ("bulk", "vacancy", "interstitial"):
+        assert seen[name] == grid, name
+    for name in ("surface-100", "surface-110", "adatom-1", "adatom-4"):
+        assert seen[name] == {(t, None) for t in temperatures}, name
+
+
+def test_seed_structures_of_lithium_are_what_they_are_called():
+    atoms = {item.name: item.frame for item in assemble(CONFIGS / "li-committee.yaml").systems}
+    bulk, slab = atoms["bulk"].n_atoms, atoms["surface-100"].n_atoms
+    assert atoms["vacancy"].n_atoms == bulk - 1
+    assert atoms["interstitial"].n_atoms == bulk + 1
+    for n in (1, 4):
+        frame = atoms[f"adatom-{n}"]
+        assert frame.n_atoms == slab + n
+        heights = frame.positions[:, 2]
+        assert (heights > heights[:slab].max() + 1.0).sum() == n
+    assert all(widest_gap_angstrom(atoms[name]) < 3.0 for name in ("bulk", "vacancy"))
+    assert all(frame.n_atoms <= 128 for frame in atoms.values())  # as published
