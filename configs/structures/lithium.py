@@ -16,7 +16,7 @@ ADATOM_HEIGHT_ANGSTROM = 1.7
 
 def vacancy(repeat: int) -> Atoms:
     """The bulk without one atom."""
-    atoms = bulk_lithium(repeat)
+    atoms = bulk_lithium(repeat, repeat, repeat)
     del atoms[0]
     atoms.info["defect"] = "vacancy"
     return atoms
@@ -24,7 +24,7 @@ def vacancy(repeat: int) -> Atoms:
 
 def interstitial(repeat: int) -> Atoms:
     """The bulk with one atom more, on a tetrahedral site, 1.92 Å from its four neighbours."""
-    atoms = bulk_lithium(repeat)
+    atoms = bulk_lithium(repeat, repeat, repeat)
     site = [0.5 * LITHIUM_ANGSTROM, 0.25 * LITHIUM_ANGSTROM, 0.0]
     atoms.append(Atom("Li", site))
     atoms.info["defect"] = "tetrahedral interstitial"
