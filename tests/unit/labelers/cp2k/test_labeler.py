@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from labelers.cp2k.labeler import Cp2kLabeler
-from labelers.cp2k.launch import Launcher
 from sis_engine.errors import ConfigurationError, ProgramMissing, ProgramUnsuitable
 from sis_engine.interfaces import Capability, Context, SinglePoints
 from sis_engine.records import Failure, Frame, LabelFailure, System
@@ -161,7 +160,7 @@ def test_threads_and_ranks_never_exceed_the_cores() -> None:
         for ranks in (None, 1, 4):
             for threads in (1, 2, 6):
                 config = Cp2kLabeler.Config(ranks=ranks, threads_per_rank=threads)
-                n, each = Launcher(config).mpi.shape(cores)
+                n, each = config.mpi.shape(cores)
                 assert 1 <= n * each <= cores
 
 
