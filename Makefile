@@ -4,18 +4,21 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install quickstart test test-fast check format docs clean
+.PHONY: install quickstart rehearse test test-fast check format docs clean
 
 install: $(STAMP) ## only .venv and packages
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[deepmd,xtb,serve,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[deepmd,xtb,pyscf,parsl,serve,dev]'
 	touch $(STAMP)
 
 quickstart: install ## the main job on its embedded defaults, into runs/quickstart
 	$(BIN)/sis run configs/quickstart.yaml runs/quickstart
+
+rehearse: install ## the fault campaign in its long form: hours, and it goes on where it was
+	$(BIN)/sis rehearse runs/rehearsal
 
 test: install ## everything, the real programs included
 	$(BIN)/python -m pytest

@@ -257,6 +257,11 @@ def rate_in(log: Path) -> Rates:
 
 def model_of(given: argparse.Namespace, frame: Frame, workdir: Path) -> Model:
     path = given.model.absolute() if given.model else trained_on_noise(frame, given, workdir)
+    return model_in(path, given)
+
+
+def model_in(path: Path, given: argparse.Namespace) -> Model:
+    """A compressed model file with what LAMMPS has to know of it."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Model(
         id=path.name,
@@ -270,9 +275,9 @@ def model_of(given: argparse.Namespace, frame: Frame, workdir: Path) -> Model:
     )
 
 
-def trained_on_noise(frame: Frame, given: argparse.Namespace, workdir: Path) -> Path:
+def trained_on_noise(frame: Frame, given: argparse.Namespace, workdir: Path, seed: int = 1) -> Path:
     """A compressed dpa1 model without attention, as the quickstart trains."""
-    directory = workdir / "model"
+    directory = workdir / f"model-{seed}"
     data = directory / "data" / "set.000"
     data.mkdir(parents=True)
     elements = given.elements.split(",")
@@ -287,7 +292,7 @@ def trained_on_noise(frame: Frame, given: argparse.Namespace, workdir: Path) -> 
     (directory / "data" / "type.raw").write_text("\n".join(types) + "\n")
     (directory / "data" / "type_map.raw").write_text("\n".join(elements) + "\n")
     (directory / "data" / "nopbc").touch()
-    (directory / "input.json").write_text(json.dumps(training_input(elements, given)))
+    (directory / "input.json").write_text(json.dumps(training_input(elements, given, seed)))
     dp = (str(find_program("dp")), "--pt")
     for command in (
         ("train", "input.json", "--skip-neighbor-stat"),
@@ -305,7 +310,7 @@ def trained_on_noise(frame: Frame, given: argparse.Namespace, workdir: Path) -> 
     return directory / "model.pth"
 
 
-def training_input(elements: list[str], given: argparse.Namespace) -> dict[str, object]:
+def training_input(elements: list[str], given: argparse.Namespace, seed: int) -> dict[str, object]:
     descriptor = {
         "type": "dpa1",
         "sel": given.sel,
@@ -318,7 +323,7 @@ def training_input(elements: list[str], given: argparse.Namespace) -> dict[str, 
         "tebd_input_mode": "strip",
         "set_davg_zero": True,
         "type_one_side": True,
-        "seed": 1,
+        "seed": seed,
         "activation_function": "tanh",
         "resnet_dt": False,
     }
@@ -326,7 +331,7 @@ def training_input(elements: list[str], given: argparse.Namespace) -> dict[str, 
         "model": {
             "type_map": elements,
             "descriptor": descriptor,
-            "fitting_net": {"neuron": [64, 64, 64], "resnet_dt": True, "seed": 1},
+            "fitting_net": {"neuron": [64, 64, 64], "resnet_dt": True, "seed": seed},
         },
         "learning_rate": {"type": "exp", "start_lr": 1e-3, "stop_lr": 1e-5, "decay_steps": 10},
         "loss": {

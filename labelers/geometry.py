@@ -7,7 +7,8 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 from scipy.spatial.distance import pdist, squareform
 
-from sis_engine.records import Frame
+from sis_engine.errors import ConfigurationError
+from sis_engine.records import Frame, System
 
 MIN_HEIGHT_ANGSTROM = 1.0
 """A cell thinner than this between two faces has more images than any code can sum."""
@@ -40,6 +41,17 @@ def absurdity(frame: Frame, shortest_angstrom: float) -> str | None:
         f"atoms {i} ({frame.species[i]}) and {j} ({frame.species[j]}) are "
         f"{distance:.3f} Å apart, less than {shortest_angstrom} Å"
     )
+
+
+def check_geometry(system: System, shortest_angstrom: float) -> None:
+    """Raises ConfigurationError where the system's own structure is not to be calculated."""
+    reason = absurdity(system.frame, shortest_angstrom)
+    if reason is not None:
+        raise ConfigurationError(
+            f"system {system.name!r}: {reason}",
+            key=f"systems.{system.name}",
+            hint="mend the structure file (overlapping atoms, a wrong unit or a wrong cell?)",
+        )
 
 
 def _nearest(frame: Frame, within: float) -> tuple[int, int, float] | None:

@@ -43,6 +43,19 @@ class MpiLaunch:
         room = max(cores // threads, 1)
         return min(self.ranks or room, room), threads
 
+    def mixed_up(self, cores: int, seen: int | None, launcher: str, program: str) -> str | None:
+        """What is wrong where a program runs with ``seen`` ranks; ``None``: nothing, or not known.
+
+        So many copies with one rank each, all writing into the same files, are no run.
+        """
+        ranks, _ = self.shape(cores)
+        if seen is None or seen == ranks:
+            return None
+        return (
+            f"it was started with {ranks} ranks and runs with {seen}: {launcher} belongs to "
+            f"another MPI than {program} (set labeler.mpirun to the one {program} was built with)"
+        )
+
     def launched(self, run: ProgramRun, cores: int) -> ProgramRun:
         """``run`` on so many ranks, its shared memory and session files in a folder of its own.
 

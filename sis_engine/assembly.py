@@ -23,6 +23,7 @@ class Parts:
 
     text: the campaign file as given;  file: where it was read from, for messages
     base: the file that its relative paths start from (the original one, also in a campaign folder)
+    trainings: that the one trainer does side by side, in a pool; ``None``: one
     """
 
     config: CampaignConfig
@@ -35,6 +36,7 @@ class Parts:
     explorer: Explorer
     monitors: tuple[Monitor, ...]
     sampler: Sampler
+    trainings: int | None = None
 
     @property
     def cores(self) -> int:
@@ -43,11 +45,15 @@ class Parts:
     @property
     def trainings_at_once(self) -> int:
         """Trainings that the cores allow side by side; ``trainer.threads`` is what one takes."""
+        if self.trainings is not None:
+            return self.trainings
         threads = self.config.trainer.get("threads", 1)
         return max(1, self.cores // threads) if isinstance(threads, int) and threads > 0 else 1
 
     def trainers(self, n: int) -> tuple[Trainer, ...]:
         """The campaign's trainer and n - 1 others like it, kept for the next time."""
+        if self.trainings is not None:
+            return (self.trainer,) * n
         while len(self._others) < n - 1:
             self._others.append(
                 configure(Kind.TRAINER, self.config.trainer, key="trainer", file=self.file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -33,8 +34,11 @@ def with_backoff(
         try:
             return work()
         except InfrastructureError as error:
-            tell(error)
-            reached = done()
+            with contextlib.suppress(InfrastructureError):  # a full disk takes no note of it either
+                tell(error)
+            reached = before
+            with contextlib.suppress(InfrastructureError):
+                reached = done()
             faults = 0 if reached != before else faults
             before = reached
             if faults == len(RETRY_AFTER_S) or not waited(RETRY_AFTER_S[faults], stop):

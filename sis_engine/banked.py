@@ -93,7 +93,8 @@ class BankedLabeler:
             finally:
                 for key in held:
                     self.in_flight.give_back(key)
-            left = [index for index in left if index not in own]
+            mine = frozenset(own)
+            left = [index for index in left if index not in mine]
             for index in left:
                 self.in_flight.wait(keys[index], context.stop)
 
@@ -117,10 +118,7 @@ class BankedLabeler:
 
     def _kept(self, results: Iterator[Result]) -> Iterator[Result]:
         for raw in results:
-            result = finite_or_failure(raw)
-            if isinstance(result, Labelled) or _is_lasting(result):
-                self.bank.put(result)
-            yield result
+            yield keep(self.bank, raw)
 
     def _known(self, system: System, frame: Frame, origin: Origin) -> Result | None:
         """What is banked, unless another try may do better or more is wanted now."""
@@ -147,6 +145,14 @@ class BankedLabeler:
             (wants_charges and known.label.charges is None)
             or (wants_virial and known.label.virial is None)
         )
+
+
+def keep(bank: LabelStore, raw: Result) -> Result:
+    """What is made of a labeler's result, in the bank if it belongs there."""
+    result = finite_or_failure(raw)
+    if isinstance(result, Labelled) or _is_lasting(result):
+        bank.put(result)
+    return result
 
 
 def _is_lasting(failure: LabelFailure) -> bool:

@@ -61,6 +61,7 @@ class Campaign:
         console: CampaignConsole,
         stop: Callable[[], bool],
         clock: WallClock,
+        in_pools: Callable[[Parts], Parts] = lambda parts: parts,
     ) -> None:
         self.folder = folder
         self.ledger = ledger
@@ -68,6 +69,8 @@ class Campaign:
         self.console = console
         self.stop = stop
         self.clock = clock
+        self._in_pools = in_pools
+        self._pooled_parts: tuple[Parts, Parts] | None = None
         self.accepted: Accepted | None = None
         """What holds now: a retry after a fault goes on with this."""
         self._store = GenerationStore(folder, ledger)
@@ -128,7 +131,7 @@ class Campaign:
     def _generation(self, past: Past, parts: Parts) -> Past:
         """Run and commit the next generation."""
         stage = StageContext(
-            parts=parts,
+            parts=self._pooled(parts),
             labeler=self.labeler,
             ledger=self.ledger,
             folder=self.folder,
@@ -146,6 +149,12 @@ class Campaign:
         self.clock.save()
         self.note("committed", f"generation {record.number} committed: {row.file}")
         return past.after(record, committee, row.sha256)
+
+    def _pooled(self, parts: Parts) -> Parts:
+        """The same object for the same parts: programs that they keep alive are started once."""
+        if self._pooled_parts is None or self._pooled_parts[0] is not parts:
+            self._pooled_parts = parts, self._in_pools(parts)
+        return self._pooled_parts[1]
 
     # ---------------------------------------------------------------- between generations
 

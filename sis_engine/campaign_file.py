@@ -33,12 +33,19 @@ def parse_yaml(text: str, file: Path) -> CommentedMap:
         raise ConfigurationError(f"not valid YAML: {problem}", file=file, line=line) from error
     if not isinstance(loaded, CommentedMap):
         raise ConfigurationError(
-            f"expected keys and values, found {type(loaded).__name__}",
+            f"expected keys and values, found {_in_words(loaded)}",
             file=file,
             allowed="a mapping: `name: …`, `systems: …`, …",
             hint="`sis init` writes a commented template",
         )
     return loaded
+
+
+def _in_words(loaded: Any) -> str:
+    """What a file that is no mapping holds."""
+    if loaded is None:
+        return "nothing"
+    return "a list" if isinstance(loaded, list) else f"only {loaded!r}"
 
 
 def plain(value: Any) -> Any:

@@ -6,6 +6,7 @@ inputs/         copies of the structures, so that the folder stands on its own
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,11 @@ from pathlib import Path
 from sis_engine.assembly import Parts, assemble
 from sis_engine.campaign_file import read_campaign_text, read_text
 from sis_engine.config_changes import Change, When, changes_between, text_for_now
-from sis_engine.errors import ConfigurationError
-from sis_engine.storage.atomic import write_text
+from sis_engine.errors import ConfigurationError, TornFile
+from sis_engine.storage.atomic import move_aside, write_text
 from sis_engine.storage.bank import LabelBank
-from sis_engine.storage.ledger import LEDGER_FILE, Ledger
+from sis_engine.storage.generation import GENERATIONS_FOLDER
+from sis_engine.storage.ledger import LEDGER_FILE, Ledger, Outcome
 from sis_engine.structures import atoms_of
 
 CONFIG_FILE = "campaign.yaml"
@@ -56,10 +58,13 @@ def create(folder: Path, parts: Parts, ledger: Ledger) -> None:
     import ase.io
 
     (folder / INPUTS).mkdir(exist_ok=True)
+    written = {}
     for system in parts.systems:
         text = io.StringIO()
         ase.io.write(text, atoms_of(system.frame), format="extxyz", write_results=False)
+        written[f"{system.name}.extxyz"] = text.getvalue()
         write_text(folder / INPUTS / f"{system.name}.extxyz", text.getvalue())
+    ledger.set_meta(INPUTS, json.dumps(written))
     write_text(folder / CONFIG_FILE, parts.text)
     ledger.set_meta("config_file", str(parts.base.absolute()))
     ledger.set_meta("campaign_id", uuid.uuid4().hex)
@@ -70,6 +75,49 @@ def create(folder: Path, parts: Parts, ledger: Ledger) -> None:
 def is_created(ledger: Ledger) -> bool:
     """The configuration is the last thing :func:`create` writes."""
     return ledger.meta("config_text") is not None
+
+
+def mend_inputs(folder: Path, ledger: Ledger) -> tuple[str, ...]:
+    """Copies of structures that are not as they were written are set aside and written again.
+
+    What was done, a line each; a campaign begun by an older engine has nothing to compare with.
+    """
+    told = []
+    for name, text in json.loads(ledger.meta(INPUTS) or "{}").items():
+        path = folder / INPUTS / name
+        if path.is_file() and path.read_bytes() == text.encode():
+            continue
+        moved = move_aside(path) if path.exists() else None
+        write_text(path, text)
+        told.append(f"{path} was not as written; moved to {moved} and written again")
+    return tuple(told)
+
+
+def check_not_emptied(folder: Path, ledger: Ledger) -> None:
+    """A ledger that knows nothing, in a folder with work in it, is not that of a new campaign."""
+    if is_created(ledger) or ledger.generations() or ledger.stages():
+        return
+    found = [*sorted((folder / GENERATIONS_FOLDER).glob("*.h5")), *(folder / "work").glob("*")]
+    if found:
+        raise TornFile(
+            f"{ledger.path} is empty, but this campaign has done work, e.g. {found[0]}",
+            path=ledger.path,
+            hint="restore it from a copy; without one, begin a new campaign with `label_bank: "
+            f"{(folder / 'labels').absolute()}`: what was labelled costs nothing there",
+        )
+
+
+def lost_labels(ledger: Ledger, bank: LabelBank) -> int:
+    """Labels that were paid for and are in the bank no more. TornFile where that is all of them."""
+    counted = {row.key for row in ledger.evaluations() if row.outcome is Outcome.GOOD}
+    lost = counted - bank.keys(good=None)
+    if counted and lost == counted:
+        raise TornFile(
+            f"{bank.path} has none of the {len(counted)} labels that this campaign paid for",
+            path=bank.path,
+            hint="restore it from a copy, or move the folder back to where it was",
+        )
+    return len(lost)
 
 
 def parts_of(folder: Path, ledger: Ledger) -> Parts:

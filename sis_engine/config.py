@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sis_engine.admission import AdmissionLimits
+from sis_engine.config_faults import NAME_PATTERN
+from sis_engine.execution.pools import Execution, LocalExecution
 from sis_engine.records import Condition, Ensemble, Sampling, SegmentSpec, TrainingSchedule
 from sis_engine.storage.gate import GateConfig
 from sis_engine.storage.splits import SplitConfig
@@ -39,7 +41,7 @@ class SystemConfig(Strict):
     frozen: indices of atoms that never move; their forces are masked in training
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
     structure: Path
     charge: int = 0
     multiplicity: Count = 1
@@ -214,7 +216,8 @@ class ExploreConfig(Strict):
 class TrainingConfig(Strict):
     """Training by generation: learning without forgetting.
 
-    steps_first, steps: of generation 0 and of the later ones
+    steps_first, steps: of generation 0 and of the later ones; a list is for generations 1, 2, …,
+        the last entry holds: a young model, whose data are few, needs no long training
     start_lr: of generation 0; generation g starts at start_lr * lr_decay**g, not below lr_floor
     stop_lr_ratio: final over initial learning rate
     *_prefactor: (start, end) of the loss prefactors; fine_tune_*: of the later generations,
@@ -224,7 +227,7 @@ class TrainingConfig(Strict):
     """
 
     steps_first: Count
-    steps: Count
+    steps: Count | Annotated[tuple[Count, ...], Field(min_length=1)]
     steps_scratch: Count | None = None
     start_lr: Positive = 1e-3
     lr_decay: Annotated[float, Field(gt=0.0, le=1.0)] = 0.7
@@ -271,9 +274,12 @@ class TrainingConfig(Strict):
     def _steps(self, generation: int, *, scratch: bool) -> int:
         if generation == 0:
             return self.steps_first
+        steps = self.steps
+        if isinstance(steps, tuple):
+            steps = steps[min(generation, len(steps)) - 1]
         if scratch:
-            return self.steps_scratch or self.steps_first + self.steps
-        return self.steps
+            return self.steps_scratch or self.steps_first + steps
+        return steps
 
 
 class AuditConfig(Strict):
@@ -301,13 +307,6 @@ class BudgetConfig(Strict):
     wall_hours: Positive | None = None
 
 
-class LocalExecution(Strict):
-    """On this machine. cores: how many may be used at once; ``None``: all there are."""
-
-    type: Literal["local"] = "local"
-    cores: Count | None = None
-
-
 class CampaignConfig(Strict):
     """A whole campaign.
 
@@ -320,7 +319,7 @@ class CampaignConfig(Strict):
     """
 
     format: Literal[1] = 1
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
     seed: Annotated[int, Field(ge=0)] = 1
     exact: bool = True
     systems: Annotated[tuple[SystemConfig, ...], Field(min_length=1)]
@@ -339,7 +338,7 @@ class CampaignConfig(Strict):
     audit: AuditConfig = AuditConfig()
     triage: TriageConfig = TriageConfig()
     budget: BudgetConfig = BudgetConfig()
-    execution: LocalExecution = LocalExecution()
+    execution: Execution = LocalExecution()
     label_bank: Path | None = None
     known_labels: Path | None = None
     pause_before: tuple[Literal["label", "train", "explore"], ...] = ()

@@ -26,20 +26,31 @@ class When(enum.Enum):
     """would make committed generations mean something else"""
 
 
+LABELER_LAUNCH = (
+    *("threads", "ranks", "threads_per_rank", "mpirun", "mpirun_arguments", "side_by_side"),
+    *("silent_timeout_s", "wall_timeout_s", "frame_timeout_s", "start_timeout_s", "timeout_s"),
+    *("soft_stop_s", "pools"),
+)
+"""How a labeler's program is run, not what it calculates. Its path is not among them: another
+program may be another level of theory, and only a fork compares the two."""
+
 RULES: tuple[tuple[str, When], ...] = (
     ("budget", When.NOW),
     ("execution", When.NOW),
     ("pause_before", When.NOW),
     ("known_labels", When.NOW),
-    ("labeler.threads", When.NOW),
-    ("labeler.timeout_s", When.NOW),
-    ("labeler.base.threads", When.NOW),
-    ("labeler.base.timeout_s", When.NOW),
-    ("labeler.charges.threads", When.NOW),
+    *(
+        (f"labeler.{part}{name}", When.NOW)
+        for part in ("", "base.", "charges.", "potential.", "base.potential.")
+        for name in LABELER_LAUNCH
+    ),
     ("trainer.timeout_s", When.NOW),
+    ("trainer.start_timeout_s", When.NOW),
+    ("trainer.silence_timeout_s", When.NOW),
     ("trainer.python", When.NOW),
     ("explorer.program", When.NOW),
-    ("explorer.timeout_s", When.NOW),
+    ("explorer.silent_timeout_s", When.NOW),
+    ("explorer.wall_timeout_s", When.NOW),
     ("explore", When.NEXT_GENERATION),
     ("monitors", When.NEXT_GENERATION),
     ("sampler", When.NEXT_GENERATION),

@@ -43,6 +43,15 @@ SHAPES = {
 }
 """Pydantic's names of faults that it tells in Python's words, and ours."""
 
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""Names that become names of files and folders."""
+
+PATTERNS = {
+    NAME_PATTERN: "has to be of letters, digits, '.', '_' and '-', and to begin with a letter or "
+    "digit: files and folders are called so"
+}
+"""Regular expressions of the configuration, in words."""
+
 MISSING = "required key is missing"
 
 PARSING = frozenset({"float_parsing", "int_parsing", "float_type", "int_type"})
@@ -126,12 +135,22 @@ def _wrong_value(fault: ErrorDetails, place: _Place) -> ConfigurationError:
             return meant
         return ConfigurationError(MISSING, key=tag, allowed=", ".join(place.forms) or None)
     if kind == "union_tag_invalid":
-        return _not_one_of(details["tag"], details["expected_tags"], details["discriminator"])
+        named = details["discriminator"]  # a function where the tag may be left out
+        key = "type" if named.endswith("()") else named
+        return _not_one_of(details["tag"], details["expected_tags"], key)
     if kind == "literal_error":
         return _not_one_of(value, details["expected"])
-    message = SHAPES.get(kind, fault["msg"].removeprefix("Value error, "))
-    message = message.replace("Input should be", "has to be")
-    return ConfigurationError(message, hint=_what_to_write(kind, value, place))
+    return ConfigurationError(_in_our_words(fault), hint=_what_to_write(kind, value, place))
+
+
+def _in_our_words(fault: ErrorDetails) -> str:
+    kind, details = fault["type"], fault.get("ctx", {})
+    if kind == "too_short":
+        return f"has to have at least {details['min_length']}"
+    if kind == "string_pattern_mismatch":
+        return PATTERNS.get(details["pattern"], f"has to match {details['pattern']}")
+    told = SHAPES.get(kind, fault["msg"].removeprefix("Value error, "))
+    return told.replace("Input should be", "has to be")
 
 
 def _not_one_of(value: Any, expected: str, key: str = "") -> ConfigurationError:

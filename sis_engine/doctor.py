@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sis_engine.assembly import Parts
 from sis_engine.execution.cores import available_cores
+from sis_engine.execution.pool_checks import pool_reports
 from sis_engine.interfaces import ProgramReport
 from sis_engine.plugins import Kind, available, load
 
@@ -24,6 +25,7 @@ def examine(folder: Path, parts: Parts | None = None) -> tuple[ProgramReport, ..
     if parts is not None:
         for part in (parts.labeler, parts.trainer, parts.explorer):
             reports.extend(part.doctor())
+        reports.extend(pool_reports(parts.config.execution))
     else:
         reports.extend(_installed_parts())
     return tuple(dict.fromkeys(reports))

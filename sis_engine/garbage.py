@@ -10,6 +10,9 @@ from sis_engine.status import open_ledger
 from sis_engine.storage.ledger import Ledger, StageState
 from sis_engine.storage.ownership import acquire
 
+SPOOLED = ("spool/done", "spool/parsl")
+"""What pools leave behind."""
+
 
 @dataclass(frozen=True)
 class Collected:
@@ -21,6 +24,8 @@ class Collected:
 
 def collect(folder: Path, *, dry_run: bool = False) -> Collected:
     """Remove ``work/NNNN`` of committed generations, but attempts that failed are kept.
+
+    Result files of pools go, too (their labels are in the bank), and the logs of earlier runs.
 
     The campaign must not be running.
     """
@@ -38,6 +43,7 @@ def collect(folder: Path, *, dry_run: bool = False) -> Collected:
             for path in sorted((folder / "work" / f"{number:04d}").glob("*/*"))
             if not _is_failed(path, number, failed)
         ]
+        found += [path for name in SPOOLED for path in sorted((folder / name).glob("*"))]
         size = sum(_size(path) for path in found)
         if not dry_run:
             for path in found:

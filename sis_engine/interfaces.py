@@ -8,7 +8,7 @@ unknown keys) and ``from_config``; it is found by an entry point in group ``sis_
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from sis_engine.records import (
     AuditResult,
     Condition,
     Dataset,
+    Drifted,
     Exploration,
     FloatArray,
     Frame,
@@ -376,6 +377,7 @@ class SamplerInput:
     conditions: that were explored, of all systems together
     reference_ends: where the newest reference MD of each system stands, if it has any
     inspected: what the last inspection that this sampler asked for in this generation found
+    drifted: where the force field's MD took the structures that this sampler sent off
     """
 
     generation: int
@@ -392,6 +394,7 @@ class SamplerInput:
     conditions: tuple[Condition, ...] = field(default=())
     reference_ends: tuple[ReferenceEnd, ...] = ()
     inspected: tuple[Inspected, ...] = ()
+    drifted: tuple[Drifted, ...] = ()
 
     @property
     def allowance(self) -> Allowance:
@@ -414,11 +417,14 @@ class Needs:
     members: models of its committee, the one that drives MD included; 1: that one alone
     watch: the committee watches all MD; false: it only looks where the sampler asks it to
     descriptors: it may ask what the model sees of a frame (the trainer is a :class:`Describer`)
+    force_field: settings of a labeler (any plugin) by whose forces it may move structures; what
+        that gives is never a label
     """
 
     members: int = 1
     watch: bool = True
     descriptors: bool = False
+    force_field: Mapping[str, Any] | None = None
 
 
 @runtime_checkable

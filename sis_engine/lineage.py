@@ -56,7 +56,7 @@ def lineage(folder: Path, what: str) -> Lineage:
     raise ConfigurationError(
         f"nothing committed is called {what!r}",
         allowed=f"a generation, 0 … {len(records) - 1}, or the start of a frame's or label's key",
-        hint="keys stand in report.json and in `sis export`ed extxyz files",
+        hint="`sis export FOLDER frames.extxyz --format extxyz` writes each frame with its key",
     )
 
 

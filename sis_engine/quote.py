@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sis_engine import campaign_folder
@@ -13,9 +13,9 @@ from sis_engine.assembly import Parts, assemble
 from sis_engine.banked import BankedLabeler
 from sis_engine.budget import budget_left, spent_through
 from sis_engine.costs import evaluations_of, nothing_is_known
-from sis_engine.past import load_past
+from sis_engine.past import Past, load_past
 from sis_engine.price import PlanQuote, priced, seconds_per_label
-from sis_engine.records import Frame, LabelPlan
+from sis_engine.records import Exhausted, Frame, LabelPlan, Stable
 from sis_engine.stages.label import plans_at_start
 from sis_engine.status import open_ledger
 from sis_engine.storage.generation import GenerationStore
@@ -32,6 +32,7 @@ class Quote:
 
     evaluations_left: by the budget, ``None`` without one
     train_seconds, explore_seconds: as the last generation took; ``None`` before the first
+    ended: the last decision was the end, ``reason`` is why, and there is no next round
     memory_mib: the largest that a process of this campaign was so far; ``None`` before the first
     disk_mib: that frames and labels will take, uncompressed;  free_disk_gib: at the folder
     """
@@ -46,11 +47,12 @@ class Quote:
     memory_mib: float | None
     disk_mib: float
     free_disk_gib: float
+    ended: bool = False
 
     def lines(self) -> list[tuple[str, str]]:
         """Figures beside the plans, for the terminal."""
         least, most = sum(p.least for p in self.plans), sum(p.most for p in self.plans)
-        unknown = "unknown before the first generation"
+        unknown = "unknown: nothing was measured yet"
         return [
             ("evaluations", str(least) if least == most else f"{least} to {most}"),
             (
@@ -109,7 +111,20 @@ def _next_round(folder: Path, ledger: Ledger) -> Quote:
             return known(parts.system(system), frame, past.next_generation)
 
         quotes = priced(plans, is_known, seconds_per_label(ledger))
-    return _quote(parts, past.next_generation, plans, quotes, reason, folder, ledger)
+    found = _quote(parts, past.next_generation, plans, quotes, reason, folder, ledger)
+    return _as_the_last(found, past)
+
+
+def _as_the_last(found: Quote, past: Past) -> Quote:
+    """Times of the last generation's file where the ledger has none: a fork's is new."""
+    took = past.history[-1].stage_seconds if past.history else ()
+    train, explore = found.train_seconds, found.explore_seconds
+    return replace(
+        found,
+        train_seconds=_last_of(took, "train") if train is None else train,
+        explore_seconds=_last_of(took, "explore") if explore is None else explore,
+        ended=isinstance(past.decision, Stable | Exhausted),
+    )
 
 
 def _quote(
@@ -146,5 +161,9 @@ def _peak_memory_mib(ledger: Ledger) -> float | None:
 
 def _last_seconds(ledger: Ledger | None, stage: str) -> float | None:
     """Seconds of the last finished stage whose name begins so."""
-    rows = [] if ledger is None else [r for r in ledger.stages() if r.stage.startswith(stage)]
-    return next((row.seconds for row in reversed(rows) if row.seconds is not None), None)
+    rows = () if ledger is None else ledger.stages()
+    return _last_of([(r.stage, r.seconds) for r in rows if r.seconds is not None], stage)
+
+
+def _last_of(took: Sequence[tuple[str, float]], stage: str) -> float | None:
+    return next((seconds for name, seconds in reversed(took) if name.startswith(stage)), None)

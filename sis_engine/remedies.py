@@ -17,11 +17,11 @@ Whether a failure is kept for good is the bank's matter: only what the frame is 
 from __future__ import annotations
 
 import enum
-import errno
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Protocol
 
 from sis_engine.errors import (
     InfrastructureError,
@@ -31,7 +31,8 @@ from sis_engine.errors import (
 )
 from sis_engine.interfaces import Capability, Context, LabelTask, SinglePoints
 from sis_engine.records import Failure, Frame, LabelFailure, Labelled, LevelOfTheory, Origin, System
-from sis_engine.side_by_side import PackedLabeler, Result
+from sis_engine.side_by_side import Result
+from sis_engine.storage.atomic import SURROUNDINGS
 
 FIRST_IN_A_ROW = 3
 """So many program failures before any label: the program does not work here."""
@@ -69,22 +70,26 @@ RESPONSES: dict[Failure, Response] = {
     Failure.INFRASTRUCTURE: Response.BACK_OFF,
 }
 
-_SURROUNDINGS = frozenset(
-    {
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.EIO,
-        errno.EROFS,
-        errno.ESTALE,
-        errno.ENODEV,
-        errno.EMFILE,
-        errno.ENFILE,
-        errno.EAGAIN,
-        errno.ENOMEM,
-        errno.ENOLCK,
-    }
-)
-"""System errors that no frame is to blame for."""
+
+class InTurn(Protocol):
+    """A labeler whose calculations wait for their turn: for cores here, or for workers elsewhere.
+
+    demand: how many labels are wanted at this moment, at least one
+    """
+
+    @property
+    def capabilities(self) -> frozenset[Capability]: ...
+
+    @property
+    def demand(self) -> Callable[[], int]: ...
+
+    def level_of_theory(self, system: System) -> LevelOfTheory: ...
+
+    def label(
+        self, task: LabelTask, context: Context, *, alone: bool = False, all_cores: bool = False
+    ) -> Iterator[Result]:
+        """alone: a second try, with nothing of ours beside it where that can be had"""
+        ...
 
 
 class RemediedLabeler:
@@ -93,7 +98,7 @@ class RemediedLabeler:
     note: told of every second try and of every exception of the labeler
     """
 
-    def __init__(self, labeler: PackedLabeler, note: Note) -> None:
+    def __init__(self, labeler: InTurn, note: Note) -> None:
         self._labeler = labeler
         self._note = note
         self._lock = threading.Lock()
@@ -246,7 +251,7 @@ class RemediedLabeler:
             return LabelFailure(frame, level, origin, reason, str(error), directory=directory)
         if isinstance(error, SisError):
             raise error
-        if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
+        if isinstance(error, OSError) and error.errno in SURROUNDINGS:
             told = f"label {_place(origin)}: {error}"
             raise InfrastructureError(told, hint="mend it, then go on") from error
         self._note("labeler_raised", "".join(traceback.format_exception(error)))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from sis_engine import campaign_folder
 from sis_engine.approval import approve_waiting
 from sis_engine.assembly import Parts, assemble
 from sis_engine.backoff import with_backoff
-from sis_engine.campaign import Campaign, is_half_done
+from sis_engine.campaign import Campaign, Outcome, is_half_done
 from sis_engine.campaign_folder import Accepted
 from sis_engine.campaign_log import CampaignLog
 from sis_engine.console import CampaignConsole, Facts
@@ -23,15 +26,23 @@ from sis_engine.errors import (
     SisError,
     StopRequested,
 )
-from sis_engine.label_source import label_source
+from sis_engine.execution.open_pools import open_pools, spool_of
+from sis_engine.execution.parsl_pool import ParslPool
+from sis_engine.label_source import Elsewhere, label_source, pooled_label_source
 from sis_engine.live import LiveTraces
+from sis_engine.remote.account import POOL_META, Accounts, PoolFacts
+from sis_engine.remote.parts import with_pools
 from sis_engine.side_by_side import SideBySide
 from sis_engine.states import State
+from sis_engine.storage.atomic import SURROUNDINGS, infrastructure_error, set_unfinished_aside
 from sis_engine.storage.bank import LabelBank
 from sis_engine.storage.ledger import Ledger, StageState
 from sis_engine.storage.ownership import acquire
 from sis_engine.validation import validate
 from sis_engine.wallclock import WallClock
+
+_NOT_OURS = SURROUNDINGS | {errno.EACCES, errno.EPERM}
+"""System errors that are about the folder, not about what the engine does."""
 
 
 @dataclass(frozen=True)
@@ -66,18 +77,29 @@ def run_in_folder(
         )
     if config is not None and not campaign_folder.exists(folder):
         validate(assemble(config))  # nothing is created for a campaign that cannot run
-    folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as open_things:
+        open_things.enter_context(_surroundings(folder))
+        folder.mkdir(parents=True, exist_ok=True)
         open_things.enter_context(acquire(folder))
         ledger = open_things.enter_context(Ledger(folder))
+        _set_unfinished_aside(folder, ledger)
         parts = _first_parts(folder, config, ledger)
-        bank = open_things.enter_context(campaign_folder.bank_of(folder, parts, ledger))
+        bank = open_things.enter_context(_bank(folder, parts, ledger))
         console = open_things.enter_context(_console(parts, ledger, quiet=quiet))
         clock = WallClock(ledger)
         accepted = _accepted(folder, config, ledger, console)
         known = open_things.enter_context(_known_labels(accepted.parts))
-        labeler = _labeler(accepted.parts, bank, known, ledger, console)
-        campaign = Campaign(folder, ledger, labeler, console, stop, clock)
+        pools = open_things.enter_context(open_pools(accepted.parts.config.execution, folder))
+        accounts = Accounts(partial(_keep_account, ledger))
+        labeler = _labeler(accepted.parts, bank, known, ledger, console, pools, accounts)
+        in_pools = partial(
+            with_pools,
+            pools=pools,
+            spool=spool_of(folder),
+            note=partial(_note, ledger, console),
+            accounts=accounts,
+        )
+        campaign = Campaign(folder, ledger, labeler, console, stop, clock, in_pools)
         if approve:
             approve_waiting(ledger)
         try:
@@ -89,6 +111,23 @@ def run_in_folder(
         ledger.set_meta("state", ended.state.value)
         ledger.set_meta("reason", ended.reason)
     return _reported(folder, ended) if report else ended
+
+
+@contextmanager
+def _surroundings(folder: Path) -> Iterator[None]:
+    """A full disk or a vanished folder is a fault of the surroundings wherever it is met."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NOT_OURS and folder.is_dir():
+            raise
+        raise infrastructure_error(error, Path(error.filename or folder), "using") from error
+
+
+def _set_unfinished_aside(folder: Path, ledger: Ledger) -> None:
+    """What a killed engine had begun to write is no file of the campaign."""
+    for path in set_unfinished_aside(folder):
+        ledger.event("unfinished_file", f"a killed run left it half written; moved to {path}")
 
 
 def _reported(folder: Path, ended: Ended) -> Ended:
@@ -105,10 +144,27 @@ def _reported(folder: Path, ended: Ended) -> Ended:
 
 def _first_parts(folder: Path, config: Path | None, ledger: Ledger) -> Parts:
     """Set the folder up if it is new; parts as last accepted (from the folder's own copies)."""
+    campaign_folder.check_not_emptied(folder, ledger)
     if not campaign_folder.is_created(ledger):
         source = folder / campaign_folder.CONFIG_FILE if config is None else config
         campaign_folder.create(folder, assemble(source), ledger)
+    for told in campaign_folder.mend_inputs(folder, ledger):
+        ledger.event("torn_input", told, level="error")
     return campaign_folder.parts_of(folder, ledger)
+
+
+def _bank(folder: Path, parts: Parts, ledger: Ledger) -> LabelBank:
+    """The campaign's bank, and a word where labels that were paid for are not in it."""
+    bank = campaign_folder.bank_of(folder, parts, ledger)
+    try:
+        lost = campaign_folder.lost_labels(ledger, bank)
+    except BaseException:
+        bank.close()
+        raise
+    if lost:
+        told = f"{bank.path} lacks {lost} labels that were paid for: they are labelled again"
+        ledger.event("lost_labels", told, level="error")
+    return bank
 
 
 @contextmanager
@@ -158,29 +214,53 @@ def _labeler(
     known: LabelBank | None,
     ledger: Ledger,
     console: CampaignConsole,
+    pools: Mapping[str, ParslPool],
+    accounts: Accounts,
 ) -> SideBySide:
     """The labeler with all that the engine puts around it."""
-
-    def note(kind: str, text: str) -> None:
-        ledger.event(kind, text, level="warning")
-        console.event(text.rstrip().rpartition("\n")[2], kind, "warning")
-
-    return label_source(
+    note = partial(_note, ledger, console)
+    pool = pools.get("label")
+    if pool is None:
+        return label_source(
+            parts.labeler,
+            bank,
+            cores=parts.cores,
+            exact=parts.config.exact,
+            note=note,
+            known=known,
+            timings=bank,
+        )
+    return pooled_label_source(
         parts.labeler,
         bank,
+        Elsewhere(
+            pool,
+            parts.config.labeler,
+            parts.base.parent.absolute(),
+            spool_of(ledger.folder),
+            accounts.of(pool.name),
+        ),
         cores=parts.cores,
         exact=parts.config.exact,
         note=note,
         known=known,
-        timings=bank,
     )
+
+
+def _note(ledger: Ledger, console: CampaignConsole, kind: str, text: str) -> None:
+    ledger.event(kind, text, level="warning")
+    console.event(text.rstrip().rpartition("\n")[2], kind, "warning")
+
+
+def _keep_account(ledger: Ledger, facts: PoolFacts) -> None:
+    ledger.set_meta(f"{POOL_META}{facts.pool}", json.dumps(facts.as_dict()))
 
 
 def _run(campaign: Campaign, accepted: Accepted) -> Ended:
     """Run with back-off on infrastructure faults; every other trouble is a state with a reason."""
     try:
         outcome = with_backoff(
-            lambda: campaign.run(campaign.accepted or accepted),
+            lambda: _turn(campaign, accepted),
             stop=campaign.stop,
             tell=lambda error: campaign.note("infrastructure", str(error), level="warning"),
             done=lambda: _reached(campaign.ledger),
@@ -201,6 +281,11 @@ def _run(campaign: Campaign, accepted: Accepted) -> Ended:
             told,
             ("the traceback is in the event log: `sis status --events`",),
         )
+
+
+def _turn(campaign: Campaign, accepted: Accepted) -> Outcome:
+    with _surroundings(campaign.folder):
+        return campaign.run(campaign.accepted or accepted)
 
 
 def _reached(ledger: Ledger) -> tuple[int, int, int]:

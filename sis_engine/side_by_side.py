@@ -21,6 +21,9 @@ from sis_engine.packing import Timings, choose, share
 from sis_engine.records import Frame, LabelFailure, Labelled, LevelOfTheory, System
 from sis_engine.reference_md import LabelSource
 
+PLANS_PER_WORKER, MOST_PLANS = 2, 256
+"""Plans in hand for each worker of a pool, so that none of them waits, and at most."""
+
 Result = Labelled | LabelFailure
 Known = Callable[[System, Frame, int], bool]
 
@@ -122,6 +125,7 @@ class SideBySide:
     demand: shared with the :class:`PackedLabeler` at the bottom
     fixed: threads of a label follow from the task alone, for the *exact* promise
     known: whether a label was in the bank before a generation began
+    workers: of a pool that makes them; ``None``: they are made here
     """
 
     source: LabelSource
@@ -129,6 +133,7 @@ class SideBySide:
     demand: Demand
     fixed: bool = False
     known: Known = nothing_was_known
+    workers: int | None = None
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -140,6 +145,10 @@ class SideBySide:
     def stream(self) -> AbstractContextManager[None]:
         """Held while work whose labels come one after another is in hand."""
         return self.demand.stream()
+
+    def plans_at_once(self, threads: int) -> int:
+        """How many plans may be walked side by side, each in a thread that mostly waits."""
+        return threads if self.workers is None else min(PLANS_PER_WORKER * self.workers, MOST_PLANS)
 
     def threads_of_each(self, n_tasks: int, threads: int) -> int:
         """Threads that one of ``n_tasks`` beside each other is given, of ``threads`` for all.

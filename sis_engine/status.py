@@ -16,8 +16,10 @@ from sis_engine.budget import spent_through
 from sis_engine.campaign_file import read_campaign_text
 from sis_engine.config import CampaignConfig
 from sis_engine.errors import ConfigurationError
+from sis_engine.execution.pools import KINDS
 from sis_engine.outlook import Outlook, look_ahead
 from sis_engine.records import Stable
+from sis_engine.remote.account import POOL_META
 from sis_engine.report.facts import CampaignFacts, TemperatureWindow
 from sis_engine.report.summary import CampaignSummary, summarise
 from sis_engine.states import State
@@ -34,11 +36,13 @@ class Standing:
 
     now: what the engine said of the stage in hand; ``None``: none runs
     outlook: what is known of the rest; ``None``: it has ended
+    pools: what the last engine's pools did, where it had any
     """
 
     summary: CampaignSummary
     now: Mapping[str, Any] | None
     outlook: Outlook | None
+    pools: tuple[Mapping[str, Any], ...] = ()
 
 
 def status(folder: Path) -> Standing:
@@ -54,7 +58,13 @@ def standing(folder: Path, ledger: Ledger, records: tuple[GenerationRecord, ...]
     now = ledger.meta("now") if facts.state is State.RUNNING else None
     goes_on = facts.state in {State.RUNNING, State.PAUSED}
     outlook = _outlook(ledger, records) if goes_on else None
-    return Standing(summarise(records, facts), None if now is None else json.loads(now), outlook)
+    told = [ledger.meta(f"{POOL_META}{kind}") for kind in KINDS]
+    return Standing(
+        summarise(records, facts),
+        None if now is None else json.loads(now),
+        outlook,
+        tuple(json.loads(text) for text in told if text is not None),
+    )
 
 
 def _outlook(ledger: Ledger, records: tuple[GenerationRecord, ...]) -> Outlook | None:

@@ -13,10 +13,13 @@ from sis_engine.budget import over_budget
 from sis_engine.campaign_file import parse_yaml, with_line
 from sis_engine.errors import ConfigurationError, ProgramError, ProgramMissing, ProgramUnsuitable
 from sis_engine.execution.cores import available_cores
+from sis_engine.execution.pool_checks import check_pools
 from sis_engine.given_model import adopt_given
 from sis_engine.interfaces import Context, Describer, Labeler, Monitor, MonitorContext
 from sis_engine.plugins import Kind, available
-from sis_engine.records import Condition, Ensemble, Quantity, System
+from sis_engine.records import Ensemble, Quantity, System
+from sis_engine.stages.drift import KEY as FORCE_FIELD
+from sis_engine.stages.drift import force_field_of
 from sis_engine.stages.label import plans_at_start
 from sis_engine.storage.exchange import check_importable
 
@@ -42,6 +45,7 @@ def validate(parts: Parts, *, given: bool = True) -> tuple[str, ...]:
 
 def _notes(parts: Parts) -> tuple[str, ...]:
     conditions = [context.condition for context in _contexts(parts)]
+    check_pools(parts.config.execution)
     with _program_of("labeler", parts.config.labeler):
         for index, system in enumerate(parts.systems):
             _check_system(index, system, parts.labeler)
@@ -51,7 +55,7 @@ def _notes(parts: Parts) -> tuple[str, ...]:
     parts.sampler.check(parts.config.explore.replicas)
     _check_needs(parts)
     _check_audit(parts)
-    _check_pressure(parts, conditions)
+    _check_pressure(_contexts(parts))
     with _program_of("explorer", parts.config.explorer):
         parts.explorer.check(
             model_in_lammps=runs_in_lammps(type(parts.trainer)), conditions=conditions
@@ -88,12 +92,11 @@ def _check_audit(parts: Parts) -> None:
         )
 
 
-def _check_pressure(parts: Parts, conditions: Sequence[Condition]) -> None:
+def _check_pressure(contexts: Sequence[MonitorContext]) -> None:
     """Only a cell that is periodic in all directions has a volume to change."""
-    if not any(condition.ensemble is Ensemble.NPT for condition in conditions):
-        return
-    for system in parts.systems:
-        if not all(system.frame.pbc):
+    for context in contexts:
+        system = context.system
+        if context.condition.ensemble is Ensemble.NPT and not all(system.frame.pbc):
             raise ConfigurationError(
                 f"system {system.name!r} is periodic along {system.frame.pbc}: it has no volume "
                 "that a pressure could change",
@@ -207,8 +210,18 @@ def _check_needs(parts: Parts) -> None:
             key="sampler",
             hint="choose frames at random (see docs/samplers.md), or use another trainer",
         )
+    if parts.sampler.needs.force_field is not None:
+        _check_force_field(parts)
     if parts.sampler.needs.members > 1 and parts.sampler.needs.watch:
         _check_looks(parts)
+
+
+def _check_force_field(parts: Parts) -> None:
+    """It has to move every system, found before the first label is paid for."""
+    field = force_field_of(parts.sampler, parts)
+    with _program_of(FORCE_FIELD, dict(parts.sampler.needs.force_field or {})):
+        for index, system in enumerate(parts.systems):
+            _check_system(index, system, field)
 
 
 def _check_looks(parts: Parts) -> None:

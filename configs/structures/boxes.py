@@ -90,7 +90,7 @@ def slab(mixture: Mixture, *, seed: int) -> Atoms:
     return Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=True, info=atoms.info)
 
 
-def bulk_lithium(repeat: int) -> Atoms:
+def bulk_lithium(*repeat: int) -> Atoms:
     """Bulk bcc Li, conventional cells."""
     atoms = bulk("Li", "bcc", a=LITHIUM_ANGSTROM, cubic=True).repeat(repeat)
     atoms.info = {"lattice": f"bcc Li, a = {LITHIUM_ANGSTROM} Å (PBE)"}

@@ -13,9 +13,10 @@ from pathlib import Path
 from ase import Atoms
 from ase.io import write
 from boxes import Mixture, bulk_lithium, electrolyte, mixture_of, slab
-from clusters import lifsi_cluster
+from clusters import lifsi_cluster, lithium_ring
 from equilibrate import equilibrated
 from hydrocarbons import liquid_ethane
+from lithium import interstitial, surface, vacancy
 
 SEED = 20231
 
@@ -33,6 +34,7 @@ def _small_bulk(n_dioxolane: int) -> Atoms:
 BUILDERS: dict[str, Callable[[], Atoms]] = {
     "lifsi-dol-cluster": lambda: lifsi_cluster(1),
     "lifsi-2dol-cluster": lambda: lifsi_cluster(2),
+    "li-dol-cluster": lithium_ring,
     "lifsi-dol-bulk": lambda: _small_bulk(3),
     "lifsi-2dol-bulk": lambda: _small_bulk(2),
     **{
@@ -42,8 +44,15 @@ BUILDERS: dict[str, Callable[[], Atoms]] = {
     },
     "li-slab-1m": lambda: slab(Mixture(2, 29), seed=SEED),
     "li-slab-10m": lambda: slab(Mixture(10, 14), seed=SEED),
-    "li-bulk-16": lambda: bulk_lithium(2),
-    "li-bulk-54": lambda: bulk_lithium(3),
+    "li-bulk-8": lambda: bulk_lithium(2, 2, 1),
+    "li-bulk-16": lambda: bulk_lithium(2, 2, 2),
+    "li-bulk-54": lambda: bulk_lithium(3, 3, 3),
+    "vacancy": lambda: vacancy(3),
+    "interstitial": lambda: interstitial(3),
+    "surface-100": lambda: surface("100"),
+    "surface-110": lambda: surface("110"),
+    "adatom-1": lambda: surface("100", 1),
+    "adatom-4": lambda: surface("100", 4),
     "ethane-liquid": lambda: liquid_ethane(4, seed=SEED),
 }
 

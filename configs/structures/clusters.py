@@ -1,4 +1,4 @@
-"""Solvation clusters of LiFSI with one or two 1,3-dioxolane: no Packmol needed."""
+"""Solvation clusters of LiFSI, or of Li+ alone, with 1,3-dioxolane: no Packmol needed."""
 
 from __future__ import annotations
 
@@ -26,6 +26,19 @@ def lifsi_cluster(n_dioxolane: int, seed: int = 1) -> Atoms:
         raise RuntimeError("no start relaxed to a cluster with Li bound to FSI and dioxolane")
     result = without_calculator(best)
     result.info["relaxed"] = "GFN2-xTB, 0.02 eV/Å, lowest of several starts"
+    result.center(vacuum=0.0)
+    result.cell = None
+    return result
+
+
+def lithium_ring() -> Atoms:
+    """Li+ at an oxygen of one ring, relaxed with its charge."""
+    ring = relaxed(dioxolane())
+    oxygen, middle = ring.positions[0], ring.positions[:5].mean(axis=0)
+    out = (oxygen - middle) / np.linalg.norm(oxygen - middle)
+    start = Atoms("Li", [oxygen + LI_O_ANGSTROM * out]) + ring
+    result = without_calculator(relaxed(start, charge=1))
+    result.info |= {"relaxed": "GFN2-xTB, 0.02 eV/Å", "charge": 1}
     result.center(vacuum=0.0)
     result.cell = None
     return result

@@ -16,7 +16,8 @@ from labelers.cp2k.input import Job, box_of, force_eval, structure
 from labelers.cp2k.launch import INPUT, LONE_RANK, Launcher
 from labelers.cp2k.level import level_of
 from labelers.cp2k.template import read_template
-from labelers.geometry import absurdity
+from labelers.electrons import check_electrons
+from labelers.geometry import check_geometry
 from labelers.openmpi import find_mpirun
 from sis_engine.errors import ConfigurationError
 from sis_engine.records import SegmentSpec, System
@@ -27,39 +28,18 @@ _ANSWER_S = 120.0
 
 def check_system(launcher: Launcher, system: System) -> None:
     """Raises ConfigurationError or ProgramError if this system cannot be labelled."""
-    key = f"systems.{system.name}"
     box_of(launcher.config, system, system.frame)
     level_of(launcher, system)
-    _check_electrons(system)
+    check_electrons(system)
     method = launcher.config.method
     if isinstance(method, TemplateMethod):
         _check_kinds(method, system)
     if isinstance(method, Gfn1Method):
         _check_gfn1(system)
-    reason = absurdity(system.frame, launcher.config.shortest_angstrom)
-    if reason is not None:
-        raise ConfigurationError(
-            f"system {system.name!r}: {reason}",
-            key=key,
-            hint="mend the structure file (overlapping atoms, a wrong unit or a wrong cell?)",
-        )
+    check_geometry(system, launcher.config.shortest_angstrom)
     if launcher.config.ranks not in {None, 1}:
         find_mpirun(launcher.config.mpirun)
     _ask_cp2k(launcher, system)
-
-
-def _check_electrons(system: System) -> None:
-    """Pseudopotentials take electrons away in pairs, so that all of them tell the parity."""
-    unpaired = system.multiplicity - 1
-    electrons = sum(atomic_numbers[one] for one in system.frame.species) - system.charge
-    if (electrons - unpaired) % 2:
-        parity = "odd" if electrons % 2 == 0 else "even"
-        raise ConfigurationError(
-            f"charge {system.charge} and multiplicity {system.multiplicity} do not go with "
-            f"{electrons} electrons",
-            key=f"systems.{system.name}.multiplicity",
-            allowed=f"an {parity} multiplicity, or another charge",
-        )
 
 
 def _check_kinds(method: TemplateMethod, system: System) -> None:

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from labelers.openmpi import OPENMPI_ARGUMENTS
-from sis_engine.interfaces import InputPath, PluginConfig
+from labelers.mpi_config import MpiProgramConfig
+from sis_engine.interfaces import InputPath
 
 Positive = Annotated[float, Field(gt=0.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -105,24 +105,17 @@ class ScfSettings(Section):
     mixing_alpha: Annotated[float, Field(gt=0.0, le=1.0)] = 0.2
 
 
-class Cp2kConfig(PluginConfig):
+class Cp2kConfig(MpiProgramConfig):
     """CP2K, run as a program.
 
     dynamics: ``cp2k`` runs MD and optimisations inside CP2K, which carries wavefunctions over from
         step to step; ``engine`` drives single points that start cold, for ``exact`` campaigns
     virial: stress of frames that are periodic in all directions
     vacuum_angstrom: around clusters, whose cubic box no density may leave
-    ranks: MPI processes of one calculation; ``null``: as many as there are cores for it
-    threads_per_rank: OpenMP threads of each; ranks times threads never exceed the cores
-    program: ``null``: ``cp2k.psmp`` on PATH;  mpirun: ``null``: that of OpenMPI on PATH
-    mpirun_arguments: put between mpirun and the program
-    side_by_side: several single points may run at a time, each on its share of the cores; ``false``
-        where one fills the memory
+    program: ``null``: ``cp2k.psmp`` on PATH
     data_dir: basis sets and potentials; ``null``: ``CP2K_DATA_DIR``, else where CP2K was built for
-    silent_timeout_s: a run that writes nothing for so long is stopped; one SCF cycle must fit in
     wall_timeout_s: of one run; a segment then goes on with another one
     soft_stop_s: how long the step in hand may take to end when a stop is asked for
-    shortest_angstrom: closer atoms are a bad geometry and are not calculated
     """
 
     type: Literal["cp2k"] = "cp2k"
@@ -131,17 +124,9 @@ class Cp2kConfig(PluginConfig):
     dynamics: Literal["cp2k", "engine"] = "cp2k"
     virial: bool = True
     vacuum_angstrom: Positive = 6.0
-    ranks: Count | None = None
-    threads_per_rank: Count = 1
-    program: Path | None = None
-    mpirun: Path | None = None
-    mpirun_arguments: tuple[str, ...] = OPENMPI_ARGUMENTS
-    side_by_side: bool = True
     data_dir: Path | None = None
-    silent_timeout_s: Positive = 3600.0
     wall_timeout_s: Positive | None = None
     soft_stop_s: Positive = 60.0
-    shortest_angstrom: Annotated[float, Field(ge=0.0)] = 0.4
 
     @model_validator(mode="after")
     def _method_and_solver_agree(self) -> Cp2kConfig:

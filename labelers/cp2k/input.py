@@ -14,6 +14,7 @@ from labelers.cp2k.handlers import Tree
 from labelers.cp2k.schema import generator
 from labelers.cp2k.template import read_template
 from labelers.cp2k.units import VELOCITY_ANGSTROM_PER_FS
+from labelers.k_points import k_grid
 from sis_engine.errors import ConfigurationError
 from sis_engine.records import FloatArray, Frame, System
 
@@ -124,7 +125,7 @@ def _dft(config: Cp2kConfig, method: DftMethod, system: System) -> Tree:
     }
     if not all(system.frame.pbc):
         dft["poisson"] = {"periodic": "NONE", "poisson_solver": "WAVELET"}
-    grid = k_grid(method, system.frame)
+    grid = k_grid(method.k_spacing_per_angstrom, system.frame)
     if grid is not None:
         dft["kpoints"] = {"scheme": ["MONKHORST-PACK", *(str(n) for n in grid)]}
     kinds = [
@@ -151,16 +152,6 @@ def _xc(method: DftMethod) -> Tree:
             },
         }
     return tree
-
-
-def k_grid(method: DftMethod, frame: Frame) -> tuple[int, int, int] | None:
-    """Points along each reciprocal vector: ``ceil(1 / (d spacing))``, d the height along it."""
-    spacing = method.k_spacing_per_angstrom
-    if spacing is None or frame.cell is None or not all(frame.pbc):
-        return None
-    lengths = np.linalg.norm(np.linalg.inv(frame.cell), axis=0)
-    n1, n2, n3 = (max(1, math.ceil(round(float(one) / spacing, 6))) for one in lengths)
-    return n1, n2, n3
 
 
 # --------------------------------------------------------------------------- the structure

@@ -7,11 +7,7 @@ force-consistent one (under smearing it holds the electronic entropy: a free ene
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
-from dataclasses import asdict
-from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
@@ -26,10 +22,11 @@ from labelers.cp2k.launch import Launcher
 from labelers.cp2k.level import level_of
 from labelers.cp2k.motion import with_heavy_kinds
 from labelers.cp2k.points import Point, label_point
-from labelers.cp2k.remembered import RememberedPoints
 from labelers.cp2k.results import Results
 from labelers.cp2k.stepped import Stepped
 from labelers.geometry import absurdity
+from labelers.remembered import RememberedPoints
+from labelers.tasks import folder_of_task, free_folder, kept_folder
 from sis_engine.errors import StopRequested
 from sis_engine.integrators import draw_velocities, mechanics_of
 from sis_engine.interfaces import (
@@ -83,9 +80,7 @@ class Cp2kLabeler:
             return (
                 "CP2K's MD goes on to its SCF's tolerance (labeler.dynamics: engine does exactly)"
             )
-        if (self.config.ranks, self.config.threads_per_rank) != (1, 1):
-            return "several ranks or threads add up in any order (labeler.ranks: 1)"
-        return None
+        return self.config.adds_up_in_any_order
 
     def level_of_theory(self, system: System) -> LevelOfTheory:
         return level_of(self.launcher, system)
@@ -99,7 +94,7 @@ class Cp2kLabeler:
         if isinstance(task, SinglePoints):
             yield from self._points(task, context)
         elif self._wants_the_lift(task):
-            points = RememberedPoints(self, _folder(context))
+            points = RememberedPoints(self, kept_folder(context, "cp2k"))
             yield from ReferenceMD(points).label(task, context)
         else:
             yield from self._steps(task, context)
@@ -131,7 +126,7 @@ class Cp2kLabeler:
                 yield refused
                 continue
             box = box_of(self.config, task.system, frame)
-            point = Point(frame, origin, level, box, _free_folder(context.workdir, "point"))
+            point = Point(frame, origin, level, box, free_folder(context.workdir, "point"))
             yield label_point(self.launcher, physics, point, context)
 
     def _refused(
@@ -157,7 +152,7 @@ class Cp2kLabeler:
             yield refused
             return
         box = box_of(self.config, task.system, task.start.frame)
-        folder = _folder(context) / f"{task.origin.plan}-{_identity(task, level)[:12]}"
+        folder = folder_of_task(task, level, context, "cp2k")
         course = self._course(task, box)
         stepped = Stepped(
             self.launcher,
@@ -182,33 +177,3 @@ class Cp2kLabeler:
             physics = with_heavy_kinds(physics, task.system)
         moving = np.where(mechanics.moving[:, None], velocities, 0.0)
         return MdCourse(task.system, box, physics, task.spec, positions, moving)
-
-
-def _folder(context: Context) -> Path:
-    """Where steps are kept: a later attempt at the same work finds them there."""
-    return (context.workdir if context.kept is None else context.kept) / "cp2k"
-
-
-def _identity(task: Segment | Optimisation, level: LevelOfTheory) -> str:
-    """SHA-256 of all that the steps depend on: other work never takes up these files."""
-    start = task.start
-    speeds = None if start.velocities is None else start.velocities.tobytes().hex()
-    text = json.dumps(
-        [
-            type(task).__name__,
-            level.fingerprint,
-            start.frame.key,
-            speeds,
-            asdict(task.spec),
-            list(task.system.frozen),
-            [task.origin.purpose.value, task.origin.generation, task.origin.plan],
-        ]
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _free_folder(workdir: Path, name: str) -> Path:
-    """A folder that no failed frame's files are kept in."""
-    taken = {path.name for path in workdir.glob(f"{name}-*")}
-    number = next(k for k in range(len(taken) + 1) if f"{name}-{k:05d}" not in taken)
-    return workdir / f"{name}-{number:05d}"

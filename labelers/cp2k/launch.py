@@ -11,7 +11,6 @@ from pathlib import Path
 
 from labelers.cp2k.config import Cp2kConfig
 from labelers.cp2k.data import DataFolder
-from labelers.openmpi import MpiLaunch
 from sis_engine.errors import ProgramUnsuitable
 from sis_engine.execution.program import ProgramRun, find_program
 
@@ -64,13 +63,6 @@ class Launcher:
             )
         return DataFolder(Path(given))
 
-    @property
-    def mpi(self) -> MpiLaunch:
-        config = self.config
-        return MpiLaunch(
-            config.ranks, config.threads_per_rank, config.mpirun, config.mpirun_arguments
-        )
-
     def run(self, folder: Path, cores: int, patience: float) -> ProgramRun:
         """A run of the input in ``folder``. patience: factor on the time limits"""
         config = self.config
@@ -84,7 +76,7 @@ class Launcher:
             watch=(OUTPUT,),
             check=False,
         )
-        return self.mpi.launched(run, cores)
+        return config.mpi.launched(run, cores)
 
     @property
     def environment(self) -> tuple[tuple[str, str], ...]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from labelers.cp2k.config import DftMethod, TemplateMethod
 from labelers.cp2k.data import DataFolder
-from labelers.cp2k.input import box_edge, k_grid
+from labelers.cp2k.input import box_edge
 from labelers.cp2k.launch import Launcher
 from labelers.cp2k.template import Template, read_template
+from labelers.k_points import k_grid
 from sis_engine.records import LevelOfTheory, System
 
 Settings = dict[str, str | int | float | bool | None]
@@ -54,7 +55,7 @@ def _dft(method: DftMethod, system: System, data: DataFolder) -> Settings:
     }
     if method.smearing_k is not None:
         found["empty_orbitals"] = method.empty_orbitals
-    grid = k_grid(method, system.frame)
+    grid = k_grid(method.k_spacing_per_angstrom, system.frame)
     if grid is not None:
         found["k_points"] = "x".join(str(n) for n in grid)
     if method.dispersion != "none":

@@ -9,18 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from labelers.cp2k.failures import Ending
 from labelers.cp2k.handlers import Tree, Way, ways
 from labelers.cp2k.input import Box, Job, structure
 from labelers.cp2k.launch import Launcher
 from labelers.cp2k.run import Run, to_the_end
 from labelers.cp2k.steps import label_of
+from labelers.endings import CURABLE, PASSING, Ending
 from sis_engine.interfaces import Context
 from sis_engine.records import Failure, Frame, Label, LabelFailure, Labelled, LevelOfTheory, Origin
-
-CURABLE = frozenset({Failure.NOT_CONVERGED, Failure.SOLVER})
-"""What another way to solve the SCF may cure."""
-PASSING = frozenset({Failure.OUT_OF_TIME, Failure.OUT_OF_MEMORY})
 
 
 @dataclass(frozen=True, eq=False)

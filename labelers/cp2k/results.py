@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from labelers.cp2k.input import Box
-from labelers.cp2k.points import PASSING
 from labelers.cp2k.stepped import GaveUp, Taken
 from labelers.cp2k.steps import Step, label_of
 from labelers.cp2k.units import FORCE_EV_PER_ANGSTROM
+from labelers.endings import PASSING
 from sis_engine.integrators import Mechanics, kinetic_temperature, mechanics_of
 from sis_engine.interfaces import Optimisation, Segment
 from sis_engine.records import (

@@ -9,9 +9,10 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from labelers.cp2k.failures import Ending, ending_of, has_room, no_room
+from labelers.cp2k.failures import ending_of
 from labelers.cp2k.launch import INPUT, OUTPUT, Launcher
 from labelers.cp2k.output import OutputReader
+from labelers.endings import Ending, without_room
 from sis_engine.errors import ProgramHung, StopRequested
 from sis_engine.execution.program import ProgramOutcome, ProgramRun, polled_program
 from sis_engine.interfaces import Context
@@ -105,20 +106,15 @@ class Run:
 
     def _mixed_up(self, run: ProgramRun) -> Ending | None:
         """So many copies with one rank each, all writing into the same files, are no run."""
-        ranks, _ = self.launcher.mpi.shape(self.context.threads)
-        seen = self.output.ranks
-        if seen is None or seen == ranks:
-            return None
-        return Ending(
-            Failure.PROGRAM,
-            f"it was started with {ranks} ranks and runs with {seen}: {run.arguments[0]} belongs "
-            "to another MPI than CP2K (set labeler.mpirun to the one CP2K was built with)",
+        said = self.launcher.config.mpi.mixed_up(
+            self.context.threads, self.output.ranks, run.arguments[0], "CP2K"
         )
+        return None if said is None else Ending(Failure.PROGRAM, said)
 
     def _without_room(self) -> Ending | None:
-        if os.statvfs(self.folder).f_bavail > 0 or has_room(self.folder):
+        if os.statvfs(self.folder).f_bavail > 0:
             return None
-        return no_room(self.folder)
+        return without_room(self.folder)
 
 
 def to_the_end(run: Run) -> Ending | None:

@@ -18,15 +18,15 @@ from pathlib import Path
 import numpy as np
 
 from labelers.cp2k.course import Course, Leg
-from labelers.cp2k.failures import Ending
 from labelers.cp2k.handlers import Way
 from labelers.cp2k.input import RESTART
 from labelers.cp2k.launch import OUTPUT, Launcher
 from labelers.cp2k.output import OutputReader
-from labelers.cp2k.points import CURABLE, density_at_the_edge
+from labelers.cp2k.points import density_at_the_edge
 from labelers.cp2k.restart import drop_wavefunctions, read_restart
 from labelers.cp2k.run import Run, SoftStop
 from labelers.cp2k.steps import Step, StepReader
+from labelers.endings import CURABLE, Ending
 from sis_engine.interfaces import Context
 from sis_engine.records import Failure, FloatArray
 from sis_engine.reference_md import MAX_STEP_ANGSTROM
@@ -152,8 +152,8 @@ class Stepped:
             if problem is not None:
                 self._failed_at = step.positions
                 trouble.append(problem)
-            if trouble:
-                return fresh
+            if trouble or self.course.is_done(self.recorded):
+                return fresh  # what a run did past its end depends on how often it is looked at
             if step.number + leg.offset == len(self.recorded):
                 self.recorded.append(step)
                 fresh.append(step)

@@ -29,7 +29,7 @@ class AseTeacher(PluginConfig):
 
 
 class LammpsTeacher(PluginConfig):
-    """A LAMMPS potential, metal units, run by the ``lmp`` program.
+    """A LAMMPS potential, run by the ``lmp`` program.
 
     pair_style, pair_coeff: as in an input file, without the keyword; ``{elements}`` stands for the
         symbols in type order (alphabetical)
@@ -38,6 +38,7 @@ class LammpsTeacher(PluginConfig):
     shipped_files: names of files in the ``potentials`` folder that LAMMPS brings, used likewise
     preamble: whole commands before ``pair_style`` (``plugin load …``, ``kspace_style`` goes to
         ``extra``, after it)
+    units: in which the commands are; ReaxFF's files know ``real`` only
     """
 
     type: Literal["lammps"] = "lammps"
@@ -46,6 +47,7 @@ class LammpsTeacher(PluginConfig):
     preamble: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     atom_style: Literal["atomic", "charge"] = "atomic"
+    units: Literal["metal", "real"] = "metal"
     files: tuple[InputPath, ...] = ()
     shipped_files: tuple[str, ...] = ()
     program: Path | None = None

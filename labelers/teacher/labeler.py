@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol, Self
 import numpy as np
 from ase.calculators.calculator import CalculatorError
 
-from labelers.geometry import absurdity
+from labelers.geometry import absurdity, check_geometry
 from labelers.single_points import points_of
 from labelers.teacher.ase_teacher import AsePotential
 from labelers.teacher.config import AseTeacher, LammpsTeacher, TeacherConfig
@@ -104,11 +104,7 @@ class TeacherLabeler:
                 allowed="periodic in all three directions or in none",
             )
         self.potential.check(tuple(sorted(set(system.frame.species))))
-        reason = absurdity(system.frame, self.config.shortest_angstrom)
-        if reason is not None:
-            raise ConfigurationError(
-                f"system {system.name!r}: {reason}", key=f"systems.{system.name}"
-            )
+        check_geometry(system, self.config.shortest_angstrom)
         try:
             self._evaluate(system.frame)
         except ProgramError:

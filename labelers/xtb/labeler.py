@@ -16,7 +16,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from ase.data import atomic_numbers
 
-from labelers.geometry import absurdity
+from labelers.electrons import check_electrons
+from labelers.geometry import absurdity, check_geometry
 from labelers.single_points import points_of
 from labelers.xtb.config import XtbConfig
 from labelers.xtb.openmp import gnu_openmp, openmp_threads
@@ -105,15 +106,9 @@ class XtbLabeler:
                 key=f"systems.{system.name}",
                 allowed="H to Rn",
             )
-        self._check_electrons(system)
+        check_electrons(system)
         self._check_periodicity(system)
-        reason = absurdity(system.frame, SHORTEST_ANGSTROM)
-        if reason is not None:
-            raise ConfigurationError(
-                f"system {system.name!r}: {reason}",
-                key=f"systems.{system.name}",
-                hint="mend the structure file (overlapping atoms, a wrong unit or a wrong cell?)",
-            )
+        check_geometry(system, SHORTEST_ANGSTROM)
 
     def label(self, task: LabelTask, context: Context) -> Iterator[Labelled | LabelFailure]:
         """One result per frame as it finishes. Raises StopRequested between frames."""
@@ -202,18 +197,6 @@ class XtbLabeler:
         return result if species == frame.species else None
 
     # ------------------------------------------------------------------ checks
-
-    def _check_electrons(self, system: System) -> None:
-        unpaired = system.multiplicity - 1
-        electrons = sum(atomic_numbers[s] for s in system.frame.species) - system.charge
-        if unpaired < 0 or (electrons - unpaired) % 2:
-            parity = "odd" if electrons % 2 == 0 else "even"
-            raise ConfigurationError(
-                f"charge {system.charge} and multiplicity {system.multiplicity} do not go with "
-                f"{electrons} electrons",
-                key=f"systems.{system.name}.multiplicity",
-                allowed=f"an {parity} multiplicity of at least 1, or another charge",
-            )
 
     def _check_periodicity(self, system: System) -> None:
         pbc = system.frame.pbc

@@ -34,7 +34,9 @@ def status(
     found = look(folder)
     told = event_log(folder) if events else ()
     if as_json:
-        log = {"events": told} if events else {}
+        log: dict[str, object] = {"events": told} if events else {}
+        if found.pools:
+            log["pools"] = found.pools
         outlook = None if found.outlook is None else found.outlook.as_json()
         print_json({**summary_json(found.summary), "now": found.now, "outlook": outlook, **log})
         return 0

@@ -12,7 +12,17 @@ from typing import Any
 
 import typer
 
-from sis_engine.cli import campaigns, comparing, data, inspect, labelling, prepare, serving
+from sis_engine.cli import (
+    campaigns,
+    carving,
+    comparing,
+    data,
+    inspect,
+    labelling,
+    prepare,
+    rehearsing,
+    serving,
+)
 from sis_engine.cli.output import FLAG, print_error
 from sis_engine.errors import SisError
 
@@ -23,7 +33,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for module in (prepare, campaigns, comparing, inspect, data, labelling, serving):
+for module in (
+    prepare,
+    campaigns,
+    comparing,
+    inspect,
+    data,
+    labelling,
+    carving,
+    serving,
+    rehearsing,
+):
     module.register(app)
 
 

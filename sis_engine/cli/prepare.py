@@ -94,9 +94,14 @@ def plan(
     return 0
 
 
-def schema() -> int:
+def schema(
+    comparison: Annotated[
+        bool, typer.Option("--comparison", help="Of a file for `sis compare` instead.")
+    ] = False,
+) -> int:
     """JSON Schema of campaign.yaml, for editors: parts that plug in are included."""
-    from sis_engine.schema import campaign_schema
+    from sis_engine import schema as schemas
 
-    typer.echo(json.dumps(campaign_schema(), indent=2))
+    made = schemas.comparison_schema() if comparison else schemas.campaign_schema()
+    typer.echo(json.dumps(made, indent=2))
     return 0

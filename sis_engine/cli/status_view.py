@@ -27,6 +27,8 @@ def show_status(found: Standing) -> None:
         console.print(f"  end: {end}", markup=False, soft_wrap=True)
         for bound in bounds:
             console.print(f"       {bound}", markup=False, soft_wrap=True)
+    for pool in found.pools:
+        console.print(f"  {_pool(pool)}", markup=False, soft_wrap=True)
     console.print(_figures(summary))
     if summary.survival:
         console.print(_lives(summary.survival))
@@ -49,6 +51,21 @@ def _now(now: Mapping[str, Any]) -> str:
         parts.append(f"T {now['temperature_k']:.0f} K")
     if now.get("message"):
         parts.append(str(now["message"]))
+    return " · ".join(parts)
+
+
+def _pool(pool: Mapping[str, Any]) -> str:
+    """One pool: what it was asked, how long that waited, how well it was used, what was wasted."""
+    parts = [f"pool {pool['pool']}: {pool['tasks']} tasks, {pool['open']} open"]
+    if pool["labels"]:
+        parts.append(f"{pool['labels']} labels")
+    if pool["mean_wait_s"] is not None:
+        parts.append(f"{duration(pool['mean_wait_s'])} in the queue")
+    if pool["labels"] and pool["efficiency"] is not None:
+        parts.append(f"{pool['efficiency']:.0%} of the workers' time in labels")
+    if pool["losses"]:
+        told = ", ".join(f"{reason} {n}" for reason, n in pool["losses"].items())
+        parts.append(f"lost: {told}; {duration(pool['wasted_s'])} wasted")
     return " · ".join(parts)
 
 

@@ -29,6 +29,9 @@ def show_reports(reports: Sequence[ProgramReport]) -> None:
 def show_quote(quote: Quote) -> None:
     """What the next round will cost."""
     console = Console()
+    if quote.ended:
+        console.print(f"nothing is planned, the campaign has ended: {quote.reason}")
+        return
     console.print(f"generation {quote.generation}: {quote.reason}")
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("plan", "purpose", "evaluations", "time"):

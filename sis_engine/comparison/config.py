@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from sis_engine.config import Count, Positive, Strict
+from sis_engine.config_faults import NAME_PATTERN
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """Of a comparison, an arm, a case: it becomes part of file names."""
 
 Changes = dict[str, Any]
@@ -94,7 +95,8 @@ class ComparisonConfig(Strict):
 
     campaign: the base campaign file, relative to this one
     changes: of the base, for every arm;  cases: of that, for every case (systems, labelers); each
-        case is a comparison of its own on the same page. ``{}``: one case
+        case is a comparison of its own on the same page. ``{}``: one case. ``arms`` in a case:
+        what single arms change further there (a force field for its elements)
     arms: name: what it changes of the base, any key of a campaign. Mappings are merged; a plugin
         of another ``type`` replaces the base's. ``then``: a list of further changes, each taken up
         when the campaign before it is exhausted (one sampler's data, then another's)
@@ -127,6 +129,12 @@ class ComparisonConfig(Strict):
         """Their names; one without a name where there are none."""
         return tuple(self.cases) or ("",)
 
+    def of_case(self, case: str) -> tuple[Changes, dict[str, Changes]]:
+        """What a case changes of the base, and what single arms change further in it."""
+        given = dict(self.cases.get(case, {}))
+        arms = given.pop("arms", {})
+        return given, arms
+
     @property
     def baseline_arm(self) -> str:
         return self.baseline or next(iter(self.arms))
@@ -149,6 +157,22 @@ class ComparisonConfig(Strict):
     def _baseline_is_an_arm(self) -> ComparisonConfig:
         if self.baseline_arm not in self.arms:
             raise ValueError(f"baseline {self.baseline!r} is not one of the arms")
+        return self
+
+    @model_validator(mode="after")
+    def _cases_change_arms_that_exist(self) -> ComparisonConfig:
+        for case in self.cases:
+            _, arms = self.of_case(case)
+            if not isinstance(arms, dict) or not all(
+                isinstance(one, dict) for one in arms.values()
+            ):
+                raise ValueError(f"cases.{case}.arms must give changes by the name of an arm")
+            unknown = [name for name in arms if name not in self.arms]
+            if unknown:
+                raise ValueError(
+                    f"cases.{case}.arms: {unknown[0]!r} is not one of the arms: "
+                    f"{', '.join(self.arms)}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -72,9 +72,11 @@ def _training(comparison: Comparison) -> str:
         comparison.config.seeds[0],
     )
     training = comparison.parts(run).config.training
+    later = training.steps if isinstance(training.steps, tuple) else (training.steps,)
+    steps = ", then ".join(count(number) for number in later)
     return (
         f"Potentials were trained for {count(training.steps_first)} steps at first and "
-        f"{count(training.steps)} in each later generation, batch size {training.batch_size}, "
+        f"{steps} in each later generation, batch size {training.batch_size}, "
         f"initial learning rate {training.start_lr:g} falling by {training.lr_decay:g} a "
         "generation."
     )

@@ -69,7 +69,8 @@ class Comparison:
 
         known: the bank that the runs of this comparison share
         """
-        arm = dict(self.config.arms[run.arm])
+        own = self.config.of_case(run.case)[1].get(run.arm, {})
+        arm = merged(self.config.arms[run.arm], own)
         later = arm.pop("then", [])
         if not isinstance(later, list) or not all(isinstance(item, dict) for item in later):
             raise self._fault(run.arm, "then must be a list of changes", "then")
@@ -100,7 +101,7 @@ class Comparison:
 
     def _case(self, case: str) -> dict[str, Any]:
         tree = merged(self.campaign, self.config.changes)
-        return merged(tree, self.config.cases[case]) if case else tree
+        return merged(tree, self.config.of_case(case)[0])
 
     def _finished(self, tree: dict[str, Any], run: RunName, known: Path | None) -> dict[str, Any]:
         finished = merged(tree, {"execution": {"cores": self.config.execution.cores}})

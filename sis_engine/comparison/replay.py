@@ -22,6 +22,8 @@ from sis_engine.records import (
     Cause,
     Committee,
     Decision,
+    Drifted,
+    DriftRequest,
     Exhausted,
     Inspected,
     InspectRequest,
@@ -33,6 +35,7 @@ from sis_engine.records import (
 from sis_engine.seeds import derive_seed
 from sis_engine.stages.context import StageContext
 from sis_engine.stages.decide import MAX_AUDITS, MAX_LOOKS
+from sis_engine.stages.drift import drift, force_field_of
 from sis_engine.stages.inspect import inspect
 from sis_engine.status import open_ledger
 from sis_engine.storage.bank import LabelBank
@@ -122,6 +125,8 @@ def select(moment: Moment, sampler: Sampler) -> Selection:
     for _ in range(MAX_AUDITS + MAX_LOOKS):
         if isinstance(answer, InspectRequest):
             given = replace(given, inspected=_inspected(moment, answer))
+        elif isinstance(answer, DriftRequest):
+            given = replace(given, drifted=_drifted(moment, sampler, answer))
         elif isinstance(answer, AuditRequest) and record.audits and not audited:
             frames = tuple(i for r in record.audits for o in r.outcomes for i in o.labelled)
             given = replace(given, audit=record.audits[-1].result, audit_frames=frames)
@@ -130,7 +135,9 @@ def select(moment: Moment, sampler: Sampler) -> Selection:
             break
         answer = sampler.decide(given)
     decision = (
-        Exhausted("it kept asking to inspect") if isinstance(answer, InspectRequest) else answer
+        Exhausted("it kept asking to inspect")
+        if isinstance(answer, InspectRequest | DriftRequest)
+        else answer
     )
     return _selection(moment.stage.parts, decision, moment.known, audited=audited)
 
@@ -144,6 +151,13 @@ def _inspected(moment: Moment, request: InspectRequest) -> tuple[Inspected, ...]
     data = (*moment.past.parts, *record.parts)
     context = stage.context(f"inspect-{record.number}", 1)
     return inspect(stage, request, Committee(model), data, context)
+
+
+def _drifted(moment: Moment, sampler: Sampler, request: DriftRequest) -> tuple[Drifted, ...]:
+    """MD of the sampler's own force field, which is no label, as in a campaign."""
+    stage = moment.stage.of_generation(moment.record.number)
+    context = stage.context(f"drift-{moment.record.number}", 1)
+    return drift(stage, request, force_field_of(sampler, stage.parts), context)
 
 
 def _input(parts: Parts, record: GenerationRecord, past: Past, sampler: Sampler) -> SamplerInput:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from sis_engine.records.arrays import FloatArray
 from sis_engine.records.md import Deviation, MdFrame, Verdict
 from sis_engine.records.models import Errors
-from sis_engine.records.requests import LabelPlan
+from sis_engine.records.requests import LabelPlan, SegmentSpec, Start
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +59,34 @@ class Inspected:
     deviations: tuple[Deviation, ...] | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class DriftRequest:
+    """Move these structures on by MD of the sampler's own force field (``Needs.force_field``), then
+    decide again. It buys no label.
+
+    starts: (system, from where, the MD), each system once
+    backoff_fs: where the MD breaks off, the structure so long before that is taken
+    """
+
+    starts: tuple[tuple[str, Start, SegmentSpec], ...]
+    reason: str
+    backoff_fs: float = 100.0
+
+
+@dataclass(frozen=True, eq=False)
+class Drifted:
+    """Where MD of a sampler's own force field took a system.
+
+    start: its last frame, with velocities;  md_ps: how far it came from where it was sent from
+    message: why it is less than was asked for, or empty
+    """
+
+    system: str
+    start: Start
+    md_ps: float
+    message: str = ""
+
+
 @dataclass(frozen=True)
 class Stable:
     """The MD is stable, and right as far as the audit says."""
@@ -76,7 +104,7 @@ class Exhausted:
 Decision = Requests | AuditRequest | Stable | Exhausted
 """What ends a generation, or asks for an audit before it does."""
 
-Answer = Decision | InspectRequest
+Answer = Decision | InspectRequest | DriftRequest
 """What a sampler may say when it is asked."""
 
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sis_engine.records import Condition, Ensemble, System
+import numpy as np
+
+from sis_engine.records import Condition, Ensemble, Frame, System
 from sis_engine.samplers.committee_config import Grid
+
+VACUUM_ANGSTROM = 6.0
+"""Wider than any contact between atoms (two argon atoms touch at 3.8 Å): a pressure on a cell with
+such a layer would close it."""
 
 
 def grid_conditions(
@@ -14,7 +20,7 @@ def grid_conditions(
 ) -> tuple[Condition, ...]:
     """Conditions of a system in this generation, each once; ``system`` ``None``: it bears NPT."""
     points = turn(grid, generation)
-    bears_npt = system is None or (all(system.frame.pbc) and not system.frozen)
+    bears_npt = system is None or bears_pressure(system)
     found: dict[str, Condition] = {}
     for base in bases:
         for temperature_k, pressure_gpa in points:
@@ -41,6 +47,23 @@ def grid_conditions(
                 )
             found.setdefault(name, item)
     return tuple(found.values())
+
+
+def bears_pressure(system: System) -> bool:
+    """Whether its volume means anything: periodic all round, nothing frozen, no layer of vacuum."""
+    frame = system.frame
+    if system.frozen or frame.cell is None or not all(frame.pbc):
+        return False
+    return widest_gap_angstrom(frame) < VACUUM_ANGSTROM
+
+
+def widest_gap_angstrom(frame: Frame) -> float:
+    """The thickest layer without an atom's centre, along the normals of a periodic cell's faces."""
+    cell = np.asarray(frame.cell)
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(cell), axis=0)
+    shares = np.sort(frame.positions @ np.linalg.inv(cell) % 1.0, axis=0)
+    gaps = np.diff(shares, axis=0, append=shares[:1] + 1.0)
+    return float((gaps.max(axis=0) * heights).max())
 
 
 def turn(grid: Grid, generation: int) -> list[tuple[float, float | None]]:

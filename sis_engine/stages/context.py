@@ -18,7 +18,7 @@ from sis_engine.side_by_side import SideBySide
 from sis_engine.stages.kept import Kept
 from sis_engine.storage.atomic import move_aside
 from sis_engine.storage.codec import load_record, save_record
-from sis_engine.storage.ledger import EvaluationRow, Ledger, Outcome, StageRow
+from sis_engine.storage.ledger import Ledger, StageRow
 
 Record = TypeVar("Record")
 
@@ -164,25 +164,11 @@ class StageContext:
         )
 
     def count(self, item: Labelled | LabelFailure) -> None:
-        """Enter one evaluation into the ledger (counting it twice is impossible there)."""
-        origin = item.origin
-        reason = item.reason.value if isinstance(item, LabelFailure) else None
-        paid = Outcome.GOOD if reason is None else Outcome.FAILED
-        outcome = Outcome.CACHED if item.cached else paid
-        self.ledger.count(
-            EvaluationRow(
-                key=item.key,
-                generation=self.generation,
-                purpose=origin.purpose,
-                outcome=outcome,
-                system=origin.system,
-                plan=origin.plan,
-                idx=origin.index,
-                seconds=item.seconds,
-                reason=reason,
-            )
-        )
-        if not item.cached:
+        """Enter one evaluation into the ledger (counting it twice is impossible there).
+
+        One that is counted already is not shown as another: a resumed stage meets it again.
+        """
+        if self.ledger.count_evaluation(self.generation, item) and not item.cached:
             self.console.evaluated()
 
     def of_generation(self, generation: int) -> StageContext:

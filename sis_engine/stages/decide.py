@@ -19,6 +19,7 @@ from sis_engine.records import (
     Condition,
     DatasetPart,
     DecideResult,
+    DriftRequest,
     Exhausted,
     ExploreResult,
     FloatArray,
@@ -31,6 +32,7 @@ from sis_engine.records import (
     Start,
 )
 from sis_engine.stages.context import StageContext
+from sis_engine.stages.drift import drift, force_field_of
 from sis_engine.stages.explore import data_catastrophes
 from sis_engine.stages.inspect import inspect
 from sis_engine.stages.judging import judged_by_system
@@ -66,7 +68,7 @@ def decide(stage: StageContext, evidence: Evidence, context: Context) -> DecideR
     rounds: list[AuditRound] = []
     looks = 0
     answer = stage.parts.sampler.decide(given)
-    while isinstance(answer, AuditRequest | InspectRequest):
+    while isinstance(answer, AuditRequest | InspectRequest | DriftRequest):
         if isinstance(answer, AuditRequest):
             refused = _refused(stage, answer, given.allowance, len(rounds))
             if refused is not None:
@@ -79,10 +81,24 @@ def decide(stage: StageContext, evidence: Evidence, context: Context) -> DecideR
                 answer = Exhausted(f"the sampler asked for more than {MAX_LOOKS} inspections")
                 break
             looks += 1
-            seen = inspect(stage, answer, evidence.committee, evidence.data, context)
-            given = replace(given, inspected=seen)
+            given = _after_look(stage, given, answer, evidence, context)
         answer = stage.parts.sampler.decide(given)
     return DecideResult(answer, tuple(rounds))
+
+
+def _after_look(
+    stage: StageContext,
+    given: SamplerInput,
+    request: InspectRequest | DriftRequest,
+    evidence: Evidence,
+    context: Context,
+) -> SamplerInput:
+    """The input with what buys no label: an inspection, or MD of the sampler's force field."""
+    if isinstance(request, InspectRequest):
+        seen = inspect(stage, request, evidence.committee, evidence.data, context)
+        return replace(given, inspected=seen)
+    field = force_field_of(stage.parts.sampler, stage.parts)
+    return replace(given, drifted=drift(stage, request, field, context))
 
 
 def given_to(stage: StageContext, evidence: Evidence) -> SamplerInput:

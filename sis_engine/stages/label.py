@@ -99,7 +99,7 @@ def label(
     left: what may be spent on all of them; what each may spend is settled before any begins
     """
     purses = shared_out([costs_of(plan, stage.is_known) for plan in plans], left)
-    workers = max(1, min(len(plans), context.threads))
+    workers = max(1, min(len(plans), stage.labeler.plans_at_once(context.threads)))
     if workers == 1:
         both = zip(plans, purses, strict=True)
         return LabelResult(tuple(label_plan(stage, p, purse, context, model) for p, purse in both))

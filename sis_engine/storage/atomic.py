@@ -38,6 +38,23 @@ _ADVICE = {
     errno.EACCES: "permission denied: check owner and mode of the folder",
 }
 
+SURROUNDINGS = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EIO,
+        errno.EROFS,
+        errno.ESTALE,
+        errno.ENODEV,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.EAGAIN,
+        errno.ENOMEM,
+        errno.ENOLCK,
+    }
+)
+"""System errors that no frame, plugin or campaign is to blame for."""
+
 
 class Disk:
     """The operating system's file calls. Replace it by one that fails to rehearse faults."""
@@ -251,6 +268,26 @@ def move_aside(path: Path, *, disk: Disk = DISK) -> Path:
     except OSError as error:
         raise infrastructure_error(error, path, "moving aside") from error
     return target
+
+
+def set_unfinished_aside(folder: Path, *, disk: Disk = DISK) -> tuple[Path, ...]:
+    """Move aside what a killed process left of :func:`write_file` anywhere below; where to.
+
+    The caller holds the folder. A file that a living process of this machine writes (a report,
+    say) stays.
+    """
+    left = [
+        path
+        for path in sorted(folder.rglob(f".*{PARTIAL_SUFFIX}"))
+        if path.parent.name != ASIDE_FOLDER and not _is_being_written(path)
+    ]
+    return tuple(move_aside(path, disk=disk) for path in left)
+
+
+def _is_being_written(path: Path) -> bool:
+    """Its name ends in the writer's number, a random one and the suffix."""
+    number = path.name.removesuffix(PARTIAL_SUFFIX).rpartition(".")[2].partition("-")[0]
+    return number.isdigit() and int(number) != os.getpid() and Path(f"/proc/{number}").exists()
 
 
 def sha256_of(path: Path) -> str:

@@ -12,22 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sis_engine.errors import StorageError
 from sis_engine.records import (
-    Failure,
-    FloatArray,
     Frame,
-    Label,
     LabelFailure,
     Labelled,
     LevelOfTheory,
     Origin,
-    Purpose,
     label_key,
 )
 from sis_engine.storage.database import Database, light_transaction, transaction
+from sis_engine.storage.label_rows import decode, encode, level_from
 
 FORMAT_VERSION = 1
 BANK_FILE = "labels.sqlite"
@@ -80,7 +75,7 @@ class LabelBank(Database):
         A good label replaces a failure, never the other way; nothing replaces a good label but one
         that has the charges or the virial that it lacks.
         """
-        header, payload = _encode(item)
+        header, payload = encode(item)
         fingerprint = item.level.fingerprint
         good = isinstance(item, Labelled)
         richer = isinstance(item, Labelled) and self._is_richer(item)
@@ -213,7 +208,7 @@ class LabelBank(Database):
     def _level(self, fingerprint: str) -> LevelOfTheory:
         if fingerprint not in self._levels:
             rows = self._all("SELECT text FROM levels WHERE fingerprint=?", (fingerprint,))
-            level = _level_from(rows[0][0]) if rows else None
+            level = level_from(rows[0][0]) if rows else None
             if level is None or level.fingerprint != fingerprint:
                 raise StorageError(
                     f"{self.path}: level of theory {fingerprint} is not as written", path=self.path
@@ -226,7 +221,7 @@ class LabelBank(Database):
         try:
             if _checksum(key, header, payload) != checksum:
                 raise ValueError("its SHA-256 is not the recorded one")
-            item = _decode(bool(good), header, payload, self._level(fingerprint), version)
+            item = decode(bool(good), header, payload, self._level(fingerprint), version)
             if item.key != key:
                 raise ValueError("its content does not have its key")
         except (ValueError, KeyError, TypeError, AttributeError, StorageError) as error:
@@ -245,89 +240,6 @@ class LabelBank(Database):
                 (reason, key),
             )
             self._connection.execute("DELETE FROM labels WHERE key=?", (key,))
-
-
-# --------------------------------------------------------------------------- rows
-
-
-def _encode(item: Labelled | LabelFailure) -> tuple[str, bytes]:
-    """Header (JSON) and float64 bytes: positions, cell, then energy, forces, virial, charges."""
-    frame = item.frame
-    header: dict[str, Any] = {
-        "species": frame.species,
-        "pbc": frame.pbc,
-        "origin": [item.origin.purpose.value, *dataclasses.astuple(item.origin)[1:]],
-        "seconds": item.seconds,
-    }
-    if item.handlers:  # absent in older banks, and in most rows
-        header["handlers"] = item.handlers
-    arrays: dict[str, FloatArray | None] = {"positions": frame.positions, "cell": frame.cell}
-    if isinstance(item, Labelled):
-        label = item.label
-        arrays |= {
-            "energy": np.array([label.energy]),
-            "forces": label.forces,
-            "virial": label.virial,
-            "charges": label.charges,
-        }
-    else:
-        header["reason"] = item.reason.value
-        header["message"] = item.message
-        header["retry_can_help"] = item.retry_can_help
-        header["directory"] = None if item.directory is None else str(item.directory)
-    present = {name: array for name, array in arrays.items() if array is not None}
-    header["arrays"] = [[name, list(array.shape)] for name, array in present.items()]
-    payload = b"".join(array.astype("<f8", copy=False).tobytes() for array in present.values())
-    return json.dumps(header, separators=(",", ":")), payload
-
-
-def _decode(
-    good: bool,  # noqa: FBT001  (a column of the table)
-    header: str,
-    payload: bytes,
-    level: LevelOfTheory,
-    version: str | None,
-) -> Labelled | LabelFailure:
-    facts = json.loads(header)
-    arrays: dict[str, FloatArray] = {}
-    values = np.frombuffer(payload, dtype="<f8")
-    begin = 0
-    for name, shape in facts["arrays"]:
-        end = begin + int(np.prod(shape, dtype=np.int64))
-        arrays[name] = values[begin:end].reshape(shape)
-        begin = end
-    frame = Frame(facts["species"], arrays["positions"], arrays.get("cell"), tuple(facts["pbc"]))
-    purpose, *rest = facts["origin"]
-    origin = Origin(Purpose(purpose), *rest)
-    handlers = tuple(facts.get("handlers", ()))
-    if good:
-        label = Label(
-            float(arrays["energy"][0]),
-            arrays["forces"],
-            arrays.get("virial"),
-            arrays.get("charges"),
-        )
-        return Labelled(
-            frame, label, level, origin, version or "", facts["seconds"], handlers=handlers
-        )
-    return LabelFailure(
-        frame,
-        level,
-        origin,
-        Failure(facts["reason"]),
-        facts["message"],
-        facts["retry_can_help"],
-        None if facts["directory"] is None else Path(facts["directory"]),
-        facts["seconds"],
-        handlers=handlers,
-    )
-
-
-def _level_from(text: str) -> LevelOfTheory:
-    program, version_class, method, settings = json.loads(text)
-    return LevelOfTheory(
-        program, version_class, method, tuple((name, value) for name, value in settings)
-    )
 
 
 def _checksum(key: str, header: str, payload: bytes) -> str:

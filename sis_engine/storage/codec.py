@@ -13,8 +13,14 @@ from typing import Any, TypeVar
 
 import h5py
 
-from sis_engine.errors import TornFile
-from sis_engine.storage.atomic import DISK, Disk, DurableFile
+from sis_engine.errors import SisError, TornFile
+from sis_engine.storage.atomic import (
+    DISK,
+    SURROUNDINGS,
+    Disk,
+    DurableFile,
+    infrastructure_error,
+)
 from sis_engine.storage.columns import column_of
 from sis_engine.storage.datasets import verify_datasets
 from sis_engine.storage.seal import check_seal, write_sealed
@@ -107,8 +113,10 @@ def verify_file(path: Path) -> None:
         raise TornFile(f"{path} does not read back as written: {fault}", path=path)
 
 
-def unreadable(path: Path, error: BaseException) -> TornFile:
-    """A whole file (its seal holds) whose content this engine cannot read."""
+def unreadable(path: Path, error: BaseException) -> SisError:
+    """A whole file (its seal holds) whose content this engine cannot read, or cannot just now."""
+    if isinstance(error, OSError) and error.errno in SURROUNDINGS:
+        return infrastructure_error(error, path, "reading")
     return TornFile(
         f"{path} is whole but cannot be read: {error}",
         path=path,

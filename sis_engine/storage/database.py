@@ -12,11 +12,16 @@ from typing import Any, Self
 
 from sis_engine.errors import InfrastructureError, NewerFormat, StorageError, TornFile
 from sis_engine.storage.atomic import infrastructure_error
+from sis_engine.storage.row_seals import Tables, prove_rows, seal_all, seal_from_now_on
 
 BUSY_TIMEOUT_S = 60.0
 """How long one process waits for another's write; writes take milliseconds."""
 
 _DISK_CODES = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}
+_RESTORE = (
+    "restore it from a copy; without one, begin a new campaign with this one's `labels` folder as "
+    "its `label_bank`: what was labelled costs nothing there"
+)
 _TORN_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -24,16 +29,25 @@ class Database:
     """One SQLite file that threads share; close it, or leave the ``with`` block.
 
     read_only: for a look beside a writing engine; the file must be there
+    sealed: tables whose every row a writer proves and seals (see :mod:`row_seals`)
     """
 
-    def __init__(self, path: Path, *, schema: str, version: int, read_only: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        schema: str,
+        version: int,
+        read_only: bool = False,
+        sealed: Tables | None = None,
+    ) -> None:
         self.path = path
         self.read_only = read_only
         self._lock = threading.RLock()
         self._connection = (
             open_read_only(path, version=version)
             if read_only
-            else open_database(path, schema=schema, version=version)
+            else open_database(path, schema=schema, version=version, sealed=sealed or {})
         )
 
     def close(self) -> None:
@@ -57,7 +71,9 @@ class Database:
             return self._connection.execute(query, values).fetchall()
 
 
-def open_database(path: Path, *, schema: str, version: int) -> sqlite3.Connection:
+def open_database(
+    path: Path, *, schema: str, version: int, sealed: Tables | None = None
+) -> sqlite3.Connection:
     """A connection that commits durably (WAL, synchronous=FULL), its tables made if absent.
 
     InfrastructureError for a full or failing disk, TornFile for a damaged database, NewerFormat
@@ -74,11 +90,16 @@ def open_database(path: Path, *, schema: str, version: int) -> sqlite3.Connectio
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
-            _check_version(connection, path, version)
+            before = _check_version(connection, path, version)
             with transaction(connection, path):
                 for statement in schema.split(";"):
                     connection.execute(statement)
+                if sealed and before < version:
+                    seal_all(connection, sealed)
                 connection.execute(f"PRAGMA user_version={version:d}")
+            if sealed:
+                prove_rows(connection, path, sealed, hint=_RESTORE)
+                seal_from_now_on(connection, sealed)
         except BaseException:
             connection.close()
             raise
@@ -159,7 +180,8 @@ def translated(path: Path) -> Iterator[None]:
         raise StorageError(f"{path}: {error}", path=path) from error
 
 
-def _check_version(connection: sqlite3.Connection, path: Path, version: int) -> None:
+def _check_version(connection: sqlite3.Connection, path: Path, version: int) -> int:
+    """The format that it has; 0: it is new."""
     found = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if found > version:
         raise NewerFormat(
@@ -167,3 +189,4 @@ def _check_version(connection: sqlite3.Connection, path: Path, version: int) -> 
             path=path,
             hint="upgrade: pip install --upgrade sis-engine",
         )
+    return found

@@ -295,7 +295,10 @@ def virial_of(atoms: Atoms) -> FloatArray | None:
 
 
 def write_extxyz(frames: Iterable[FrameSet], path: Path) -> int:
-    """Extxyz with 17 significant digits, so that it reads back as it was; frames written."""
+    """Extxyz with 17 significant digits, so that it reads back as it was; frames written.
+
+    Each has its ``key``, which `sis why` takes.
+    """
     n_frames = 0
 
     def fill(file: DurableFile) -> None:
@@ -310,7 +313,8 @@ def write_extxyz(frames: Iterable[FrameSet], path: Path) -> int:
 
 
 def _extxyz(frames: FrameSet, number: int) -> str:
-    return extxyz_text(frame_at(frames, number), label_at(frames, number))
+    frame = frame_at(frames, number)
+    return extxyz_text(frame, label_at(frames, number), {"key": frame.key})
 
 
 def extxyz_text(

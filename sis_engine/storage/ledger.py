@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sis_engine.records import LabelFailure, Labelled, Purpose
+from sis_engine.storage import row_seals
 from sis_engine.storage.database import Database, light_transaction, transaction
 from sis_engine.storage.ledger_rows import (
     EvaluationRow,
@@ -35,7 +36,8 @@ __all__ = [
     "StageState",
 ]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2: every row is sealed."""
 LEDGER_FILE = "ledger.sqlite"
 REDONE_S = "redone_s"
 """Key of the seconds of stages that were taken back: spent, though their results are gone."""
@@ -64,13 +66,31 @@ CREATE TABLE IF NOT EXISTS events (
 """
 
 
+_SEALED = {
+    "meta": "key",
+    "stages": "rowid",
+    "generations": "number",
+    "abandoned": "rowid",
+    "evaluations": "seq",
+    "events": "seq",
+}
+"""Its tables, and what identifies their rows."""
+
+
 class Ledger(Database):
-    """``<campaign>/ledger.sqlite``. Every call commits durably before it returns."""
+    """``<campaign>/ledger.sqlite``. Every call commits durably before it returns.
+
+    A writer proves every row when it opens it: TornFile where one is not as it was written.
+    """
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self.folder = folder
         super().__init__(
-            folder / LEDGER_FILE, schema=_SCHEMA, version=FORMAT_VERSION, read_only=read_only
+            folder / LEDGER_FILE,
+            schema=f"{_SCHEMA};{row_seals.TABLE}",
+            version=FORMAT_VERSION,
+            read_only=read_only,
+            sealed=_SEALED,
         )
 
     # ---------------------------------------------------------------- stages

@@ -75,8 +75,12 @@ def acquire(folder: Path, *, disk: Disk = DISK) -> Hold:
         raise infrastructure_error(error, path, "locking") from error
     owner = _this_process()
     note = json.dumps(asdict(owner)).encode() + b"\n"
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, note, 0)
+    try:
+        disk.truncate(descriptor, 0)
+        disk.write(descriptor, memoryview(note), 0)
+    except OSError as error:
+        os.close(descriptor)
+        raise infrastructure_error(error, path, "locking") from error
     return Hold(descriptor, owner)
 
 

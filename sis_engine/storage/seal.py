@@ -12,7 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sis_engine.errors import TornFile
-from sis_engine.storage.atomic import BLOCK_BYTES, DISK, Disk, DurableFile, write_file
+from sis_engine.storage.atomic import (
+    BLOCK_BYTES,
+    DISK,
+    Disk,
+    DurableFile,
+    infrastructure_error,
+    write_file,
+)
 
 MAGIC = b"SISSEAL1"
 TRAILER_BYTES = len(MAGIC) + 64 + 20 + 1
@@ -45,15 +52,18 @@ def check_seal(path: Path) -> str:
     """Prove every byte; SHA-256 of the *whole* file, trailer included. TornFile if it is not so."""
     body = check_seal_size(path)
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        left = body
-        while left > 0:
-            block = file.read(min(BLOCK_BYTES, left))
-            if not block:
-                raise _torn(path, f"it ends {left} bytes early")
-            digest.update(block)
-            left -= len(block)
-        trailer = file.read()
+    try:
+        with path.open("rb") as file:
+            left = body
+            while left > 0:
+                block = file.read(min(BLOCK_BYTES, left))
+                if not block:
+                    raise _torn(path, f"it ends {left} bytes early")
+                digest.update(block)
+                left -= len(block)
+            trailer = file.read()
+    except OSError as error:
+        raise infrastructure_error(error, path, "reading") from error
     if trailer != _trailer(digest.hexdigest(), body):
         raise _torn(path, "its content does not have the recorded SHA-256")
     digest.update(trailer)
@@ -69,8 +79,8 @@ def check_seal_size(path: Path) -> int:
             trailer = file.read()
     except FileNotFoundError as error:
         raise TornFile(f"{path} is missing", path=path, hint=_HINT) from error
-    except OSError as error:
-        raise TornFile(f"{path} cannot be read: {error}", path=path, hint=_HINT) from error
+    except OSError as error:  # not the file's fault: the surroundings may come back
+        raise infrastructure_error(error, path, "reading") from error
     if len(trailer) != TRAILER_BYTES or not trailer.startswith(MAGIC):
         raise _torn(path, f"it has {size} bytes and no seal at its end: truncated or not ours")
     recorded = trailer[len(MAGIC) + 64 : -1]

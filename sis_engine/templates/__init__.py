@@ -86,6 +86,9 @@ def write_import(source: Path, folder: Path, template: Path | None) -> Imported:
         initial["data"] = [str(data.absolute())]
         initial["segment"] = None
         made = Imported(target, data=data)
+    if template is None:
+        _say_what_it_is(tree, "sis import")
+        _comment(tree, "initial", "what was imported; no reference MD where `segment` is empty")
     _write(tree, target)
     return made
 
@@ -152,10 +155,10 @@ def _follow_structures(tree: Any, template: Path) -> None:
             system["structure"] = str((template.parent / given).absolute())
 
 
-def _say_what_it_is(tree: Any) -> None:
+def _say_what_it_is(tree: Any, maker: str = "sis init") -> None:
     """The template's first lines speak of the quickstart."""
     tree.yaml_set_start_comment(
-        f"A campaign made by `sis init`: {tree['labeler']['type']} labels, "
+        f"A campaign made by `{maker}`: {tree['labeler']['type']} labels, "
         f"{tree['trainer']['type']} models.\n"
         "Numbers are those of the quickstart: look at each (`sis schema` lists all keys), then\n"
         "`sis validate campaign.yaml` and `sis plan campaign.yaml`."

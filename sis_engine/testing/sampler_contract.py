@@ -16,6 +16,8 @@ from sis_engine.records import (
     AuditRequest,
     Condition,
     Deviation,
+    Drifted,
+    DriftRequest,
     Exhausted,
     Exploration,
     FloatArray,
@@ -31,6 +33,7 @@ from sis_engine.records import (
 )
 from sis_engine.testing.synthetic import example_context, exploration
 
+LOOKS = InspectRequest | DriftRequest
 MOST_LOOKS = 8
 """Inspections after which a sampler must have decided (as the engine has it)."""
 
@@ -97,13 +100,17 @@ def check_decision(sampler: Sampler, given: SamplerInput) -> None:
     """A decision has a reason, is the same when asked again, and its plans can be labelled."""
     for _ in range(MOST_LOOKS):
         answer = sampler.decide(given)
-        assert isinstance(answer, Requests | AuditRequest | Stable | Exhausted | InspectRequest)
+        assert isinstance(answer, Requests | AuditRequest | Stable | Exhausted | LOOKS)
         assert answer.reason, "a decision says why"
         assert _written(answer) == _written(sampler.decide(given)), "decide is not pure"
-        if not isinstance(answer, InspectRequest):
+        if isinstance(answer, InspectRequest):
+            check_inspection(sampler, answer, given)
+            given = replace(given, inspected=inspected(answer))
+        elif isinstance(answer, DriftRequest):
+            check_drift(sampler, answer, given)
+            given = replace(given, drifted=drifted(answer))
+        else:
             break
-        check_inspection(sampler, answer, given)
-        given = replace(given, inspected=inspected(answer))
     else:
         raise AssertionError(f"it only looks: no decision after {MOST_LOOKS} inspections")
     if isinstance(answer, Requests | AuditRequest):
@@ -118,6 +125,35 @@ def check_inspection(sampler: Sampler, request: InspectRequest, given: SamplerIn
     assert len(set(names)) == len(names), f"a system is asked for twice: {names}"
     assert set(names) <= {system.name for system in given.systems}, f"unknown systems in {names}"
     assert any(frames for _, frames in request.frames), "it asks to look at nothing"
+
+
+def check_drift(sampler: Sampler, request: DriftRequest, given: SamplerInput) -> None:
+    """It moves known systems, each once, by the force field that it declared."""
+    assert sampler.needs.force_field is not None, "a force field was not declared"
+    known = {system.name: system for system in given.systems}
+    names = [system for system, _, _ in request.starts]
+    assert names, "it moves nothing"
+    assert len(set(names)) == len(names), f"a system is moved twice: {names}"
+    assert set(names) <= set(known), f"unknown systems in {names}"
+    for system, start, spec in request.starts:
+        assert start.frame.species == known[system].frame.species
+        assert spec.n_steps > 1, "it moves nowhere"
+
+
+def drifted(request: DriftRequest) -> tuple[Drifted, ...]:
+    """An answer to a drift: every atom 0.05 Å further, at rest."""
+    return tuple(
+        Drifted(
+            system,
+            replace(
+                start,
+                frame=replace(start.frame, positions=start.frame.positions + 0.05),
+                velocities=np.zeros_like(start.frame.positions),
+            ),
+            spec.n_steps * spec.timestep_fs / 1000.0,
+        )
+        for system, start, spec in request.starts
+    )
 
 
 def inspected(request: InspectRequest) -> tuple[Inspected, ...]:
@@ -194,10 +230,12 @@ def _check_audit_plan(plan: LabelPlan) -> None:
 def _written(answer: Answer) -> str:
     plans = answer.plans if isinstance(answer, Requests | AuditRequest) else ()
     looks = answer.frames if isinstance(answer, InspectRequest) else ()
+    moved = answer.starts if isinstance(answer, DriftRequest) else ()
     return repr(
         (
             answer.reason,
             [(p.id, p.segment, p.bounds, p.bisect, [s.frame.key for s in p.starts]) for p in plans],
             [(system, [item.frame.key for item in frames]) for system, frames in looks],
+            [(system, start.frame.key, spec) for system, start, spec in moved],
         )
     )

@@ -18,6 +18,7 @@ SHIPPED: list[dict[str, Any]] = [
     {"type": "random"},
     {"type": "stride", "labels_per_system": 7},
     {"type": "aimd"},
+    {"type": "hybrid", "force_field": {"type": "teacher"}},
     {"type": "committee"},
     {"type": "committee", "choice": "mrmr", "confirm": False},
     {"type": "committee", "choice": "random", "trust": {"mode": "adaptive"}},

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,15 @@ def require_module(name: str) -> None:
     """Skip, or fail where CI=true, when a Python package is not installed."""
     if importlib.util.find_spec(name) is None:
         _absent(f"the Python package {name} is not installed")
+
+
+def foreign_mpirun() -> Path:
+    """The mpich wheel's, which no program of Debian's was built for; skips where there is none."""
+    try:
+        files = metadata.files("mpich") or []
+    except metadata.PackageNotFoundError:
+        pytest.skip("the mpich wheel, whose mpirun is the wrong one, is not installed")
+    return next(Path(str(file.locate())).resolve() for file in files if file.name == "mpirun")
 
 
 def _absent(reason: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from sis_engine.execution.program import run_program
 from sis_engine.interfaces import Context, SinglePoints
 from sis_engine.records import Failure, Frame, LabelFailure, Labelled, System
 from sis_engine.testing.labeler_contract import CHECKS, LabelerCase
-from tests.external.conftest import require_program
+from tests.external.conftest import foreign_mpirun, require_program
 from tests.external.cp2k_cases import ORIGIN, cp2k, gfn1, label, labelled, pbe, skewed, waters
 
 pytestmark = pytest.mark.external
@@ -250,12 +249,7 @@ def test_two_ranks_give_the_label_of_one(tmp_path: Path) -> None:
 
 def test_a_launcher_of_another_mpi_is_found_out_before_a_label_is_taken(tmp_path: Path) -> None:
     """The mpich wheel's mpirun makes two one-rank copies of the job, and exit code 0 of them."""
-    try:
-        files = metadata.files("mpich") or []
-    except metadata.PackageNotFoundError:
-        pytest.skip("the mpich wheel, whose mpirun is the wrong one, is not installed")
-    wrong = next(Path(str(file.locate())).resolve() for file in files if file.name == "mpirun")
-    given = gfn1(ranks=2, mpirun=wrong, mpirun_arguments=())
+    given = gfn1(ranks=2, mpirun=foreign_mpirun(), mpirun_arguments=())
     frame = waters(2, skewed(5.5))
     task = SinglePoints(System("s", frame), (frame,), (ORIGIN,))
     (result,) = given.label(task, Context(tmp_path, threads=2))

@@ -26,6 +26,7 @@ SMALL = {
     "sel_margin": 1.2,
     "device": "cpu",
     "threads": 1,
+    "divergence_ratio": 100.0,  # 30 steps from random weights are no training yet
 }
 DESCRIPTORS = {
     "dpa1": {"type": "dpa1", "neuron": (4, 8), "axis_neuron": 4},

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase.build import bulk
+from ase.build import bulk, molecule
 from ase.calculators.lj import LennardJones
 
 from labelers.geometry import atoms_of
@@ -31,6 +31,7 @@ from sis_engine.records import (
 from sis_engine.reference_md import ReferenceMD
 from sis_engine.testing.labeler_contract import CHECKS, LabelerCase
 from tests.external.conftest import require_program
+from tests.integration.small_campaigns import records, run, write_campaign
 
 pytestmark = pytest.mark.external
 
@@ -197,3 +198,76 @@ def test_a_file_that_is_not_listed_is_named(tmp_path: Path) -> None:
     labeler = _teacher(pair_coeff=["* * {file:absent.eam}"])
     with pytest.raises(ConfigurationError, match=r"absent\.eam"):
         labeler.check(System("argon", _argon(periodic=True)))
+
+
+# --------------------------------------------------------------------------- ReaxFF
+
+REAXFF = {
+    "pair_style": "reaxff NULL",
+    "pair_coeff": ["* * {file:ffield.reax.cho} {elements}"],
+    "shipped_files": ["ffield.reax.cho"],
+    "extra": ["fix charges all qeq/reaxff 1 0.0 10.0 1e-10 reaxff"],
+    "atom_style": "charge",
+    "units": "real",
+    "virial": False,
+}
+
+
+def test_reaxff_has_ethanes_energy_in_ev_and_forces_that_are_its_slope() -> None:
+    """LAMMPS itself, run by hand: -791.1283559 kcal/mol for ASE's ethane."""
+    require_program("lmp")
+    teacher = _teacher(**REAXFF)
+    ethane = molecule("C2H6")
+    frame = Frame(tuple(ethane.get_chemical_symbols()), ethane.positions)
+    label = teacher.potential.evaluate(frame)
+    assert label.energy == pytest.approx(-791.1283559 / 23.0605478, abs=1e-5)
+    step = 1e-3
+    for atom, axis in ((0, 2), (3, 1)):
+        energies = []
+        for sign in (1, -1):
+            moved = frame.positions.copy()
+            moved[atom, axis] += sign * step
+            energies.append(teacher.potential.evaluate(replace(frame, positions=moved)).energy)
+        slope = -(energies[0] - energies[1]) / (2 * step)
+        assert label.forces[atom, axis] == pytest.approx(slope, abs=2e-3)
+    assert "units real" in dict(teacher.level_of_theory(System("e", frame)).settings)["commands"]
+    teacher.potential.close()
+
+
+def test_reaxff_moves_the_structure_between_two_segments_of_reference_md(tmp_path: Path) -> None:
+    """The sampler `hybrid` on ethane: AIREBO is the reference, ReaxFF the cheap force field."""
+    require_program("lmp")
+    changes = {
+        "labeler": {
+            "type": "teacher",
+            "potential": {
+                "type": "lammps",
+                "pair_style": "airebo 2.0 0 0",
+                "pair_coeff": ["* * {file:CH.airebo} {elements}"],
+                "shipped_files": ["CH.airebo"],
+                "virial": False,
+            },
+        },
+        "systems.0.structure": "ethane.xyz",
+        "sampler": {
+            "type": "hybrid",
+            "force_field": {"type": "teacher", "potential": {"type": "lammps", **REAXFF}},
+            "segment": {"length_fs": 20.0, "timestep_fs": 0.5},
+            "cheap": {"length_ps": 0.05},
+            "min_survivors": 3,
+        },
+        "audit.max_relative_force_rmse": 1e-9,  # never enough
+        "budget.generations": 2,
+    }
+    config = write_campaign(tmp_path / "given", changes)
+    molecule("C2H6").write(tmp_path / "given" / "ethane.xyz")
+    run(tmp_path / "run", config)
+    first, second = records(tmp_path / "run")
+    (plan,) = first.decision.plans
+    assert "after 0.05 ps of the force field's MD" in plan.reason
+    (segment,) = [o for o in second.outcomes if o.purpose is Purpose.SEGMENT]
+    assert segment.labelled[0].frame.key == plan.starts[0].frame.key
+    end = [item for o in first.outcomes for item in o.labelled][-1]
+    moved = np.abs(plan.starts[0].frame.positions - end.frame.positions).max()
+    assert 0.01 < moved < 2.0
+    assert len(segment.labelled) == 40

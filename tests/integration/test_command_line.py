@@ -8,9 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import ase.io
 import pytest
+from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
 
+from sis_engine.comparison.plan import is_comparison
 from sis_engine.plugins import Kind, available
+from sis_engine.schema import campaign_schema, comparison_schema
 from tests.integration.command_line import sis
 from tests.integration.small_campaigns import (
     CLUSTER,
@@ -24,6 +29,8 @@ from tests.integration.small_campaigns import (
 )
 
 Capture = pytest.CaptureFixture[str]
+
+CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 
 COMMANDS = (
     *("doctor", "init", "validate", "plan", "schema", "run", "status", "report"),
@@ -160,6 +167,17 @@ def test_why_tells_where_a_generation_and_a_frame_came_from(
     assert "'nothing'" in said.err
 
 
+def test_why_knows_every_frame_by_the_key_that_its_export_shows(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / "frames.extxyz"
+    assert sis(capsys, "export", finished, out, "--format", "extxyz").code == 0
+    keys = [atoms.info["key"] for atoms in ase.io.read(out, index=":")]
+    assert len(set(keys)) == len(keys)
+    for key in (keys[0], keys[-1]):
+        assert sis(capsys, "why", finished, key).out.startswith("cluster: 13 atoms")
+
+
 def test_the_report_is_written_where_it_is_asked_for(
     finished: Path, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -172,26 +190,59 @@ def test_the_report_is_written_where_it_is_asked_for(
 # --------------------------------------------------------------------------- before a run
 
 
-@pytest.mark.parametrize("config", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
-def test_the_shipped_configurations_fit_the_schema(config: Path, capsys: Capture) -> None:
-    schema = json.loads(sis(capsys, "schema").out)
-    from ruamel.yaml import YAML
-
-    given = YAML(typ="safe", pure=True).load(config.read_text())
-    assert set(given) <= set(schema["properties"])
-    assert set(schema["required"]) <= set(given)
-    for kind in (Kind.LABELER, Kind.TRAINER, Kind.EXPLORER, Kind.SAMPLER):
-        if kind.value not in given:
-            continue
-        own = schema["$defs"][f"{kind.value}_{given[kind.value]['type']}"]
-        assert set(given[kind.value]) <= set(own["properties"]), kind
-    for monitor in given["monitors"]:
-        assert set(monitor) <= set(schema["$defs"][f"monitor_{monitor['type']}"]["properties"])
+@pytest.fixture(scope="module")
+def schemas() -> dict[bool, dict[str, Any]]:
+    """Of a campaign file, and (``True``) of a comparison file."""
+    return {False: campaign_schema(), True: comparison_schema()}
 
 
-def test_the_schema_refers_only_to_what_it_defines(capsys: Capture) -> None:
-    schema = json.loads(sis(capsys, "schema").out)
-    assert {f"monitor_{name}" for name in available(Kind.MONITOR)} <= set(schema["$defs"])
+def _read(config: Path) -> Any:
+    return YAML(typ="safe", pure=True).load(config.read_text())
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda p: str(p.relative_to(ROOT / "configs")))
+def test_the_shipped_configurations_fit_the_schema(
+    config: Path, schemas: dict[bool, dict[str, Any]]
+) -> None:
+    faults = Draft202012Validator(schemas[is_comparison(config)]).iter_errors(_read(config))
+    assert [f"{list(fault.path)}: {fault.message}" for fault in faults] == []
+
+
+@pytest.mark.parametrize(
+    ("place", "key"),
+    [
+        ((), "arm"),
+        (("arms", "random"), "samplers"),
+        (("arms", "random", "sampler"), "labels_per_sytem"),
+        (("changes", "explore"), "replica"),
+        (("examiner",), "length_ps"),
+    ],
+)
+def test_a_comparison_with_a_misspelt_key_does_not_fit_the_schema(
+    place: tuple[str, ...], key: str, schemas: dict[bool, dict[str, Any]]
+) -> None:
+    given = _read(ROOT / "configs" / "compare-smoke.yaml")
+    node = given
+    for part in place:
+        node = node[part]
+    node[key] = 1
+    assert not Draft202012Validator(schemas[True]).is_valid(given)
+
+
+def test_a_campaign_is_no_comparison_by_the_schemas(schemas: dict[bool, dict[str, Any]]) -> None:
+    for config, other in ((SMOKE, True), (ROOT / "configs" / "compare-smoke.yaml", False)):
+        assert not Draft202012Validator(schemas[other]).is_valid(_read(config))
+
+
+@pytest.mark.parametrize("options", [(), ("--comparison",)])
+def test_the_schema_refers_only_to_what_it_defines(
+    options: tuple[str, ...], capsys: Capture, schemas: dict[bool, dict[str, Any]]
+) -> None:
+    schema = json.loads(sis(capsys, "schema", *options).out)
+    assert schema == schemas[bool(options)]
+    head = "campaign_" if options else ""
+    monitors = {f"{head}monitor_{name}" for name in available(Kind.MONITOR)}
+    assert monitors <= set(schema["$defs"])
 
     def references(node: Any) -> set[str]:
         if isinstance(node, dict):
@@ -242,6 +293,29 @@ def test_plan_quotes_the_first_and_the_next_round(
     said = sis(capsys, "plan", tmp_path / "run")
     for word in ("evaluations", "cores", "memory", "disk", "training", "exploration"):
         assert word in said.out
+
+
+def test_plan_of_an_ended_campaign_says_that_nothing_is_planned(
+    finished: Path, capsys: Capture
+) -> None:
+    said = sis(capsys, "plan", finished)
+    assert said.code == 0
+    assert "nothing is planned, the campaign has ended" in said.out
+    assert "evaluations" not in said.out
+    found = json.loads(sis(capsys, "plan", finished, "--json").out)
+    assert found["ended"] is True
+    assert found["plans"] == []
+
+
+def test_plan_of_a_fork_goes_by_the_times_of_the_generations_it_shares(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    assert sis(capsys, "fork", finished, tmp_path / "fork", "--at", "0").code == 0
+    found = json.loads(sis(capsys, "plan", tmp_path / "fork", "--json").out)
+    took = dict(records(finished)[0].stage_seconds)
+    assert found["explore_seconds"] == took["explore"]
+    assert found["train_seconds"] == took["train-1"]
+    assert found["ended"] is False
 
 
 def test_init_writes_a_campaign_that_is_valid_and_plannable(

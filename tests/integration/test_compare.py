@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -258,14 +260,20 @@ def test_an_arm_that_goes_on_as_another_sampler(tmp_path):
 # --------------------------------------------------------------------------- processes and kills
 
 
-def _started(file: Path, folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def _started(file: Path, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """``sis compare`` in a process of its own, which does not outlive a test that fails."""
+    with subprocess.Popen(
         [SIS, "compare", file, folder],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+    ) as engine:
+        try:
+            yield engine
+        finally:
+            engine.kill()
 
 
 def _wait_for(engine: subprocess.Popen[str], there) -> None:
@@ -286,6 +294,7 @@ def _workers(folder: Path) -> list[int]:
     return found
 
 
+@pytest.mark.timeout(3600)  # four engines with eight workers: minutes where the machine is loaded
 def test_killed_at_several_points_two_at_a_time_it_ends_as_if_it_had_not_been(compared, tmp_path):
     file = _written(tmp_path / "given", more="execution: {parallel: 2}\n")
     folder = tmp_path / "run"
@@ -295,16 +304,16 @@ def test_killed_at_several_points_two_at_a_time_it_ends_as_if_it_had_not_been(co
         (folder / "examiner" / "all" / "exams").exists,
     )
     for there in points:
-        engine = _started(file, folder)
-        _wait_for(engine, there)
-        engine.send_signal(signal.SIGKILL)
-        engine.communicate(timeout=60)
-        deadline = time.monotonic() + 60
+        with _started(file, folder) as engine:
+            _wait_for(engine, there)
+            engine.send_signal(signal.SIGKILL)
+            engine.communicate(timeout=60)
+        deadline = time.monotonic() + 300
         while _workers(folder) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not _workers(folder)  # no worker outlives the engine
-    engine = _started(file, folder)
-    told, _ = engine.communicate(timeout=900)
+    with _started(file, folder) as engine:
+        told, _ = engine.communicate()
     assert engine.returncode == 0, told
     for arm in ("sis", "twin"):
         mine = read_result(folder / "results" / "tiny" / "runs" / f"{arm}-1.json")
@@ -316,10 +325,10 @@ def test_killed_at_several_points_two_at_a_time_it_ends_as_if_it_had_not_been(co
 
 def test_asked_to_stop_it_stops_its_workers_and_is_resumable(tmp_path):
     file = _written(tmp_path / "given", more="execution: {parallel: 2}\n")
-    engine = _started(file, tmp_path / "run")
-    _wait_for(engine, (tmp_path / "run" / "runs" / "sis-1").exists)
-    engine.terminate()
-    told, _ = engine.communicate(timeout=300)
+    with _started(file, tmp_path / "run") as engine:
+        _wait_for(engine, (tmp_path / "run" / "runs" / "sis-1").exists)
+        engine.terminate()
+        told, _ = engine.communicate()
     assert engine.returncode == 3, told
     assert "continue: sis compare" in told
     assert not _workers(tmp_path / "run")

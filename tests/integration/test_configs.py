@@ -9,8 +9,10 @@ from sis_engine.comparison.compare import check
 from sis_engine.comparison.plan import is_comparison, read_comparison
 from sis_engine.comparison.quote import quote as quote_comparison
 from sis_engine.quote import quote
-from sis_engine.records import Purpose
+from sis_engine.records import Ensemble, Purpose
+from sis_engine.samplers.grid import widest_gap_angstrom
 from sis_engine.stages.label import plans_at_start
+from sis_engine.units import RYDBERG_EV
 from sis_engine.validation import validate
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -19,6 +21,7 @@ COMPARISONS = [file for file in ALL if is_comparison(file)]
 FILES = [file for file in ALL if file not in COMPARISONS]
 PAPER = sorted((CONFIGS / "paper").glob("*.yaml"))
 PUBLISHED = CONFIGS / "paper" / "lifsi-dol-1m-published.yaml"
+PHUTHI = CONFIGS / "paper" / "li-phuthi-espresso.yaml"
 
 
 def _name(file: Path) -> str:
@@ -85,7 +88,8 @@ def test_the_papers_systems_are_all_there():
     names = {file.stem for file in PAPER}
     bulk = {f"lifsi-dol-{m}m-{size}a" for m in (1, 4, 10) for size in (15, 20)}
     slabs = {f"li-lifsi-dol-{m}m-slab" for m in (1, 10)}
-    assert names == bulk | slabs | {"li-bulk", "lifsi-dol-1m-published"}
+    others = {"li-bulk", "li-phuthi-espresso", "lifsi-dol-1m-published"}
+    assert names == bulk | slabs | others
 
 
 @pytest.mark.parametrize("file", [f for f in PAPER if "slab" in f.stem], ids=_name)
@@ -114,10 +118,62 @@ def test_the_published_configuration_is_the_papers_rules():
     assert (config.explore.condition.etol, config.explore.condition.ftol) == (1e-4, 1e-6)
 
 
-@pytest.mark.parametrize("file", [f for f in PAPER if f != PUBLISHED], ids=_name)
+@pytest.mark.parametrize("file", [f for f in PAPER if f not in {PUBLISHED, PHUTHI}], ids=_name)
 def test_the_papers_systems_run_by_our_rules_unless_asked(file):
     parts = assemble(file)
     assert not parts.config.sampler["published"]
     assert len(parts.monitors) > 1
     assert parts.config.audit.max_relative_force_rmse <= 0.1
     assert parts.config.explore.replicas >= parts.sampler.config.required_survivors
+
+
+def test_the_lithium_campaign_of_phuthi_has_their_level_of_theory_and_their_grid():
+    """1360 eV is 100 Ry; 16 conditions; the pseudopotential that stands in is called so."""
+    parts = assemble(PHUTHI)
+    labeler = parts.config.labeler
+    assert labeler["cutoff_rydberg"] * RYDBERG_EV == pytest.approx(1360.0, abs=1.0)
+    assert labeler["k_spacing_per_angstrom"] == 0.02
+    assert labeler["smearing"] == {"kind": "methfessel-paxton", "width_ev": 0.27}
+    grid = parts.config.sampler["grid"]
+    assert grid["temperatures_k"] == [50.0, 300.0, 450.0, 900.0]
+    assert grid["pressures_gpa"] == [0.0, 0.1, 1.0, 10.0]
+    header = PHUTHI.read_text(encoding="utf-8").split("\nname:")[0]
+    assert labeler["pseudopotentials"]["Li"] in header
+    assert "Li.pbe-s-kjpaw_psl.1.0.0.UPF" in header
+    assert "PBEsol" in header
+    assert "260 k-points" in header
+
+
+# --------------------------------------------------------------------------- lithium by a committee
+
+
+def test_the_lithium_committee_covers_the_published_grid_and_runs_slabs_at_constant_volume():
+    parts = assemble(CONFIGS / "li-committee.yaml")
+    seen: dict[str, set[tuple[float, float | None]]] = {item.name: set() for item in parts.systems}
+    for generation in range(4):
+        for system in parts.systems:
+            conditions = parts.sampler.conditions(parts.base_condition, generation, system)
+            assert all(
+                (c.ensemble is Ensemble.NPT) is (c.pressure_gpa is not None) for c in conditions
+            )
+            seen[system.name] |= {(c.temperature_k, c.pressure_gpa) for c in conditions}
+    temperatures, pressures = (50.0, 300.0, 450.0, 900.0), (0.0, 0.1, 1.0, 10.0)
+    grid = {(t, p) for t in temperatures for p in pressures}
+    for name in ("bulk", "vacancy", "interstitial"):
+        assert seen[name] == grid, name
+    for name in ("surface-100", "surface-110", "adatom-1", "adatom-4"):
+        assert seen[name] == {(t, None) for t in temperatures}, name
+
+
+def test_seed_structures_of_lithium_are_what_they_are_called():
+    atoms = {item.name: item.frame for item in assemble(CONFIGS / "li-committee.yaml").systems}
+    bulk, slab = atoms["bulk"].n_atoms, atoms["surface-100"].n_atoms
+    assert atoms["vacancy"].n_atoms == bulk - 1
+    assert atoms["interstitial"].n_atoms == bulk + 1
+    for n in (1, 4):
+        frame = atoms[f"adatom-{n}"]
+        assert frame.n_atoms == slab + n
+        heights = frame.positions[:, 2]
+        assert (heights > heights[:slab].max() + 1.0).sum() == n
+    assert all(widest_gap_angstrom(atoms[name]) < 3.0 for name in ("bulk", "vacancy"))
+    assert all(frame.n_atoms <= 128 for frame in atoms.values())  # as published

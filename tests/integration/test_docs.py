@@ -159,6 +159,31 @@ def test_the_reference_is_what_the_code_says(tmp_path):
     assert not stale, "python docs/make_reference.py"
 
 
+LABELERS = sorted(path.parent.name for path in (ROOT / "labelers").glob("*/labeler.py"))
+
+
+@pytest.mark.parametrize("name", LABELERS)
+def test_the_readme_names_every_labeler_among_the_rooms(name):
+    readme = (ROOT / "README.md").read_text()
+    (rooms,) = re.findall(r"^labelers/ +(.+?)(?:  .*)?$", readme, re.MULTILINE)
+    assert name in rooms.split(", ")
+
+
+def test_no_page_says_that_a_labeler_is_missing_which_is_there():
+    for page in [*DOCS.glob("*.md"), ROOT / "README.md"]:
+        for line in page.read_text().splitlines():
+            if "not in this version" in line:
+                absent = [name for name in LABELERS if name in line.lower()]
+                assert not absent, (page.name, line)
+
+
+def test_every_extra_that_a_user_may_want_is_on_the_page_on_installing():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    text = (DOCS / "install.md").read_text()
+    missing = [name for name in project["optional-dependencies"] if f"| `{name}` |" not in text]
+    assert not missing
+
+
 def test_the_worked_example_of_the_readme_is_what_the_smoke_campaign_says(finished):
     (example, *_) = _blocks(ROOT / "README.md", "console")[1:]
     said = summary_json(status(finished).summary)

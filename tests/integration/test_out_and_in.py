@@ -41,6 +41,16 @@ def test_another_campaign_can_be_imported(finished: Path, tmp_path: Path, capsys
     assert sis(capsys, "validate", tmp_path / "again" / "campaign.yaml").code == 0
 
 
+def test_an_imported_campaign_does_not_say_that_it_is_the_quickstart(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    assert sis(capsys, "import", finished, tmp_path / "again").code == 0
+    text = (tmp_path / "again" / "campaign.yaml").read_text()
+    assert text.startswith("# A campaign made by `sis import`")
+    assert "configs/quickstart.yaml" not in text
+    assert "500 labels" not in text
+
+
 def test_what_cannot_be_imported_leaves_nothing_behind(tmp_path: Path, capsys: Capture) -> None:
     said = sis(capsys, "import", CLUSTER, tmp_path / "again")
     assert said.code == 2

@@ -18,12 +18,20 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     "stride": {"type": "stride", "labels_per_system": 40, **STOP},
     "aimd": {"type": "aimd", "segment": {"length_fs": 200.0, "timestep_fs": 2.0}, **STOP},
     "sis-lean": {"type": "sis-lean", **STOP},
+    "hybrid": {
+        "type": "hybrid",
+        "force_field": {"type": "fake", "depth_ev": 0.25},  # the reference has 0.3
+        "cheap": {"length_ps": 0.2, "timestep_fs": 2.0},
+        "segment": {"length_fs": 200.0, "timestep_fs": 2.0},
+        **STOP,
+    },
 }
 PAYS_FOR = {
     "random": {Purpose.INITIAL, Purpose.SINGLE},
     "stride": {Purpose.INITIAL, Purpose.SINGLE},
     "aimd": {Purpose.INITIAL, Purpose.SEGMENT},
     "sis-lean": {Purpose.INITIAL, Purpose.SINGLE},
+    "hybrid": {Purpose.INITIAL, Purpose.SEGMENT},
 }
 
 

@@ -66,3 +66,19 @@ def test_a_stop_ends_the_waiting(monkeypatch) -> None:
 def test_waiting_hears_a_stop() -> None:
     assert not backoff.waited(60.0, lambda: True)
     assert backoff.waited(0.0, lambda: True)
+
+
+def test_a_fault_that_cannot_be_noted_because_of_itself_is_waited_for_all_the_same(
+    monkeypatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise InfrastructureError("the disk is full")
+
+    monkeypatch.setattr(backoff, "waited", lambda seconds, stop: True)
+    counted = iter(range(2))
+
+    def done() -> int:
+        return next(counted, None) or full()  # type: ignore[func-returns-value, return-value]
+
+    next(counted)
+    assert with_backoff(Work(2), stop=lambda: False, tell=full, done=done) == "finished"

@@ -9,7 +9,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from sis_engine.campaign_file import read_campaign_text
-from sis_engine.config_changes import When, changes_between, text_for_now
+from sis_engine.config_changes import When, changes_between, judge_key, text_for_now
+from sis_engine.plugins import Kind, available, load
 from tests.integration.small_campaigns import smoke
 
 FILE = Path("campaign.yaml")
@@ -75,3 +76,31 @@ def test_what_holds_now_is_the_old_campaign_with_the_safe_changes(
     now_text = text_for_now(before, old_text, edited, changes, FILE)
     assert read_campaign_text(now_text, FILE) == wanted
     assert now_text.startswith("# why these\n")
+
+
+TIMEOUTS = [
+    (kind, name, key)
+    for kind in (Kind.LABELER, Kind.TRAINER, Kind.EXPLORER)
+    for name in sorted(available(kind))
+    for key in load(kind, name).Config.model_fields
+    if key.endswith("timeout_s")
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "key"), TIMEOUTS)
+def test_every_timeout_of_a_shipped_part_may_be_raised_at_once(
+    kind: Kind, name: str, key: str
+) -> None:
+    assert judge_key(f"{kind.value}.{key}") is When.NOW, name
+
+
+@pytest.mark.parametrize(
+    "key", ["labeler.ranks", "labeler.base.silent_timeout_s", "labeler.potential.silent_timeout_s"]
+)
+def test_how_a_labelers_program_is_run_may_change_at_once(key: str) -> None:
+    assert judge_key(key) is When.NOW
+
+
+@pytest.mark.parametrize("key", ["labeler.program", "labeler.method.cutoff_rydberg"])
+def test_what_a_labeler_calculates_may_not_change(key: str) -> None:
+    assert judge_key(key) is When.FORK

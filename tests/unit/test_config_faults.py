@@ -109,3 +109,28 @@ def test_a_wrong_value_is_told_in_the_words_of_the_file(
         assert part in told
     assert "dictionary" not in told
     assert "Input" not in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"systems": []}, "has to have at least 1"),
+        ({"systems.0.name": "../x"}, "begin with a letter or digit"),
+    ],
+)
+def test_a_fault_is_told_in_our_words_not_in_those_of_pydantic(
+    changes: Mapping[str, Any], told: str
+) -> None:
+    message = fault_of(changes).message
+    assert told in message
+    assert "Tuple" not in message
+    assert "String" not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("", "nothing"), ("- a\n", "a list"), ("word\n", "only 'word'")]
+)
+def test_a_file_without_keys_is_said_to_hold_what_it_holds(text: str, told: str) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read_campaign_text(text, Path("campaign.yaml"))
+    assert refused.value.message == f"expected keys and values, found {told}"

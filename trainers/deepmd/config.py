@@ -132,6 +132,9 @@ class Zbl(_Part):
         return self
 
 
+Activation = Literal["tanh", "gelu", "softplus", "sigmoid", "relu", "relu6", "silu"]
+
+
 class DeepmdConfig(PluginConfig):
     """What a person may say of the DeePMD trainer. Defaults are measured (benchmarks/model_speed).
 
@@ -144,14 +147,17 @@ class DeepmdConfig(PluginConfig):
         that all elements reach the same *relative* error, which is what an audit asks of them
     backend: ``pt``, or ``pt-expt``, whose checkpoint is converted for LAMMPS (not for lkf, zbl)
     cutoff_angstrom: 5 suits molecules; more costs MD speed in proportion to the neighbours
-    activation: silu: a tanh net may saturate under the Kalman filter's first steps (seen at 6 Å)
+    activation: ``None``: silu, since a tanh net may saturate under the Kalman filter's first steps
+        (seen at 6 Å); tanh for se_e3, whose unbounded net begins far off (forces 79 eV/Å wrong
+        where tanh begins with 0.3)
     precision: float32 runs MD 10-15 % faster here and trains as well; float64 for tight tests
     compress: tabulate the embedding net; ``auto`` does so wherever the descriptor allows it
         (it costs about a second inside the worker and doubles the MD speed)
     compress_step: of that table, in units of the scaled environment matrix; ``None``: 0.01 in
         float64, 0.1 in float32, where a finer table is *worse*: its quintic coefficients are small
         differences of large numbers. Largest force error on LiFSI/dioxolane, float32: 7e-3 eV/Å
-        at 0.0025, 2e-3 at 0.01, 2e-4 at 0.08, 8e-5 at 0.16, 8e-4 (now interpolation) at 0.32
+        at 0.0025, 2e-3 at 0.01, 2e-4 at 0.08, 8e-5 at 0.16, 8e-4 (now interpolation) at 0.32.
+        se_e3 tabulates products of two distances and is 0.7 eV/Å wrong at 0.1: 0.01
     python: interpreter of DeePMD's own environment; ``None``: this one
     threads: of the worker. One: a second gains nothing below some hundred atoms, and where other
         jobs want the cores it costs ten times
@@ -174,7 +180,7 @@ class DeepmdConfig(PluginConfig):
     balance_elements: bool = False
     fitting: Fitting = Fitting()
     optimizer: Optimizer = Kalman()
-    activation: Literal["tanh", "gelu", "softplus", "sigmoid", "relu", "relu6", "silu"] = "silu"
+    activation: Activation | None = None
     precision: Literal["float64", "float32"] = "float32"
     backend: Literal["pt", "pt-expt"] = "pt"
     compress: bool | Literal["auto"] = "auto"
@@ -215,11 +221,19 @@ class DeepmdConfig(PluginConfig):
         return self
 
     @property
+    def activation_function(self) -> Activation:
+        """What the nets are made of."""
+        if self.activation is not None:
+            return self.activation
+        return "tanh" if self.descriptor.type == "se_e3" else "silu"
+
+    @property
     def table_step(self) -> float:
         """Step of the compressed embedding's table."""
         if self.compress_step is not None:
             return self.compress_step
-        return 0.1 if self.precision == "float32" else 0.01
+        coarse = self.precision == "float32" and self.descriptor.type != "se_e3"
+        return 0.1 if coarse else 0.01
 
     @property
     def compressible(self) -> bool:

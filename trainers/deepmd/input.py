@@ -82,7 +82,7 @@ def descriptor_input(config: DeepmdConfig, sel: tuple[int, ...], seed: int) -> d
         "rcut_smth": config.cutoff_smooth_angstrom,
         "sel": sel[0] if isinstance(shape, Dpa1) else list(sel),
         "precision": config.precision,
-        "activation_function": config.activation,
+        "activation_function": config.activation_function,
         "seed": seed,
     }
     if isinstance(shape, SeE2A):
@@ -100,7 +100,7 @@ def model_input(
         "fitting_net": {
             "neuron": list(config.fitting.neuron),
             "resnet_dt": config.fitting.resnet_dt,
-            "activation_function": config.activation,
+            "activation_function": config.activation_function,
             "precision": config.precision,
             "seed": seed,
         },

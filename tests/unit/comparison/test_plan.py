@@ -60,6 +60,18 @@ def test_cases_multiply_the_runs_and_carry_their_own_changes(tmp_path):
     assert comparison.parts(RunName("hot", "sis", 1)).base_condition.temperature_k == 300.0
 
 
+def test_a_case_may_change_a_single_arm_further(tmp_path):
+    arm = "{sampler: {segment: {timestep_fs: 1.0}}}"
+    cases = f"cases: {{cold: {{arms: {{short: {arm}}}}}, hot: {{}}}}\n"
+    comparison = _read(HEAD + ARMS + cases, tmp_path)
+    rule = comparison.parts(RunName("cold", "short", 1)).sampler.config.segment
+    assert (rule.length_fs, rule.timestep_fs) == (50.0, 1.0)
+    assert comparison.parts(RunName("hot", "short", 1)).sampler.config.segment.timestep_fs == 2.0
+    assert comparison.parts(RunName("cold", "sis", 1)).sampler.config.segment.timestep_fs == 2.0
+    with pytest.raises(ConfigurationError, match="'shrot' is not one of the arms"):
+        _read(HEAD + ARMS + cases.replace("short", "shrot"), tmp_path)
+
+
 def test_every_campaign_has_its_seed_and_no_bank_of_its_own_choice(tmp_path):
     comparison = _read(HEAD + ARMS, tmp_path)
     text = comparison.phases(RunName("", "short", 2), tmp_path / "labels")[0]

@@ -22,6 +22,7 @@ from sis_engine.records import (
 )
 from sis_engine.samplers.committee import CommitteeSampler
 from sis_engine.samplers.committee_config import CommitteeConfig
+from sis_engine.samplers.grid import bears_pressure, widest_gap_angstrom
 from sis_engine.testing.sampler_contract import failed_input, inspected, surviving_input
 from sis_engine.testing.synthetic import example_context, planted
 from tests.unit.samplers.audits import audited
@@ -224,10 +225,21 @@ def test_a_system_that_bears_no_npt_is_run_at_constant_volume_once_a_temperature
             (50, Ensemble.NVT),
             (300, Ensemble.NVT),
         ]
-    bulk = System("bulk", replace(slab, pbc=(True, True, True)))
+    bulk = System("bulk", replace(slab, pbc=(True, True, True), cell=np.eye(3) * 3.4))
     assert len(sampler(grid=GRID).conditions(base, 0, bulk)) == 4
     frozen = replace(bulk, frozen=(0,))
     assert len(sampler(grid=GRID).conditions(base, 0, frozen)) == 2
+
+
+def test_vacuum_is_a_layer_along_any_face_of_a_skewed_cell():
+    cell = np.array([[4.0, 0.0, 0.0], [2.0, 4.0, 0.0], [1.0, 2.0, 10.0]])
+    # Heights over the faces: 4 / sqrt(1.25), 4 / sqrt(1.04) by hand, and 10 Å along z.
+    atoms = Frame(("Li", "Li"), np.array([[0.0, 0.0, 0.0], [0.5, 1.0, 5.0]]), cell, (True,) * 3)
+    assert widest_gap_angstrom(atoms) == pytest.approx(5.0)
+    assert bears_pressure(System("bulk", atoms))
+    near = replace(atoms, positions=np.array([[0.0, 0.0, 0.0], [0.3, 0.6, 13.0]]))  # not wrapped
+    assert widest_gap_angstrom(near) == pytest.approx(7.0)
+    assert not bears_pressure(System("slab", near))
 
 
 def test_conditions_take_turns_and_all_have_to_be_accurate_in_a_row():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from sis_engine.storage.atomic import (
     Disk,
     DurableFile,
     move_aside,
+    set_unfinished_aside,
     sha256_of,
     write_bytes,
     write_file,
@@ -84,3 +86,17 @@ def test_files_moved_aside_are_kept_each_under_its_own_name(tmp_path: Path) -> N
         assert moved.read_bytes() == content
     assert not (tmp_path / "0001.h5").exists()
     assert len(list((tmp_path / "aside").iterdir())) == 3
+
+
+def test_what_a_killed_writer_left_is_moved_aside_and_nothing_else(tmp_path: Path) -> None:
+    dead = tmp_path / "deep" / ".a.bin.4194304-0011aabb.partial"  # above the largest process number
+    alive = tmp_path / f".report.html.{os.getppid()}-0011aabb.partial"
+    mine = tmp_path / f".b.bin.{os.getpid()}-0011aabb.partial"
+    dead.parent.mkdir()
+    for path in (dead, alive, mine, tmp_path / "whole.bin"):
+        path.write_bytes(b"half")
+    moved = set_unfinished_aside(tmp_path)
+    assert {path.name.rpartition(".")[0] for path in moved} == {dead.name, mine.name}
+    assert all(path.read_bytes() == b"half" for path in moved)
+    assert {path.name for path in tmp_path.iterdir()} == {"deep", "aside", alive.name, "whole.bin"}
+    assert set_unfinished_aside(tmp_path) == ()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -10,7 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from sis_engine.errors import CampaignHeld, InfrastructureError, NewerFormat, StorageError
+from sis_engine.errors import (
+    CampaignHeld,
+    InfrastructureError,
+    NewerFormat,
+    StorageError,
+    TornFile,
+)
 from sis_engine.records import Purpose
 from sis_engine.storage.ledger import (
     LEDGER_FILE,
@@ -121,10 +128,10 @@ def test_a_reader_creates_nothing_where_there_is_no_campaign(tmp_path: Path) -> 
 def test_a_campaign_of_a_newer_engine_is_refused_with_exit_code_2(tmp_path: Path) -> None:
     Ledger(tmp_path).close()
     with sqlite3.connect(tmp_path / LEDGER_FILE) as raw:
-        raw.execute("PRAGMA user_version=2")
+        raw.execute("PRAGMA user_version=99")
     raw.close()
     for read_only in (True, False):
-        with pytest.raises(NewerFormat, match="format 2") as caught:
+        with pytest.raises(NewerFormat, match="format 99") as caught:
             Ledger(tmp_path, read_only=read_only)
         assert caught.value.exit_code == 2
 
@@ -167,3 +174,52 @@ def test_a_second_engine_is_told_who_holds_and_a_dead_one_holds_nothing(tmp_path
 def test_looking_at_a_campaign_nobody_ever_ran_creates_nothing(tmp_path: Path) -> None:
     assert holder(tmp_path) is None
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("UPDATE generations SET digest='e'", "generations"),
+        ("UPDATE meta SET value='other' WHERE key='state'", "meta"),
+        ("UPDATE events SET text='other'", "events"),
+        ("INSERT INTO meta VALUES ('name', 'never sealed')", "meta"),
+    ],
+)
+def test_a_row_that_was_not_written_by_the_engine_is_named(tmp_path, statement, named) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.set_meta("state", "running")
+        ledger.set_meta("state", "stable")
+        ledger.event("a", "text")
+        ledger.commit(ROW)
+    Ledger(tmp_path).close()
+    raw = sqlite3.connect(tmp_path / LEDGER_FILE)
+    with contextlib.closing(raw), raw:
+        raw.execute(statement)
+    with pytest.raises(TornFile, match=f"row .* of its table {named}"):
+        Ledger(tmp_path)
+
+
+def test_a_ledger_of_an_older_engine_is_sealed_as_it_is(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.set_meta("state", "stable")
+        ledger.commit(ROW)
+    raw = sqlite3.connect(tmp_path / LEDGER_FILE)
+    with contextlib.closing(raw), raw:
+        raw.execute("DROP TABLE row_seals")
+        raw.execute("PRAGMA user_version=1")
+    with Ledger(tmp_path) as ledger:
+        assert ledger.meta("state") == "stable"
+        ledger.abandon(0, "torn")
+    with Ledger(tmp_path) as ledger:
+        assert ledger.generations() == ()
+
+
+@pytest.mark.parametrize("call", ["open", "truncate", "write"])
+def test_a_disk_that_takes_no_note_of_the_owner_is_named_and_the_lock_let_go(
+    tmp_path, failing_disk, call
+) -> None:
+    k = {"open": 1, "truncate": 2, "write": 3}[call]
+    with pytest.raises(InfrastructureError, match=r"owner\.lock"):
+        acquire(tmp_path, disk=failing_disk(k))
+    assert holder(tmp_path) is None
+    acquire(tmp_path).release()

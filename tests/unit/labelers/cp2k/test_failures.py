@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from labelers.cp2k import failures, handlers
+from labelers.cp2k import handlers
 from labelers.cp2k.failures import abort_message, ending_of
 from labelers.cp2k.launch import OUTPUT
+from labelers.endings import has_room
 from sis_engine.errors import StopRequested
 from sis_engine.execution.program import ProgramOutcome
 from sis_engine.interfaces import Context, Segment, SinglePoints
@@ -176,4 +177,4 @@ def test_signals_are_told_from_exit_codes(tmp_path: Path) -> None:
     for code in (-signal.SIGSEGV, 139):
         ending = ending_of(tmp_path, ProgramOutcome(code, 1.0, tmp_path, "", ""), unconverged=False)
         assert ending.reason is Failure.PROGRAM
-        assert failures.has_room(tmp_path)
+        assert has_room(tmp_path)

@@ -11,9 +11,10 @@ import pytest
 from labelers.cp2k import motion
 from labelers.cp2k.config import Cp2kConfig
 from labelers.cp2k.handlers import Tree, ways
-from labelers.cp2k.input import Job, box_of, force_eval, k_grid, structure
+from labelers.cp2k.input import Job, box_of, force_eval, structure
 from labelers.cp2k.schema import parsed
 from labelers.cp2k.template import read_template
+from labelers.k_points import k_grid
 from sis_engine.errors import ConfigurationError
 from sis_engine.plugins import validated
 from sis_engine.records import Frame, OptimiseSpec, SegmentSpec, System
@@ -103,11 +104,8 @@ def test_k_points_follow_from_spacing_without_two_pi() -> None:
     """0.02 1/Å is 15 points along a bcc Li axis of 3.44 Å."""
     cell = 3.44 * np.eye(3)
     frame = Frame(("Li", "Li"), np.array([[0.0, 0, 0], [1.72, 1.72, 1.72]]), cell, (True,) * 3)
-    method = config(
-        method={"type": "dft", "k_spacing_per_angstrom": 0.02}, scf={"solver": "diagonalization"}
-    ).method
-    assert k_grid(method, frame) == (15, 15, 15)
-    assert k_grid(method, replace(frame, cell=cell * np.array([[2.0], [1], [1]]))) == (8, 15, 15)
+    assert k_grid(0.02, frame) == (15, 15, 15)
+    assert k_grid(0.02, replace(frame, cell=cell * np.array([[2.0], [1], [1]]))) == (8, 15, 15)
 
 
 def test_charge_and_spin_are_the_systems() -> None:

@@ -43,8 +43,8 @@ class RememberedPoints:
             path = self.folder / "points" / f"{label_key(frame, level)}.npz"
             known = _read(path)
             if known is not None:
-                label, version, seconds = known
-                yield Labelled(frame, label, level, origin, version, seconds)
+                label, version, seconds, handlers = known
+                yield Labelled(frame, label, level, origin, version, seconds, handlers=handlers)
                 continue
             one = SinglePoints(task.system, (frame,), (origin,))
             for result in self.labeler.label(one, context):
@@ -53,13 +53,14 @@ class RememberedPoints:
                 yield result
 
 
-def _read(path: Path) -> tuple[Label, str, float] | None:
+def _read(path: Path) -> tuple[Label, str, float, tuple[str, ...]] | None:
     """``None`` for a file that is not there, or not as written."""
     try:
         with np.load(path, allow_pickle=False) as file:
             virial = file["virial"] if "virial" in file.files else None
             label = Label(float(file["energy"]), file["forces"], virial)
-            return label, str(file["version"]), float(file["seconds"])
+            handlers = tuple(str(one) for one in file["handlers"])
+            return label, str(file["version"]), float(file["seconds"]), handlers
     except (OSError, KeyError, ValueError, BadZipFile):
         return None
 
@@ -68,6 +69,7 @@ def _write(path: Path, result: Labelled) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     label = result.label
     arrays: dict[str, Any] = {"energy": label.energy, "forces": label.forces}
+    arrays["handlers"] = np.array(result.handlers, dtype=np.str_)
     if label.virial is not None:
         arrays["virial"] = label.virial
     partial = path.with_suffix(".part.npz")

@@ -1,0 +1,177 @@
+"""Labels a second by two one-core workers, here and in a pool, against the best single worker.
+
+    python benchmarks/label_throughput.py [--labels 24] [--repeats 5] [--quick]
+
+GFN1-xTB single points of a cluster, in turn and shuffled anew in each repetition: one worker with
+one thread; one worker with two; two workers with one thread each, in this process; and a pool of
+two one-core workers (Parsl on this machine, warm). Value: labels a second of two workers over those
+of the best single one, medians of the repetitions; interval: bootstrap over repetitions. The last
+line is JSON. Exit code 0: within both goals; 1: not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from labelers.xtb.labeler import XtbLabeler
+from sis_engine.execution.parsl_pool import ParslPool
+from sis_engine.execution.pools import LabelPool, LocalProvider
+from sis_engine.interfaces import Context, SinglePoints
+from sis_engine.label_source import Elsewhere, pooled_label_source
+from sis_engine.records import Frame, Origin, Purpose, System
+from sis_engine.remote.account import Account
+from sis_engine.storage.bank import LabelBank
+from sis_engine.structures import read_structure
+from sis_engine.versions import machine
+
+STRUCTURE = Path(__file__).parents[1] / "configs" / "structures" / "lifsi-dol-cluster.xyz"
+SETTINGS = {"type": "xtb", "method": "GFN1-xTB", "threads": 2}
+GOAL, POOL_GOAL = 1.05, 0.95
+RESAMPLES = 2000
+
+
+class Bench:
+    """One labeler, one pool, one folder; every call labels frames that nobody has labelled yet."""
+
+    def __init__(self, folder: Path, pool: ParslPool, n: int) -> None:
+        self.folder = folder
+        self.pool = pool
+        self.n = n
+        self.labeler = XtbLabeler(XtbLabeler.Config.model_validate(SETTINGS))
+        self._system = System("cluster", read_structure(STRUCTURE))
+        self._calls = 0
+
+    def task(self) -> SinglePoints:
+        self._calls += 1
+        rng, given = np.random.default_rng(self._calls), self._system.frame
+        shape = given.positions.shape
+        frames = tuple(
+            Frame(
+                given.species,
+                given.positions + 0.02 * rng.normal(size=shape),
+                given.cell,
+                given.pbc,
+            )
+            for _ in range(self.n)
+        )
+        plan = f"call-{self._calls}"
+        origins = tuple(Origin(Purpose.COMMAND, 0, "cluster", plan, k) for k in range(self.n))
+        return SinglePoints(self._system, frames, origins)
+
+    def here(self, workers: int, threads: int) -> float:
+        """Labels a second."""
+        task = self.task()
+        context = Context(self.folder, threads=threads)
+
+        def one(k: int) -> int:
+            part = SinglePoints(task.system, task.frames[k : k + 1], task.origins[k : k + 1])
+            return len(list(self.labeler.label(part, context)))
+
+        began = time.perf_counter()
+        with ThreadPoolExecutor(workers) as pool:
+            assert sum(pool.map(one, range(self.n))) == self.n
+        return self.n / (time.perf_counter() - began)
+
+    def pooled(self) -> float:
+        """Labels a second, each durable."""
+        task = self.task()
+        place = Elsewhere(
+            self.pool,
+            SETTINGS,
+            self.folder,
+            self.folder / f"spool-{self._calls}",
+            Account("label"),
+        )
+        with LabelBank(self.folder / f"labels-{self._calls}") as bank:
+            source = pooled_label_source(
+                self.labeler, bank, place, cores=1, exact=False, note=lambda *_: None
+            )
+            began = time.perf_counter()
+            assert sum(1 for _ in source.label(task, Context(self.folder))) == self.n
+            return self.n / (time.perf_counter() - began)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--labels", type=int, default=24)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="6 labels, twice")
+    asked = parser.parse_args()
+    if asked.quick:
+        asked.labels, asked.repeats = 6, 2
+    print(f"machine: {machine()}; load average at the start: {os.getloadavg()[0]:.2f}")
+    rates = measured(asked.labels, asked.repeats)
+    for name, found in rates.items():
+        print(
+            f"  {name:22} {np.median(found):7.3f} labels/s  ({min(found):.3f} … {max(found):.3f})"
+        )
+    rng = np.random.default_rng(1)
+    drawn = [
+        ratio(rates, "two workers", rng.integers(asked.repeats, size=asked.repeats))
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    every = np.arange(asked.repeats)
+    value = ratio(rates, "two workers", every)
+    at = {name: float(np.median(found)) for name, found in rates.items()}
+    pool = at["pool of two workers"] / at["two workers"]
+    print(
+        json.dumps(
+            {
+                "name": "label_throughput",
+                "value": round(value, 4),
+                "interval": [round(float(low), 4), round(float(high), 4)],
+                "goal": GOAL,
+                "unit": "labels/s of two workers over the best single worker",
+                "pool_over_two_workers": round(pool, 4),
+                "pool_goal": POOL_GOAL,
+            }
+        )
+    )
+    return 0 if value >= GOAL and pool >= POOL_GOAL else 1
+
+
+def ratio(rates: dict[str, list[float]], name: str, chosen: np.ndarray) -> float:
+    median = {key: float(np.median(np.array(found)[chosen])) for key, found in rates.items()}
+    return median[name] / max(median["one worker, 1 thread"], median["one worker, 2 threads"])
+
+
+def measured(n: int, repeats: int) -> dict[str, list[float]]:
+    """Labels a second of every way, one number a repetition."""
+    with tempfile.TemporaryDirectory(prefix="throughput-") as scratch:
+        folder = Path(scratch)
+        config = LabelPool(provider=LocalProvider(), workers_per_node=2, group_s=5.0)
+        pool = ParslPool("label", config, folder / "parsl", "127.0.0.1")
+        bench = Bench(folder, pool, n)
+        ways: dict[str, Callable[[], float]] = {
+            "one worker, 1 thread": lambda: bench.here(1, 1),
+            "one worker, 2 threads": lambda: bench.here(1, 2),
+            "two workers": lambda: bench.here(2, 1),
+            "pool of two workers": bench.pooled,
+        }
+        rates: dict[str, list[float]] = {name: [] for name in ways}
+        order = np.random.default_rng(1)
+        try:
+            for way in ways.values():
+                way()  # libraries are loaded, workers are up
+            for _ in range(repeats):
+                for number in order.permutation(len(ways)):
+                    name = list(ways)[number]
+                    rates[name].append(ways[name]())
+        finally:
+            pool.shutdown()
+    return rates
+
+
+if __name__ == "__main__":
+    sys.exit(main())

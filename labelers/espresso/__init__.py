@@ -1,0 +1,1 @@
+"""Quantum ESPRESSO's pw.x: plane waves, kept alive over a socket."""

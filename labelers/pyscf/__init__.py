@@ -1,0 +1,1 @@
+"""Hybrid DFT of clusters through PySCF, in a worker process."""

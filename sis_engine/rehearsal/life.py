@@ -1,0 +1,218 @@
+"""One life of an engine: a forked process that runs the campaign until it ends, fails or is killed.
+
+Forked, not started anew: the imports, which touch no campaign, are paid for once. The process is a
+real one, its kills are real kills, and it dies with all that it holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib
+import json
+import os
+import select
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sis_engine import backoff
+from sis_engine.errors import SisError
+from sis_engine.rehearsal import interposer, statements
+from sis_engine.rehearsal.interposer import Fault
+from sis_engine.runner import run_in_folder
+from sis_engine.testing.fakes import FakeLabeler
+
+UNEXPECTED = 70
+"""Exit code of a life that ended with an exception that is not one of ours."""
+ENDED = frozenset({0, 4})
+"""Exit codes of a campaign that came to its end."""
+LONGEST_S = 1800.0
+"""A life that takes longer hangs: it is killed, and that is a difference."""
+EVALUATIONS = "evaluations.txt"
+"""Keys of the evaluations that all lives finished, among our notes."""
+MODULES = "modules.json"
+"""What a life imported that its parent had not, among our notes."""
+_PR_SET_CHILD_SUBREAPER = 36
+_ASKED_BEFORE_JUMP = 60
+"""The clock is asked some 200 times in the campaign."""
+
+
+@dataclass(frozen=True)
+class End:
+    """How a life ended.
+
+    code: exit code; negative: killed by that signal
+    said: what it wrote on its streams;  fired: faults it met;  seen: operations by kind
+    hung: it was killed for taking too long
+    """
+
+    code: int
+    said: str
+    seconds: float
+    fired: int = 0
+    seen: tuple[tuple[str, int], ...] = ()
+    hung: bool = False
+
+    @property
+    def killed(self) -> bool:
+        return self.code == -signal.SIGKILL
+
+    @property
+    def last_line(self) -> str:
+        lines = [line for line in self.said.strip().splitlines() if not line.startswith("  ")]
+        return lines[-1] if lines else ""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where lives are led.
+
+    folder: the campaign's;  config: its file, ``None``: the folder's own;  notes: files of ours
+    """
+
+    folder: Path
+    config: Path | None
+    notes: Path
+
+
+def adopt_orphans() -> None:
+    """What a dead life leaves running becomes a child of this process, so that it is found."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _nothing() -> None:
+    """Nothing is done before the campaign."""
+
+
+def live(stage: Stage, *, kill_after_s: float | None = None, **how: Any) -> End:
+    """Lead one life. kill_after_s: SIGKILL comes then, unless it has ended;  how: see Life"""
+    return Life(stage, **how).end(kill_after_s)
+
+
+class Life:
+    """A life that has begun.
+
+    fault: lies in wait for it;  clock_jump_s: so far the clock of the day jumps in the middle
+    stop_after_s: then it is asked to stop;  first: done in it before the campaign
+    tag: tells it from others led at the same time
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        *,
+        fault: Fault | None = None,
+        clock_jump_s: int = 0,
+        stop_after_s: float = float("inf"),
+        first: Callable[[], None] = _nothing,
+        tag: str = "",
+    ) -> None:
+        self._begun = time.monotonic()
+        stage.notes.mkdir(parents=True, exist_ok=True)
+        self._streams = stage.notes / f"said{tag}.txt"
+        self._report = stage.notes / f"faults{tag}.json"
+        self._report.unlink(missing_ok=True)
+        self.pid = os.fork()
+        if self.pid == 0:
+            if clock_jump_s:
+                interposer.jump_clock(_ASKED_BEFORE_JUMP, clock_jump_s)
+            _be_an_engine(
+                lambda: _run(stage, fault, stop_after_s, first),
+                stage,
+                self._streams,
+                self._report,
+            )
+
+    def end(self, kill_after_s: float | None = None) -> End:
+        """Wait for its end, or bring it."""
+        ended = _wait(self.pid, LONGEST_S if kill_after_s is None else kill_after_s)
+        if not ended:
+            os.kill(self.pid, signal.SIGKILL)
+        _, status = os.waitpid(self.pid, 0)
+        facts: dict[str, Any] = {"fired": 0, "seen": {}}
+        if self._report.exists():
+            facts = json.loads(self._report.read_text())
+        return End(
+            code=os.waitstatus_to_exitcode(status),
+            said=self._streams.read_text(errors="replace"),
+            seconds=time.monotonic() - self._begun,
+            fired=facts["fired"],
+            seen=tuple(facts["seen"].items()),
+            hung=not ended and kill_after_s is None,
+        )
+
+
+def import_what_a_life_imports(stage: Stage) -> None:
+    """After a life has ended by itself: what it imported is there for those that come after it."""
+    for name in json.loads((stage.notes / MODULES).read_text()):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+
+
+def _wait(child: int, seconds: float) -> bool:
+    """Whether it ended within so many seconds."""
+    handle = os.pidfd_open(child)
+    try:
+        return bool(select.select([handle], [], [], max(seconds, 0.0))[0])
+    finally:
+        os.close(handle)
+
+
+def _be_an_engine(run: Callable[[], int], stage: Stage, streams: Path, report: Path) -> None:
+    """What the child does; it never returns."""
+    code, known = UNEXPECTED, set(sys.modules)
+    try:
+        os.setsid()
+        descriptor = os.open(streams, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        for stream in (1, 2):
+            os.dup2(descriptor, stream)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        backoff.RETRY_AFTER_S = (0.0, 0.0, 0.0)
+        FakeLabeler.evaluation_log = stage.notes / EVALUATIONS
+        code = run()
+        if interposer.is_loaded():
+            _write_report(report)
+        (stage.notes / MODULES).write_text(json.dumps(sorted(set(sys.modules) - known)))
+    finally:
+        os._exit(code)
+
+
+def _run(stage: Stage, fault: Fault | None, stop_after_s: float, first: Callable[[], None]) -> int:
+    first()
+    end = time.monotonic() + stop_after_s
+    if fault is not None:
+        interposer.arm(fault, stage.folder)
+        statements.arm(fault)
+    return said(lambda: _campaign(stage, lambda: time.monotonic() > end))
+
+
+def _campaign(stage: Stage, stop: Callable[[], bool]) -> tuple[str, int]:
+    ended = run_in_folder(stage.folder, stage.config, stop=stop, quiet=True, report=False)
+    return f"{ended.state.value}: {ended.reason}", ended.state.exit_code
+
+
+def said(work: Callable[[], tuple[str, int]]) -> int:
+    """The border of ``sis``: an error of ours is a message and its exit code."""
+    try:
+        text, code = work()
+    except SisError as error:
+        text, code = f"{type(error).__name__}: {error}", error.exit_code
+    except Exception:  # noqa: BLE001 - what reaches this is a finding of the rehearsal
+        text, code = traceback.format_exc(), UNEXPECTED
+    with contextlib.suppress(OSError):
+        os.write(1, f"{text}\n".encode(errors="replace"))
+    return code
+
+
+def _write_report(report: Path) -> None:
+    seen = {item.value: number for item, number in interposer.seen().items()}
+    seen |= statements.seen()
+    facts = {"fired": interposer.fired() + statements.fired(), "seen": seen}
+    report.write_text(json.dumps(facts))

@@ -1,0 +1,96 @@
+"""What a campaign folder and the machine look like after a life: labels, files, processes, lock."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from sis_engine.storage.atomic import ASIDE_FOLDER, PARTIAL_SUFFIX
+from sis_engine.storage.bank import BANK_FILE, LabelBank
+from sis_engine.storage.ledger import Ledger
+from sis_engine.storage.ownership import holder
+
+PATIENCE_S = 60.0
+"""How long a warden is given to take down what its engine left, on a loaded machine."""
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What a campaign came to. paid: evaluations its ledger counts;  files: outside scratch"""
+
+    digest: str
+    generations: int
+    paid: int
+    files: frozenset[str]
+
+
+def look(folder: Path) -> Remains:
+    """Read it as it is; it must not be running."""
+    files = files_of(folder)  # first: a look into the ledger makes files of its own
+    with Ledger(folder, read_only=True) as ledger:
+        rows = ledger.generations()
+        paid = sum(item.paid for item in ledger.counts())
+    return Remains(rows[-1].digest if rows else "", len(rows), paid, files)
+
+
+def files_of(folder: Path) -> frozenset[str]:
+    """Files of a campaign, relative; of scratch only what was never finished; none moved aside."""
+    found = set()
+    for path in folder.rglob("*"):
+        place = path.relative_to(folder)
+        scratch = place.parts[0] == "work" and path.suffix != PARTIAL_SUFFIX
+        if path.is_file() and not scratch and ASIDE_FOLDER not in place.parts:
+            found.add(str(place))
+    return frozenset(found)
+
+
+def banked(folder: Path) -> frozenset[str]:
+    """Keys in the bank of a campaign that was killed, read from a copy: looking changes nothing."""
+    place = folder / "labels"
+    with tempfile.TemporaryDirectory(dir=folder.parent) as copy:
+        for name in (BANK_FILE, f"{BANK_FILE}-wal"):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copy(place / name, copy)
+        if not (Path(copy) / BANK_FILE).exists():
+            return frozenset()
+        with LabelBank(Path(copy)) as bank:
+            return bank.keys(good=None)
+
+
+def orphans(folder: Path) -> tuple[str, ...]:
+    """Processes that outlived their engine and a lock that nobody alive should hold.
+
+    The caller has adopted orphans; they are given time to be taken down, then named and ended.
+    """
+    end = time.monotonic() + PATIENCE_S
+    while (left := _children()) and time.monotonic() < end:
+        time.sleep(0.02)
+    found = [f"process {pid}: {name}" for pid, name in left.items()]
+    held = holder(folder) if folder.is_dir() else None
+    if held is not None:
+        found.append(f"{folder} is held by process {held.pid}")
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, 9)
+    _children()
+    return tuple(found)
+
+
+def _children() -> dict[int, str]:
+    """Living children of this process by name; those that have ended are reaped."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                name, _, rest = (entry / "stat").read_text().rpartition(")")
+                if int(rest.split()[1]) == os.getpid():
+                    found[int(entry.name)] = name.partition("(")[2]
+    return found

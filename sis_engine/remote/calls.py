@@ -1,0 +1,138 @@
+"""Work with one answer (a training, a replica, a prediction), done in a pool.
+
+A lost one is done again, as its loss allows; one that fails never ends its siblings.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sis_engine.errors import InfrastructureError, ProgramFailed, SisError, StopRequested
+from sis_engine.execution.job_folder import JobFolder
+from sis_engine.execution.job_worker import run_job
+from sis_engine.execution.losses import AFTER_THAT, TRIES, Loss
+from sis_engine.execution.parsl_pool import ParslPool
+from sis_engine.interfaces import Context
+from sis_engine.records import Failure
+from sis_engine.remedies import Note
+from sis_engine.remote.account import Account
+from sis_engine.remote.job import FollowedJob
+from sis_engine.remote.raised import failure_or_error
+from sis_engine.storage.codec import load_record, save_record
+
+Answer = TypeVar("Answer")
+
+LOOK_S = (0.02, 1.0)
+"""How soon, and at most how late, it is looked for an answer."""
+
+
+class Calls:
+    """Hands work of one pool out and waits for its answers; several threads may."""
+
+    def __init__(self, pool: ParslPool, spool: Path, note: Note, account: Account) -> None:
+        self.pool = pool
+        self.account = account
+        self._spool = spool
+        self._note = note
+        self._arrived = threading.Event()
+
+    def one(self, kind: str, asked: Any, answer: type[Answer], context: Context) -> Answer:
+        """The answer to one. Raises what was raised there."""
+        ((_, found),) = self.each(kind, [asked], answer, context)
+        return found
+
+    def each(
+        self, kind: str, asked: Sequence[Any], answer: type[Answer], context: Context
+    ) -> Iterator[tuple[int, Answer]]:
+        """(place, answer) as they come. What was raised there first is raised last."""
+        out = {place: self._submit(kind, item) for place, item in enumerate(asked)}
+        losses: dict[int, Counter[Loss]] = {place: Counter() for place in out}
+        first: SisError | None = None
+        pause = LOOK_S[0]
+        try:
+            while out:
+                ended = [place for place, job in out.items() if self._is_over(job)]
+                for place in ended:
+                    job = out.pop(place)
+                    try:
+                        found = self._answer(job, answer)
+                    except SisError as error:
+                        first = first or error
+                        continue
+                    if found is not None:
+                        yield place, found
+                        continue
+                    try:
+                        self._count(job, losses[place])
+                        out[place] = self._submit(kind, asked[place])
+                    except SisError as error:
+                        first = first or error
+                if context.stop():
+                    raise StopRequested(f"stopped while pool {self.pool.name} was at work")
+                pause = LOOK_S[0] if ended else self._wait(pause)
+        finally:
+            for job in out.values():
+                job.folder.cancel()
+        if first is not None:
+            raise first
+
+    def _submit(self, kind: str, asked: Any) -> FollowedJob:
+        folder = JobFolder.new(self._spool, kind)
+        save_record(folder.task, asked)
+        future = self.pool.submit(partial(run_job, str(folder.path.absolute())))
+        future.when_done(self._arrived.set)
+        self.account.submitted()
+        return FollowedJob(folder, None, (), future)
+
+    def _wait(self, pause: float) -> float:
+        trouble = self.pool.check()
+        if trouble is not None:
+            self._note("pool", trouble)
+        self._arrived.wait(pause)
+        self._arrived.clear()
+        return min(2.0 * pause, LOOK_S[1])
+
+    @staticmethod
+    def _is_over(job: FollowedJob) -> bool:
+        job.results()
+        if job.end is None:
+            job.loss = job.lost()
+        if job.loss is not None:
+            job.give_up()
+            job.results()  # it may have ended until it could no longer go on
+        return job.end is not None or job.loss is not None
+
+    def _answer(self, job: FollowedJob, answer: type[Answer]) -> Answer | None:
+        """``None``: it was lost. Its scratch stays where it failed."""
+        if job.end is None:
+            return None
+        self.account.ended(job)
+        if job.end.state == "raised":
+            raise failure_or_error(job.end)
+        if job.end.state == "stopped":
+            raise StopRequested(f"stopped while pool {self.pool.name} was at work")
+        found: Answer = load_record(job.folder.answer, answer)
+        shutil.rmtree(job.folder.path, ignore_errors=True)
+        return found
+
+    def _count(self, job: FollowedJob, losses: Counter[Loss]) -> None:
+        """Raises when it was lost too often in the same way."""
+        loss = job.loss or Loss.UNKNOWN
+        self.account.lost(job, loss)
+        by = job.folder.claimed_by() or {}
+        told = f"pool {self.pool.name}: {loss.value} on {by.get('host') or 'no node yet'}"
+        losses[loss] += 1
+        if losses[loss] <= TRIES[loss]:
+            self._note("job_lost", f"{told}; it is done again")
+            return
+        told += f", {losses[loss]} times"
+        if AFTER_THAT[loss] is Failure.INFRASTRUCTURE:
+            raise InfrastructureError(told, hint="mend the scheduler, then `sis run` goes on")
+        hint = f"more memory or walltime in execution.pools.{self.pool.name}, or smaller work"
+        raise ProgramFailed(told, directory=job.folder.path, hint=hint)
