@@ -18,6 +18,7 @@ EXAMPLES = 12
 def test_every_answer_is_as_described(finished: Path, tmp_path: Path) -> None:
     schemathesis = pytest.importorskip("schemathesis", reason="pip install '.[dev]'")
     import hypothesis
+    from schemathesis.specs.openapi import checks
 
     places = Places(tmp_path / "root")
     places.make()
@@ -26,6 +27,12 @@ def test_every_answer_is_as_described(finished: Path, tmp_path: Path) -> None:
     with served(places) as site:
         url = f"http://127.0.0.1:{site.port}/api/openapi.json"
         schema = schemathesis.openapi.from_url(url, headers=bearer)
+        judges = [
+            schemathesis.checks.not_a_server_error,
+            checks.status_code_conformance,
+            checks.content_type_conformance,
+            checks.response_schema_conformance,
+        ]
         tried = []
         for found in schema.get_all_operations():
             operation = found.ok()
@@ -38,7 +45,7 @@ def test_every_answer_is_as_described(finished: Path, tmp_path: Path) -> None:
             )  # fmt: skip
             @hypothesis.given(case=operation.as_strategy())
             def answers(case: object) -> None:
-                case.call_and_validate(headers=bearer, timeout=300)  # type: ignore[attr-defined]
+                case.call_and_validate(headers=bearer, timeout=300, checks=judges)  # type: ignore[attr-defined]
 
             answers()
             tried.append(operation.path)

@@ -70,6 +70,10 @@ def service(tmp_path: Path) -> Iterator[Service]:
         made = Service(places, queue, ServiceConfig(retry_after_s=(0.1,), stop_within_s=20.0))
         yield made
         made.scheduler.stop_all(0.0)
+    for name in places.campaigns():  # of a test that failed half-way
+        owner = holder(places.campaign(name))
+        if owner is not None:
+            os.kill(owner.pid, signal.SIGKILL)
 
 
 def submitted(service: Service, tmp_path: Path, name: str, **changes: object) -> str:

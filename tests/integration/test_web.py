@@ -6,6 +6,7 @@ import json
 import shutil
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -134,11 +135,14 @@ def test_without_token_or_with_a_foreign_host_nothing_is_told(site: Site) -> Non
 def test_ten_kilobytes_of_headers_are_refused_whole_or_in_pieces(site: Site) -> None:
     assert site.get("/api/campaigns", {"X-Long": "a" * 10_000})[0] in {400, 431}
     with site.open() as line:
-        line.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: ")
-        for _ in range(10):
-            line.sendall(b"a" * 1024)
-        with line.makefile("rb") as stream:
-            assert stream.readline().split()[1] in {b"400", b"431"}
+        answer = b""
+        with suppress(ConnectionError):  # it may hang up while we still talk
+            line.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: ")
+            for _ in range(10):
+                line.sendall(b"a" * 1024)
+            with line.makefile("rb") as stream:
+                answer = stream.readline()
+        assert answer.split()[1:2] in ([], [b"400"], [b"431"])
     assert site.get("/api/campaigns")[0] == 200
 
 
