@@ -71,8 +71,11 @@ def test_a_pool_that_does_not_start_is_a_fault_of_the_surroundings(
     def refuses(_: Any) -> None:
         raise OSError("no port is free")
 
+    def ends(executor: Any) -> None:
+        ended.append(executor)
+
     monkeypatch.setattr(HighThroughputExecutor, "start", refuses)
-    monkeypatch.setattr(HighThroughputExecutor, "shutdown", ended.append)
+    monkeypatch.setattr(HighThroughputExecutor, "shutdown", ends)
     config = LabelPool.model_validate({"provider": {"type": "local"}})
     pool = ParslPool("label", config, tmp_path / "pool", "127.0.0.1")
     with pytest.raises(InfrastructureError, match="pool label takes no work: no port is free"):
