@@ -174,7 +174,11 @@ class ParslPool:
         executor.run_id = self.folder.name
         provider.script_dir = str(self.folder / "submit_scripts")
         Path(provider.script_dir).mkdir(exist_ok=True)
-        executor.start()
+        try:
+            executor.start()
+        except BaseException:  # Parsl waits two minutes for its interchange, and then leaves it
+            executor.shutdown()
+            raise
         self._poller = BlockWatch(executor, config)
         self._executor = executor
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sis_engine.errors import InfrastructureError
+from sis_engine.execution.parsl_pool import ParslPool
 from sis_engine.execution.pools import LabelPool
 
 pytest.importorskip("parsl")
@@ -54,3 +58,27 @@ def test_srun_has_the_options_that_were_given() -> None:
     launcher = {"type": "srun", "options": ["--cpu-bind=none"]}
     made = provider({"type": "slurm", "nodes_per_block": 2, "launcher": launcher})
     assert "--cpu-bind=none" in made.launcher("worker", 1, 2, "")
+
+
+def test_a_pool_that_does_not_start_is_a_fault_of_the_surroundings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is tried again with back-off, and then paused."""
+    from parsl.executors import HighThroughputExecutor
+
+    ended = []
+
+    def refuses(_: Any) -> None:
+        raise OSError("no port is free")
+
+    def ends(executor: Any) -> None:
+        ended.append(executor)
+
+    monkeypatch.setattr(HighThroughputExecutor, "start", refuses)
+    monkeypatch.setattr(HighThroughputExecutor, "shutdown", ends)
+    config = LabelPool.model_validate({"provider": {"type": "local"}})
+    pool = ParslPool("label", config, tmp_path / "pool", "127.0.0.1")
+    with pytest.raises(InfrastructureError, match="pool label takes no work: no port is free"):
+        pool.submit(partial(print, ""))
+    assert len(ended) == 1
+    pool.shutdown()
