@@ -33,7 +33,7 @@ from sis_engine.records import (
 )
 from sis_engine.testing.synthetic import example_context, exploration
 
-LOOKS = InspectRequest | DriftRequest
+ANSWERS = (Requests, AuditRequest, Stable, Exhausted, InspectRequest, DriftRequest)
 MOST_LOOKS = 8
 """Inspections after which a sampler must have decided (as the engine has it)."""
 
@@ -100,7 +100,7 @@ def check_decision(sampler: Sampler, given: SamplerInput) -> None:
     """A decision has a reason, is the same when asked again, and its plans can be labelled."""
     for _ in range(MOST_LOOKS):
         answer = sampler.decide(given)
-        assert isinstance(answer, Requests | AuditRequest | Stable | Exhausted | LOOKS)
+        assert isinstance(answer, ANSWERS)
         assert answer.reason, "a decision says why"
         assert _written(answer) == _written(sampler.decide(given)), "decide is not pure"
         if isinstance(answer, InspectRequest):

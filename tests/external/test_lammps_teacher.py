@@ -229,7 +229,8 @@ def test_reaxff_has_ethanes_energy_in_ev_and_forces_that_are_its_slope() -> None
             moved[atom, axis] += sign * step
             energies.append(teacher.potential.evaluate(replace(frame, positions=moved)).energy)
         slope = -(energies[0] - energies[1]) / (2 * step)
-        assert label.forces[atom, axis] == pytest.approx(slope, abs=2e-3)
+        # ReaxFF's own: measured 6.5e-4 of the slope, with charges converged to 1e-10
+        assert label.forces[atom, axis] == pytest.approx(slope, rel=2e-3, abs=2e-3)
     assert "units real" in dict(teacher.level_of_theory(System("e", frame)).settings)["commands"]
     teacher.potential.close()
 
