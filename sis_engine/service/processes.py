@@ -45,6 +45,9 @@ class Engine:
         self._signal(signal.SIGKILL)
         if is_alive(self.process):
             kill_session(self.process.pid)
+        if self._child is not None:  # reaped: no zombie stays behind
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.wait(5.0)
 
     def _signal(self, number: int) -> None:
         if not self.ended() and is_alive(self.process):
