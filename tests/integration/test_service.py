@@ -124,7 +124,8 @@ def test_pause_resume_kill_and_adoption(service: Service, tmp_path: Path) -> Non
 
     # Killed from outside, it is done again by itself.
     os.killpg(engine.pid, signal.SIGKILL)
-    service.scheduler._engines["a"].ended()  # its parent reaps it
+    while not service.scheduler._engines["a"].ended():  # its parent reaps it
+        time.sleep(0.01)
     again.until(lambda: again.job("a").process not in {None, engine})
     again.until(works(again, "a"))
 
