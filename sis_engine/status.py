@@ -98,7 +98,8 @@ def facts_of(folder: Path, ledger: Ledger, records: tuple[GenerationRecord, ...]
     stages = ledger.stages()
     running = stages[-1] if stages and stages[-1].state.value == "started" else None
     timestep_fs = _reference_timestep_fs(ledger)
-    longest = _longest_audited_ps(records)
+    longest = _longest_stable_ps(records)
+    audited = longest if _is_audited(records) else None
     return CampaignFacts(
         name=ledger.meta("name") or folder.name,
         state=state,
@@ -110,7 +111,7 @@ def facts_of(folder: Path, ledger: Ledger, records: tuple[GenerationRecord, ...]
         acceleration_ratio=(
             None
             if timestep_fs is None
-            else acceleration_ratio(longest, sum(item.paid for item in counts), timestep_fs)
+            else acceleration_ratio(audited, sum(item.paid for item in counts), timestep_fs)
         ),
         acceleration_ratio_paper=None
         if reference is None
@@ -151,14 +152,17 @@ def _total(lengths_ps: Iterable[float | None]) -> float | None:
     return sum(known) if known else None
 
 
-def _longest_audited_ps(records: tuple[GenerationRecord, ...]) -> float | None:
-    """Longest life of the final model, once an audit of its survivors has passed."""
+def _longest_stable_ps(records: tuple[GenerationRecord, ...]) -> float | None:
+    """Longest life of the final model, once the campaign is stable by its own rules."""
     if not records or not isinstance(records[-1].decision, Stable):
         return None
-    audits = records[-1].audits
-    if not audits or not audits[-1].result.passed:  # `published: true` ends without an audit
-        return None
     return max((life.time_ps for life in records[-1].lives), default=None)
+
+
+def _is_audited(records: tuple[GenerationRecord, ...]) -> bool:
+    """``published: true`` ends without an audit, and then has the paper's ratio only."""
+    audits = records[-1].audits if records else ()
+    return bool(audits) and audits[-1].result.passed
 
 
 def _config(ledger: Ledger) -> CampaignConfig | None:

@@ -329,6 +329,11 @@ def test_the_published_sampler_uses_temperature_only_and_ends_without_an_audit(
     assert {v.monitor for item in found for v in item.verdicts} == {"temperature"}
     purposes = {o.purpose for item in found for o in item.outcomes}
     assert purposes <= {Purpose.INITIAL, Purpose.SEGMENT}
+    summary = status(tmp_path / "run").summary
+    assert summary.acceleration_ratio is None
+    assert summary.reference_ps is not None
+    lives = [life.time_ps for life in found[-1].lives]
+    assert summary.acceleration_ratio_paper == pytest.approx(max(lives) / summary.reference_ps)
 
 
 TEST = {"segment": {"length_fs": 200.0, "timestep_fs": 2.0}, "stride": 5}
