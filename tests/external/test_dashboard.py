@@ -36,7 +36,7 @@ def test_the_page_shows_the_campaign_that_the_stream_tells_of(browser: str, tmp_
         page.look_like(390, 844, phone=True)
         page.open(f"http://127.0.0.1:{site.port}/login?token={TOKEN}")
         page.until("document.getElementById('figures')?.querySelectorAll('svg').length > 3")
-        page.until("document.querySelector('#viewer-place canvas')")
+        page.until("document.querySelector('#viewer-place canvas') !== null")
         assert page.value("document.getElementById('name').textContent") == "first"
         assert page.value("document.getElementById('state-word').textContent") == "stable"
         assert "sis export" in page.value("document.getElementById('try').textContent")
