@@ -100,7 +100,8 @@ def check_not_emptied(folder: Path, ledger: Ledger) -> None:
     found = [*sorted((folder / GENERATIONS_FOLDER).glob("*.h5")), *(folder / "work").glob("*")]
     if found:
         raise TornFile(
-            f"{ledger.path} is empty, but this campaign has done work, e.g. {found[0]}",
+            f"{ledger.path} is empty (or its journal {ledger.path.name}-wal was cut), but this "
+            f"campaign has done work, e.g. {found[0]}",
             path=ledger.path,
             hint="restore it from a copy; without one, begin a new campaign with `label_bank: "
             f"{(folder / 'labels').absolute()}`: what was labelled costs nothing there",
