@@ -22,7 +22,7 @@ from sis_engine.testing.labeler_contract import CHECKS, LabelerCase
 from tests.external.conftest import foreign_mpirun, require_program
 from tests.external.cp2k_cases import ORIGIN, cp2k, gfn1, label, labelled, pbe, skewed, waters
 
-pytestmark = pytest.mark.external
+pytestmark = [pytest.mark.external, pytest.mark.timeout(1800)]  # DFT on a loaded machine
 
 
 @pytest.fixture(autouse=True)

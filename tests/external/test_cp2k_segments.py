@@ -35,7 +35,7 @@ from sis_engine.units import HARTREE_PER_BOHR_EV_PER_ANGSTROM
 from tests.external.conftest import require_program
 from tests.external.cp2k_cases import ORIGIN, cp2k, gfn1, label, pbe, skewed, waters
 
-pytestmark = pytest.mark.external
+pytestmark = [pytest.mark.external, pytest.mark.timeout(1800)]  # DFT on a loaded machine
 
 SPEC = SegmentSpec(n_steps=10, timestep_fs=0.5, temperature_k=300.0, seed=3)
 METHODS = {
