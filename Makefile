@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Two workers, a file each at a time (tests/conftest.py): most tests wait for programs of one thread.
+SHARED := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 .PHONY: install quickstart rehearse test test-fast check format docs clean
 
@@ -21,10 +23,10 @@ rehearse: install ## the fault campaign in its long form: hours, and it goes on 
 	$(BIN)/sis rehearse runs/rehearsal
 
 test: install ## everything, the real programs included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SHARED)
 
 test-fast: install ## the inner loop: under two minutes
-	$(BIN)/python -m pytest -m 'not slow and not external'
+	$(BIN)/python -m pytest $(SHARED) -m 'not slow and not external'
 
 check: install ## formatting, lint, types, import arrows
 	$(BIN)/ruff format --check .

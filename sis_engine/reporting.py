@@ -13,8 +13,8 @@ from sis_engine.storage.generation import GenerationStore
 def write_report(folder: Path, out: Path) -> tuple[Path, Path]:
     """Both files in ``out``; their paths. The campaign may be running."""
     with open_ledger(folder) as ledger:
-        records = tuple(GenerationStore(folder, ledger).load_all())
-        facts = facts_of(folder, ledger, records)
+        records, torn = GenerationStore(folder, ledger).load_whole()
+        facts = facts_of(folder, ledger, records, torn)
     page, numbers = render_both(records, facts)
     out.mkdir(parents=True, exist_ok=True)
     write_text(out / "report.html", page)

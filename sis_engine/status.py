@@ -48,13 +48,18 @@ class Standing:
 def status(folder: Path) -> Standing:
     """Where the campaign in ``folder`` stands; it may be running."""
     with open_ledger(folder) as ledger:
-        store = GenerationStore(folder, ledger)
-        return standing(folder, ledger, tuple(store.load_all(only=CHEAP_FIELDS)))
+        records, torn = GenerationStore(folder, ledger).load_whole(only=CHEAP_FIELDS)
+        return standing(folder, ledger, records, torn)
 
 
-def standing(folder: Path, ledger: Ledger, records: tuple[GenerationRecord, ...]) -> Standing:
+def standing(
+    folder: Path,
+    ledger: Ledger,
+    records: tuple[GenerationRecord, ...],
+    torn: str | None = None,
+) -> Standing:
     """The same from records that were read before (:data:`CHEAP_FIELDS` will do)."""
-    facts = facts_of(folder, ledger, records)
+    facts = facts_of(folder, ledger, records, torn)
     now = ledger.meta("now") if facts.state is State.RUNNING else None
     goes_on = facts.state in {State.RUNNING, State.PAUSED}
     outlook = _outlook(ledger, records) if goes_on else None
@@ -90,8 +95,16 @@ def open_ledger(folder: Path) -> Ledger:
     return Ledger(folder, read_only=True)
 
 
-def facts_of(folder: Path, ledger: Ledger, records: tuple[GenerationRecord, ...]) -> CampaignFacts:
-    """The ledger's view, with both acceleration ratios."""
+def facts_of(
+    folder: Path,
+    ledger: Ledger,
+    records: tuple[GenerationRecord, ...],
+    torn: str | None = None,
+) -> CampaignFacts:
+    """The ledger's view, with both acceleration ratios.
+
+    torn: what is wrong with the first generation that cannot be read; ``records`` end before it
+    """
     state, reason = state_of(folder, ledger)
     counts = ledger.counts()
     reference = _total(record.reference_ps for record in records)
@@ -107,7 +120,7 @@ def facts_of(folder: Path, ledger: Ledger, records: tuple[GenerationRecord, ...]
         stage=running.stage if running is not None and state is State.RUNNING else None,
         reason=reason,
         evaluations=counts,
-        stage_seconds=_seconds(ledger),
+        stage_seconds=_seconds(ledger, records),
         acceleration_ratio=(
             None
             if timestep_fs is None
@@ -129,7 +142,7 @@ def facts_of(folder: Path, ledger: Ledger, records: tuple[GenerationRecord, ...]
         machine=machine(),
         started=_time(stages[0].started_at if stages else None),
         finished=_time(stages[-1].ended_at if stages else None),
-        warnings=tuple(e.text for e in ledger.events(limit=200) if e.level != "info"),
+        warnings=(*(e.text for e in ledger.events(limit=200) if e.level != "info"), *_torn(torn)),
         events=ledger.events(limit=200),
         config_text=ledger.meta("config_text") or "",
     )
@@ -144,6 +157,12 @@ def state_of(folder: Path, ledger: Ledger) -> tuple[State, str]:
     if known is State.RUNNING:
         return State.PAUSED, f"no engine holds it (killed?); continue: sis run {folder}"
     return known, ledger.meta("reason") or ""
+
+
+def _torn(message: str | None) -> tuple[str, ...]:
+    if message is None:
+        return ()
+    return (f"{message}; only what lies before it is shown; `sis run` moves it aside and mends it",)
 
 
 def _total(lengths_ps: Iterable[float | None]) -> float | None:
@@ -190,18 +209,36 @@ def timestep_of(ledger: Ledger) -> float | None:
     return None if config is None else config.explore.condition.timestep_fs
 
 
-def _seconds(ledger: Ledger) -> tuple[tuple[str, float], ...]:
+def _seconds(
+    ledger: Ledger, records: tuple[GenerationRecord, ...]
+) -> tuple[tuple[str, float], ...]:
+    """By stage. A fork's own ledger has no stages of the generations that it shares: their files do.
+
+    *engine*: what the runs of this folder took beyond their stages
+    """
     seconds: dict[str, float] = {}
-    for row in ledger.stages():
-        name = row.stage.rstrip("-0123456789")
-        seconds[name] = seconds.get(name, 0.0) + (row.seconds or 0.0)
+    rows = ledger.stages()
+    for row in rows:
+        _add(seconds, row.stage, row.seconds or 0.0)
     redone = float(ledger.meta(REDONE_S) or 0.0)
     if redone:
         seconds["redone"] = redone
-    wall = ledger.meta("wall_s")
+    own = sum(seconds.values())
+    here = {row.generation for row in rows}
+    for record in records:
+        if record.number not in here:
+            for stage, spent in record.stage_seconds:
+                _add(seconds, stage, spent)
+    wall = ledger.meta(WALL_S)
     if wall is not None:
-        seconds["engine"] = max(0.0, float(wall) - sum(seconds.values()))
+        seconds["engine"] = max(0.0, float(wall) - own)
     return tuple(seconds.items())
+
+
+def _add(seconds: dict[str, float], stage: str, spent: float) -> None:
+    """train-1 and train-2 are both *train*."""
+    name = stage.rstrip("-0123456789")
+    seconds[name] = seconds.get(name, 0.0) + spent
 
 
 def _versions(records: tuple[GenerationRecord, ...]) -> tuple[tuple[str, str], ...]:

@@ -140,6 +140,18 @@ class GenerationStore:
         for row in self.committed():
             yield self.load(row, only=only, lazy_parts=lazy_parts)
 
+    def load_whole(
+        self, *, only: Collection[str] | None = None
+    ) -> tuple[tuple[GenerationRecord, ...], str | None]:
+        """For who only looks: all before the first torn generation, and what is wrong with it."""
+        records: list[GenerationRecord] = []
+        for row in self.committed():
+            try:
+                records.append(self.load(row, only=only))
+            except TornFile as error:
+                return tuple(records), f"generation {row.number}: {error}"
+        return tuple(records), None
+
     def check(self, *, thorough: bool = False) -> StoreCheck:
         """Look at every committed file; change nothing.
 

@@ -13,7 +13,9 @@ import pytest
 
 from sis_engine.costs import evaluations_of
 from sis_engine.errors import CampaignHeld
+from sis_engine.reporting import write_report
 from sis_engine.states import State
+from sis_engine.status import status
 from sis_engine.storage.ownership import acquire
 from tests.integration.small_campaigns import (
     ROOT,
@@ -223,6 +225,13 @@ def test_a_torn_generation_is_named_moved_aside_and_made_again(
     files = sorted((tiny / "generations").glob("*.h5"))
     torn = files[-1] if which == "last" else files[0]
     damage(torn)  # type: ignore[operator]
+    if damage is not flip_a_bit:  # one flipped bit is found where it is read
+        seen = status(tiny).summary
+        assert f"generation {int(torn.stem)}" in seen.warnings[-1]
+        before = len(files) - 1 if which == "last" else 0
+        assert {life.generation for life in seen.survival} == set(range(before))
+    page, _ = write_report(tiny, tiny.parent / "page")
+    assert f"generation {int(torn.stem)}: " in page.read_text()
     ended = run(tiny)
     assert ended.state in {State.STABLE, State.EXHAUSTED}
     assert digest_of(tiny) == digest_of(unkilled / "run")
