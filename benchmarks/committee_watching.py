@@ -24,10 +24,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
-from watching import (
-    ELEMENTS,
+from noise_model import (
     Rates,
+    add_model_options,
     frame_from,
     model_in,
     print_surroundings,
@@ -35,6 +34,7 @@ from watching import (
     replica_of,
     trained_on_noise,
 )
+from scipy import stats
 
 from sis_engine.explorers.lammps.config import LammpsConfig
 from sis_engine.explorers.lammps.explorer import LammpsExplorer
@@ -107,10 +107,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a short test of the script")
     parser.add_argument("--members", type=int, default=4, help="models, the driver included")
     parser.add_argument("--every", type=int, default=10, help="MD steps between two looks")
-    parser.add_argument("--elements", default=",".join(ELEMENTS), help="the models' type map")
-    parser.add_argument("--cutoff", type=float, default=6.0, help="their cutoff, Å")
-    parser.add_argument("--sel", type=int, default=40, help="their neighbour limit")
-    parser.add_argument("--structure", type=Path, help="structure file (default: 32 atoms made up)")
+    add_model_options(parser)
     parser.add_argument("--steps", type=int, default=2000, help="MD steps a run")
     parser.add_argument("--pairs", type=int, default=8, help="interleaved pairs")
     parser.add_argument(

@@ -212,7 +212,7 @@ def timestep_of(ledger: Ledger) -> float | None:
 def _seconds(
     ledger: Ledger, records: tuple[GenerationRecord, ...]
 ) -> tuple[tuple[str, float], ...]:
-    """By stage. A fork's own ledger has no stages of the generations that it shares: their files do.
+    """By stage; those of generations that a fork shares come from their files.
 
     *engine*: what the runs of this folder took beyond their stages
     """

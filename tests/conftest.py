@@ -1,4 +1,4 @@
-"""Two workers share the suite (`make test`): a file stays whole, and what takes longest goes first."""
+"""Two workers share the suite (`make test`): a file stays whole, the longest go first."""
 
 from __future__ import annotations
 
