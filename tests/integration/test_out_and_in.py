@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sis_engine.status import status
 from tests.integration.command_line import sis
 from tests.integration.small_campaigns import CLUSTER, records, run, write_campaign
 
@@ -97,6 +98,8 @@ def test_a_fork_shares_labels_and_generations_and_may_change_any_key(
     )
     assert said.code == 0, said
     assert "trainer.depth_error: 0.1 → 0.05" in said.out
+    shared = dict(records(copied)[0].stage_seconds)
+    assert status(tmp_path / "fork").summary.cost["label"] == pytest.approx(shared["label"])
     ended = run(tmp_path / "fork")
     assert ended.state.value == "stable", ended
     ours, theirs = records(copied), records(tmp_path / "fork")
