@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,14 +24,18 @@ from sis_engine.stages.drift import force_field_of
 from sis_engine.stages.label import plans_at_start
 from sis_engine.storage.exchange import check_importable
 
+Labelled = set[tuple[str, str, str]]
+"""(settings of a labeler, a system without its frame, the frame's key) found to go together."""
 
-def validate(parts: Parts, *, given: bool = True) -> tuple[str, ...]:
+
+def validate(parts: Parts, *, given: bool = True, known: Labelled | None = None) -> tuple[str, ...]:
     """Notes worth knowing; raises ConfigurationError, with its place, for the first fault.
 
     given: look into ``initial.data`` and load ``initial.model`` too, which takes some seconds
+    known: what earlier calls found good, added to: a labeler may have to start a program for it
     """
     try:
-        notes = _notes(parts)
+        notes = _notes(parts, set() if known is None else known)
         if given:
             _check_given_data(parts)
             _check_given_model(parts)
@@ -43,17 +48,16 @@ def validate(parts: Parts, *, given: bool = True) -> tuple[str, ...]:
         raise
 
 
-def _notes(parts: Parts) -> tuple[str, ...]:
+def _notes(parts: Parts, known: Labelled) -> tuple[str, ...]:
     conditions = [context.condition for context in _contexts(parts)]
     check_pools(parts.config.execution)
     with _program_of("labeler", parts.config.labeler):
-        for index, system in enumerate(parts.systems):
-            _check_system(index, system, parts.labeler)
+        _check_systems(parts, parts.labeler, parts.config.labeler, known)
     with _program_of("trainer", parts.config.trainer):
         parts.trainer.check(parts.elements)
     _check_references(parts)
     parts.sampler.check(parts.config.explore.replicas)
-    _check_needs(parts)
+    _check_needs(parts, known)
     _check_audit(parts)
     _check_pressure(_contexts(parts))
     with _program_of("explorer", parts.config.explorer):
@@ -65,6 +69,18 @@ def _notes(parts: Parts) -> tuple[str, ...]:
             _check_monitor(index, context, monitor)
     notes = (*_labeler_notes(parts), *_unwatched(parts), *_exactness(parts))
     return (*notes, *_beyond_the_machine(parts), *_beyond_the_budget(parts))
+
+
+def _check_systems(
+    parts: Parts, labeler: Labeler, settings: Mapping[str, Any], known: Labelled
+) -> None:
+    said = json.dumps(settings, sort_keys=True, default=str)
+    for index, system in enumerate(parts.systems):
+        named = f"{system.name} {system.charge} {system.multiplicity} {system.frozen}"
+        pair = (said, named, system.frame.key)
+        if pair not in known:
+            _check_system(index, system, labeler)
+            known.add(pair)
 
 
 def _check_system(index: int, system: System, labeler: Labeler) -> None:
@@ -199,7 +215,7 @@ def _check_given_model(parts: Parts) -> None:
         adopt_given(parts, Context(Path(scratch)))
 
 
-def _check_needs(parts: Parts) -> None:
+def _check_needs(parts: Parts, known: Labelled) -> None:
     """The sampler's needs must be what the other parts can give."""
     kind = parts.config.sampler["type"]
     if parts.sampler.needs.descriptors and not isinstance(parts.trainer, Describer):
@@ -211,17 +227,16 @@ def _check_needs(parts: Parts) -> None:
             hint="choose frames at random (see docs/samplers.md), or use another trainer",
         )
     if parts.sampler.needs.force_field is not None:
-        _check_force_field(parts)
+        _check_force_field(parts, known)
     if parts.sampler.needs.members > 1 and parts.sampler.needs.watch:
         _check_looks(parts)
 
 
-def _check_force_field(parts: Parts) -> None:
+def _check_force_field(parts: Parts, known: Labelled) -> None:
     """It has to move every system, found before the first label is paid for."""
-    field = force_field_of(parts.sampler, parts)
-    with _program_of(FORCE_FIELD, dict(parts.sampler.needs.force_field or {})):
-        for index, system in enumerate(parts.systems):
-            _check_system(index, system, field)
+    settings = dict(parts.sampler.needs.force_field or {})
+    with _program_of(FORCE_FIELD, settings):
+        _check_systems(parts, force_field_of(parts.sampler, parts), settings, known)
 
 
 def _check_looks(parts: Parts) -> None:

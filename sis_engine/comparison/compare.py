@@ -20,6 +20,7 @@ from sis_engine.comparison.worker import arguments_of
 from sis_engine.errors import SisError, StopRequested, TornFile
 from sis_engine.execution.program import ProgramRun, run_program
 from sis_engine.storage.ownership import acquire
+from sis_engine.validation import Labelled
 
 GRACE_S = 120.0
 """A worker asked to stop finishes or drops its step; after this it is killed, and resumes."""
@@ -43,12 +44,13 @@ def check(comparison: Comparison) -> tuple[str, ...]:
     """Everything that can be wrong with any arm or the examiner, before anything starts."""
     seed = comparison.config.seeds[0]
     notes: list[str] = []
+    known: Labelled = set()
     for case in comparison.config.case_names:
         for arm in comparison.config.arms:
             run = RunName(case, arm, seed)
             for text in comparison.phases(run):
-                notes += comparison.validated(comparison.parts(run, text), f"arms.{arm}")
-        comparison.validated(comparison.examiner_parts(case, seed), "examiner")
+                notes += comparison.validated(comparison.parts(run, text), f"arms.{arm}", known)
+        comparison.validated(comparison.examiner_parts(case, seed), "examiner", known)
     return tuple(dict.fromkeys(notes))
 
 

@@ -20,7 +20,7 @@ from sis_engine.config import FORMAT
 from sis_engine.config_faults import explain
 from sis_engine.errors import ConfigurationError
 from sis_engine.seeds import derive_seed
-from sis_engine.validation import validate
+from sis_engine.validation import Labelled, validate
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,10 @@ class Comparison:
         tree["systems"] = [item for item in tree["systems"] if item["name"] in wanted]
         tree["initial"] = {**(tree.get("initial") or {}), "lengths_fs": {}}
 
-    def validated(self, parts: Parts, place: str) -> tuple[str, ...]:
+    def validated(self, parts: Parts, place: str, known: Labelled | None = None) -> tuple[str, ...]:
         """Notes on parts of ours; a fault names its place in the comparison file."""
         with _placed(place):
-            return validate(parts)
+            return validate(parts, known=known)
 
     def _assembled(self, text: str, place: str) -> Parts:
         with _placed(place):
