@@ -1,11 +1,13 @@
 """Labels a second by two one-core workers, here and in a pool, against the best single worker.
 
-    python benchmarks/label_throughput.py [--labels 24] [--repeats 5] [--quick]
+    python benchmarks/label_throughput.py [--labels 48] [--repeats 5] [--quick]
 
 GFN1-xTB single points of a cluster, in turn and shuffled anew in each repetition: one worker with
-one thread; one worker with two; two workers with one thread each, in this process; and a pool of
-two one-core workers (Parsl on this machine, warm). Value: labels a second of two workers over those
-of the best single one, medians of the repetitions; interval: bootstrap over repetitions. The last
+one thread; one worker with two; two workers with one thread each, in this process; the same as a
+campaign has it, every label durable; and a pool of two one-core workers (Parsl on this machine,
+warm), every label durable too. Value: labels a second of two workers over those of the best single
+one, medians of the repetitions; interval: bootstrap over repetitions. The pool is compared with
+what makes the same promise here, and, without a goal, with labels that are kept nowhere. The last
 line is JSON. Exit code 0: within both goals; 1: not.
 """
 
@@ -27,9 +29,10 @@ from labelers.xtb.labeler import XtbLabeler
 from sis_engine.execution.parsl_pool import ParslPool
 from sis_engine.execution.pools import LabelPool, LocalProvider
 from sis_engine.interfaces import Context, SinglePoints
-from sis_engine.label_source import Elsewhere, pooled_label_source
+from sis_engine.label_source import Elsewhere, label_source, pooled_label_source
 from sis_engine.records import Frame, Origin, Purpose, System
 from sis_engine.remote.account import Account
+from sis_engine.side_by_side import SideBySide
 from sis_engine.storage.bank import LabelBank
 from sis_engine.structures import read_structure
 from sis_engine.versions import machine
@@ -50,6 +53,17 @@ class Bench:
         self.labeler = XtbLabeler(XtbLabeler.Config.model_validate(SETTINGS))
         self._system = System("cluster", read_structure(STRUCTURE))
         self._calls = 0
+        self._bank = LabelBank(folder / "labels")
+        place = Elsewhere(pool, SETTINGS, folder, folder / "spool", Account("label"))
+        self._pooled = pooled_label_source(
+            self.labeler, self._bank, place, cores=1, exact=False, note=lambda *_: None
+        )
+        self._local = label_source(
+            self.labeler, self._bank, cores=2, exact=True, note=lambda *_: None
+        )
+
+    def close(self) -> None:
+        self._bank.close()
 
     def task(self) -> SinglePoints:
         self._calls += 1
@@ -82,28 +96,24 @@ class Bench:
             assert sum(pool.map(one, range(self.n))) == self.n
         return self.n / (time.perf_counter() - began)
 
-    def pooled(self) -> float:
-        """Labels a second, each durable."""
+    def durable(self, source: SideBySide, threads: int) -> float:
+        """Labels a second of a campaign's source: each is in the bank when it is counted."""
         task = self.task()
-        place = Elsewhere(
-            self.pool,
-            SETTINGS,
-            self.folder,
-            self.folder / f"spool-{self._calls}",
-            Account("label"),
-        )
-        with LabelBank(self.folder / f"labels-{self._calls}") as bank:
-            source = pooled_label_source(
-                self.labeler, bank, place, cores=1, exact=False, note=lambda *_: None
-            )
-            began = time.perf_counter()
-            assert sum(1 for _ in source.label(task, Context(self.folder))) == self.n
-            return self.n / (time.perf_counter() - began)
+        began = time.perf_counter()
+        context = Context(self.folder, threads=threads)
+        assert sum(1 for _ in source.label(task, context)) == self.n
+        return self.n / (time.perf_counter() - began)
+
+    def here_durable(self) -> float:
+        return self.durable(self._local, 2)
+
+    def pooled(self) -> float:
+        return self.durable(self._pooled, 1)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--labels", type=int, default=24)
+    parser.add_argument("--labels", type=int, default=48)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="6 labels, twice")
     asked = parser.parse_args()
@@ -124,7 +134,7 @@ def main() -> int:
     every = np.arange(asked.repeats)
     value = ratio(rates, "two workers", every)
     at = {name: float(np.median(found)) for name, found in rates.items()}
-    pool = at["pool of two workers"] / at["two workers"]
+    pool = at["pool of two workers"] / at["two workers, durable"]
     print(
         json.dumps(
             {
@@ -133,7 +143,8 @@ def main() -> int:
                 "interval": [round(float(low), 4), round(float(high), 4)],
                 "goal": GOAL,
                 "unit": "labels/s of two workers over the best single worker",
-                "pool_over_two_workers": round(pool, 4),
+                "pool_over_two_durable_workers": round(pool, 4),
+                "pool_over_two_workers": round(at["pool of two workers"] / at["two workers"], 4),
                 "pool_goal": POOL_GOAL,
             }
         )
@@ -157,6 +168,7 @@ def measured(n: int, repeats: int) -> dict[str, list[float]]:
             "one worker, 1 thread": lambda: bench.here(1, 1),
             "one worker, 2 threads": lambda: bench.here(1, 2),
             "two workers": lambda: bench.here(2, 1),
+            "two workers, durable": bench.here_durable,
             "pool of two workers": bench.pooled,
         }
         rates: dict[str, list[float]] = {name: [] for name in ways}
@@ -169,6 +181,7 @@ def measured(n: int, repeats: int) -> dict[str, list[float]]:
                     name = list(ways)[number]
                     rates[name].append(ways[name]())
         finally:
+            bench.close()
             pool.shutdown()
     return rates
 

@@ -43,8 +43,12 @@ class LabelStore(Protocol):
         """The recorded failure of a frame that has no label, ``cached`` as for :meth:`get`."""
         ...
 
-    def put(self, item: Result) -> None:
-        """Keep it; durable when this returns."""
+    def put(self, item: Result, *, at_once: bool = True) -> None:
+        """Keep it; durable when this returns, or, not ``at_once``, when :meth:`flush` does."""
+        ...
+
+    def flush(self) -> None:
+        """All that was put is durable when this returns."""
         ...
 
     def before(self, frame: Frame, level: LevelOfTheory, generation: int) -> Result | None:
@@ -57,11 +61,14 @@ class BankedLabeler:
     """A labeler whose every label goes through the bank. Threads may use it side by side.
 
     in_flight: labels that a thread is paying for just now; another that wants one waits for it
+    at_once: make each durable as it comes; not so where the labeler's own record of it is durable
+        until the bank is flushed
     """
 
     labeler: LabelSource
     bank: LabelStore
     in_flight: InFlight = field(default_factory=InFlight)
+    at_once: bool = True
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -118,7 +125,7 @@ class BankedLabeler:
 
     def _kept(self, results: Iterator[Result]) -> Iterator[Result]:
         for raw in results:
-            yield keep(self.bank, raw)
+            yield keep(self.bank, raw, at_once=self.at_once)
 
     def _known(self, system: System, frame: Frame, origin: Origin) -> Result | None:
         """What is banked, unless another try may do better or more is wanted now."""
@@ -147,11 +154,11 @@ class BankedLabeler:
         )
 
 
-def keep(bank: LabelStore, raw: Result) -> Result:
+def keep(bank: LabelStore, raw: Result, *, at_once: bool = True) -> Result:
     """What is made of a labeler's result, in the bank if it belongs there."""
     result = finite_or_failure(raw)
     if isinstance(result, Labelled) or _is_lasting(result):
-        bank.put(result)
+        bank.put(result, at_once=at_once)
     return result
 
 

@@ -85,9 +85,9 @@ def pooled_label_source(
     settings = place.settings["base"] if isinstance(labeler, WithCharges) else place.settings
 
     def kept(result: Result) -> None:
-        keep(bank, result)
+        keep(bank, result, at_once=False)
 
-    book = Book(place.spool, kept)
+    book = Book(place.spool, kept, bank.flush)
     n_found = book.take_in(counted.level_of_theory)
     if n_found:
         note("taken_in", f"{n_found} labels that workers finished without an engine are taken in")
@@ -95,7 +95,7 @@ def pooled_label_source(
     lift = known is None and not isinstance(labeler, WithCharges)
     desk = Desk(counted, settings, place.base, place.pool, book, note, place.account)
     remote = RemoteLabeler(desk, bank, in_flight, lift=lift)
-    base = BankedLabeler(_answered(remote, note, known), bank, in_flight)
+    base = BankedLabeler(_answered(remote, note, known), bank, in_flight, at_once=False)
     return SideBySide(
         _with_charges(labeler, base, bank),
         cores,

@@ -174,18 +174,16 @@ class RemediedLabeler:
         self, task: SinglePoints, context: Context, failed: LabelFailure | None = None
     ) -> Iterator[Result]:
         """One result a frame, also where the labeler raises: then the others are asked for anew."""
-        left = list(zip(task.frames, task.origins, strict=True))
+        left = _Left(task)
         while left:
-            part = SinglePoints(task.system, tuple(f for f, _ in left), tuple(o for _, o in left))
             try:
-                for result in self._labelled(part, context, failed):
-                    done = next((k for k, (_, o) in enumerate(left) if o == result.origin), 0)
-                    del left[done]
+                for result in self._labelled(left.as_task(), context, failed):
+                    left.take(result.origin)
                     yield result
             except Exception as error:
                 if not left:
                     raise
-                frame, origin = left.pop(0)
+                frame, origin = left.take_first()
                 yield self._as_failure(error, task.system, frame, origin)
             else:
                 return
@@ -258,6 +256,38 @@ class RemediedLabeler:
         reason = Failure.OUT_OF_MEMORY if isinstance(error, MemoryError) else Failure.PROGRAM
         message = f"the labeler raised {type(error).__name__}: {error}"
         return LabelFailure(frame, level, origin, reason, message)
+
+
+class _Left:
+    """The frames of a task that have no result yet; taking one out costs the same in any order."""
+
+    def __init__(self, task: SinglePoints) -> None:
+        self._system = task.system
+        self._items = dict(enumerate(zip(task.frames, task.origins, strict=True)))
+        self._places: dict[Origin, list[int]] = {}
+        for place in reversed(self._items):
+            self._places.setdefault(task.origins[place], []).append(place)
+
+    def __bool__(self) -> bool:
+        return bool(self._items)
+
+    def as_task(self) -> SinglePoints:
+        frames, origins = zip(*self._items.values(), strict=True)
+        return SinglePoints(self._system, frames, origins)
+
+    def take(self, origin: Origin) -> None:
+        """The first of this origin; of one that was not asked for, the first of all."""
+        places = self._places.get(origin)
+        while places:
+            if self._items.pop(places.pop(), None) is not None:
+                return
+        self.take_first()
+
+    def take_first(self) -> tuple[Frame, Origin]:
+        place = next(iter(self._items), None)
+        if place is None:
+            raise LookupError("the labeler gave more results than there were frames")
+        return self._items.pop(place)
 
 
 def _needs_room(failure: LabelFailure) -> bool:

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,16 @@ def run_job(folder: str) -> str:
     stream = LabelStream(job.results)
     try:
         with beating(job):
-            end = _ended(lambda: KINDS[job.kind](job, stream), started)
+            end = _ended(partial(_worked, job, stream), started)
         stream.append(end)  # after the last beat: the engine then puts the folder away
     finally:
         stream.close()
     return end.state
+
+
+def _worked(job: JobFolder, stream: LabelStream) -> None:
+    KINDS[job.kind](job, stream)
+    stream.sync()
 
 
 def _who() -> dict[str, Any]:

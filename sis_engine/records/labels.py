@@ -6,6 +6,7 @@ import enum
 import hashlib
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from sis_engine.records.arrays import FloatArray, frozen_array
@@ -48,7 +49,7 @@ class LevelOfTheory:
     method: str
     settings: tuple[tuple[str, str | int | float | bool | None], ...] = ()
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         text = json.dumps(
             [self.program, self.version_class, self.method, sorted(self.settings)],

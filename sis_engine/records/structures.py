@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 from sis_engine.records.arrays import FloatArray, frozen_array
 
@@ -40,7 +41,7 @@ class Frame:
     def n_atoms(self) -> int:
         return len(self.species)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """SHA-256 of species, float64 bytes of positions and cell, and periodicity."""
         digest = hashlib.sha256()

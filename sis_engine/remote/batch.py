@@ -64,7 +64,7 @@ class Batch:
                 if self._context.stop():
                     self._desk.wind_down(self._open)
                     raise StopRequested("stopped while labels were made in a pool")
-                pause = LOOK_S[0] if came else self._desk.wait(pause)
+                pause = self._desk.wait(LOOK_S[0] if came else pause)
             self._settle()
         finally:
             self._leave()
@@ -122,15 +122,21 @@ class Batch:
 
     def _taken(self, job: FollowedJob) -> Generator[Result, None, bool]:
         """Its new results; whether there were any."""
-        found = job.results()
-        for result in found:
-            item = self._wanted.pop(result.key, None)
-            if item is None:
+        found = deque(job.results())
+        came = bool(found)
+        try:
+            while found:
+                result = found.popleft()
+                item = self._wanted.pop(result.key, None)
+                if item is None:
+                    self._desk.book.keep(result)
+                else:
+                    self._desk.pace.took(result.seconds)
+                    yield replace(result, frame=item.frame, origin=item.origin)
+        finally:  # whoever asked went away
+            for result in found:
                 self._desk.book.keep(result)
-            else:
-                self._desk.pace.took(result.seconds)
-                yield replace(result, frame=item.frame, origin=item.origin)
-        return bool(found)
+        return came
 
     def _drop(self, job: FollowedJob) -> None:
         self._open.remove(job)

@@ -26,12 +26,17 @@ _log = logging.getLogger(__name__)
 class Book:
     """The spool of one campaign and the jobs in it. Thread safe.
 
-    keep: puts a label where all finished labels are, durably
+    A label is durable in its job's results until the job is closed, and from then on where all
+    finished labels are.
+    keep: puts a label there;  flush: makes all that was put there durable
     """
 
-    def __init__(self, spool: Path, keep: Callable[[Result], None]) -> None:
+    def __init__(
+        self, spool: Path, keep: Callable[[Result], None], flush: Callable[[], None]
+    ) -> None:
         self.spool = spool
         self._keep = keep
+        self._flush = flush
         self._lock = threading.Lock()
         self._left: list[FollowedJob] = []
 
@@ -93,6 +98,8 @@ class Book:
 
     def close(self, job: FollowedJob) -> None:
         """It has ended or is lost; its finished labels are elsewhere and its results are filed."""
+        if job.made:
+            self._flush()
         place = self.spool / DONE
         place.mkdir(parents=True, exist_ok=True)
         if job.folder.results.exists():

@@ -24,7 +24,7 @@ from sis_engine.remedies import Note
 from sis_engine.remote.account import Account
 from sis_engine.remote.job import FollowedJob
 from sis_engine.remote.raised import failure_or_error
-from sis_engine.storage.codec import load_record, save_record
+from sis_engine.storage.codec import hand_over_record, load_record
 
 Answer = TypeVar("Answer")
 
@@ -84,7 +84,7 @@ class Calls:
 
     def _submit(self, kind: str, asked: Any) -> FollowedJob:
         folder = JobFolder.new(self._spool, kind)
-        save_record(folder.task, asked)
+        hand_over_record(folder.task, asked)
         future = self.pool.submit(partial(run_job, str(folder.path.absolute())))
         future.when_done(self._arrived.set)
         self.account.submitted()

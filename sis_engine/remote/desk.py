@@ -24,7 +24,7 @@ from sis_engine.remote.bench import bench_of
 from sis_engine.remote.book import Book
 from sis_engine.remote.grouping import Pace
 from sis_engine.remote.job import FollowedJob
-from sis_engine.storage.codec import save_record
+from sis_engine.storage.codec import hand_over_record
 
 LOOK_S = (0.01, 0.5)
 """How soon, and at most how late, it is looked for new results when none came."""
@@ -72,7 +72,7 @@ class Desk:
         folder = JobFolder.new(self.book.spool, "label")
         bench = bench_of(context, self._base, self.pool)
         asked = LabelJob(bench, self._settings, task, known)
-        save_record(folder.task, asked)
+        hand_over_record(folder.task, asked)
         future = self.pool.submit(partial(run_job, str(folder.path.absolute())))
         future.when_done(self._arrived.set)
         self.account.submitted()

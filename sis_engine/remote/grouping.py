@@ -15,6 +15,9 @@ OPEN_PER_SLOT = 2
 """Tasks that are out for each worker: one in hand and one that waits."""
 FIRST_GROUP = 4
 """Most in a task before anything was measured."""
+SHORT_S, LEAST_S = 0.25, 0.05
+"""A task costs milliseconds to hand out and to take in (benchmarks/parsl_overhead.py): shorter ones
+are not made while all workers have enough, and never ones that are much shorter."""
 
 
 class Pace:
@@ -43,5 +46,8 @@ class Pace:
         with self._lock:
             if not self._seconds:
                 return min(fair, FIRST_GROUP)
-            each = statistics.median(self._seconds)
-        return min(fair, max(1, int(self._pool.group_s / max(each, 1e-4))))
+            each = max(statistics.median(self._seconds), 1e-4)
+        share = math.ceil(n_waiting / self._slots)
+        most = max(1, int(self._pool.group_s / each))
+        short, least = math.ceil(SHORT_S / each), math.ceil(LEAST_S / each)
+        return min(n_waiting, most, max(fair, min(share, short), least))

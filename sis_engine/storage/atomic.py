@@ -189,9 +189,11 @@ def write_file(
     *,
     verify: Callable[[Path], None] | None = None,
     disk: Disk = DISK,
+    lasting: bool = True,
 ) -> None:
     """Put a complete file at ``path``: ``fill`` writes it, ``verify`` judges the temporary one.
 
+    lasting: it survives a power cut; otherwise nobody waits for the disk
     Whatever ``fill`` or ``verify`` raise leaves ``path`` as it was. InfrastructureError when the
     disk failed, also when a library in between turned its error into another.
     """
@@ -201,11 +203,13 @@ def write_file(
         disk.mkdir(path.parent)
         with DurableFile(temporary, disk=disk) as file:
             fill(file)
-            file.sync()
+            if lasting:
+                file.sync()
         if verify is not None:
             verify(temporary)
         disk.rename(temporary, path)
-        sync_folder(path.parent, disk=disk)
+        if lasting:
+            sync_folder(path.parent, disk=disk)
     except BaseException as error:
         with contextlib.suppress(OSError):
             disk.unlink(temporary)

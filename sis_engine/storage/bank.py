@@ -69,8 +69,8 @@ class LabelBank(Database):
         self._campaign = campaign
         self._levels: dict[str, LevelOfTheory] = {}
 
-    def put(self, item: Labelled | LabelFailure) -> None:
-        """Store it; durable when this returns.
+    def put(self, item: Labelled | LabelFailure, *, at_once: bool = True) -> None:
+        """Store it; durable when this returns, or, not ``at_once``, when :meth:`flush` does.
 
         A good label replaces a failure, never the other way; nothing replaces a good label but one
         that has the charges or the virial that it lacks.
@@ -89,7 +89,8 @@ class LabelBank(Database):
             payload,
             _checksum(item.key, header, payload),
         )
-        with self._lock, transaction(self._connection, self.path):
+        begun = transaction if at_once else light_transaction
+        with self._lock, begun(self._connection, self.path):
             if fingerprint not in self._levels:
                 self._connection.execute(
                     "INSERT OR IGNORE INTO levels VALUES (?, ?)",
@@ -103,6 +104,12 @@ class LabelBank(Database):
                 (*row, richer),
             )
         self._levels.setdefault(fingerprint, item.level)
+
+    def flush(self) -> None:
+        """All that was put is durable when this returns."""
+        with self._lock, transaction(self._connection, self.path):
+            # Written anew though it is the same: a transaction that writes nothing flushes nothing.
+            self._connection.execute(f"PRAGMA user_version={FORMAT_VERSION:d}")
 
     def _is_richer(self, item: Labelled) -> bool:
         """Whether it has all that the label in the bank has, and more."""

@@ -32,6 +32,7 @@ def write_sealed(
     *,
     verify: Callable[[Path], None] | None = None,
     disk: Disk = DISK,
+    lasting: bool = True,
 ) -> None:
     """As :func:`sis_engine.storage.atomic.write_file`, with the seal appended after ``fill``."""
 
@@ -45,7 +46,7 @@ def write_sealed(
         file.seek(body)
         file.write(_trailer(digest.hexdigest(), body))
 
-    write_file(path, fill_and_seal, verify=verify, disk=disk)
+    write_file(path, fill_and_seal, verify=verify, disk=disk, lasting=lasting)
 
 
 def check_seal(path: Path) -> str:

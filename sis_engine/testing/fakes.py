@@ -361,8 +361,12 @@ class FakeBank:
         known = self.items.get(label_key(frame, level))
         return None if known is None or known.origin.generation >= generation else known
 
-    def put(self, item: Labelled | LabelFailure) -> bool:
+    def put(self, item: Labelled | LabelFailure, *, at_once: bool = True) -> bool:
+        del at_once
         if isinstance(self.items.get(item.key), Labelled):
             return False
         self.items[item.key] = item
         return True
+
+    def flush(self) -> None:
+        """There is no disk."""

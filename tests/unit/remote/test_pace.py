@@ -30,8 +30,15 @@ def test_groups_last_as_long_as_was_asked_for() -> None:
 
 def test_every_worker_has_work_before_one_has_much() -> None:
     rule = pace(slots=10, group_s=10.0)
+    rule.took(0.02)
+    assert rule.group(40) == 4  # one turn each, not thirteen for the first to ask
+
+
+def test_a_task_does_not_last_less_than_it_costs_to_hand_out() -> None:
+    rule = pace(slots=10, group_s=10.0)
     rule.took(0.001)
-    assert rule.group(40) == 2
+    assert rule.group(40) == 40
+    assert rule.group(30_000) == 1500
 
 
 def test_a_long_label_is_a_task_of_its_own() -> None:

@@ -100,6 +100,21 @@ def test_a_label_that_lacks_charges_gives_way_to_one_that_has_them_and_to_no_oth
         assert bank.get(whole.frame, LEVEL, OTHER).label.energy == whole.label.energy
 
 
+def test_labels_put_for_later_are_there_at_once_and_a_flush_reaches_the_disk(
+    tmp_path: Path,
+) -> None:
+    journal = tmp_path / f"{BANK_FILE}-wal"
+    with LabelBank(tmp_path) as bank:
+        for item in make_labelled(3):
+            bank.put(item, at_once=False)
+        with LabelBank(tmp_path, read_only=True) as other:
+            assert other.count() == 3
+        written = journal.stat().st_size
+        bank.flush()
+        assert journal.stat().st_size > written  # an empty transaction would flush nothing
+        assert bank._all("PRAGMA synchronous") == [(2,)]
+
+
 def test_a_corrupt_row_is_quarantined_reported_and_counts_as_absent(tmp_path, caplog) -> None:
     items = make_labelled(3)
     with LabelBank(tmp_path) as bank:
