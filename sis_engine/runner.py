@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
-import json
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,10 +29,12 @@ from sis_engine.execution.open_pools import open_pools, spool_of
 from sis_engine.execution.parsl_pool import ParslPool
 from sis_engine.label_source import Elsewhere, label_source, pooled_label_source
 from sis_engine.live import LiveTraces
-from sis_engine.remote.account import POOL_META, Accounts, PoolFacts
+from sis_engine.remote.account import Accounts
 from sis_engine.remote.parts import with_pools
+from sis_engine.remote.pool_facts import POOL_META, PoolFacts
 from sis_engine.side_by_side import SideBySide
 from sis_engine.states import State
+from sis_engine.status import pools_of
 from sis_engine.storage.atomic import SURROUNDINGS, infrastructure_error, set_unfinished_aside
 from sis_engine.storage.bank import LabelBank
 from sis_engine.storage.ledger import Ledger, StageState
@@ -90,7 +91,7 @@ def run_in_folder(
         accepted = _accepted(folder, config, ledger, console)
         known = open_things.enter_context(_known_labels(accepted.parts))
         pools = open_things.enter_context(open_pools(accepted.parts.config.execution, folder))
-        accounts = Accounts(partial(_keep_account, ledger))
+        accounts = Accounts(partial(_keep_account, ledger, pools_of(ledger)))
         labeler = _labeler(accepted.parts, bank, known, ledger, console, pools, accounts)
         in_pools = partial(
             with_pools,
@@ -252,8 +253,10 @@ def _note(ledger: Ledger, console: CampaignConsole, kind: str, text: str) -> Non
     console.event(text.rstrip().rpartition("\n")[2], kind, "warning")
 
 
-def _keep_account(ledger: Ledger, facts: PoolFacts) -> None:
-    ledger.set_meta(f"{POOL_META}{facts.pool}", json.dumps(facts.as_dict()))
+def _keep_account(ledger: Ledger, earlier: Sequence[PoolFacts], facts: PoolFacts) -> None:
+    """earlier: what engines before this one had"""
+    before = next((item for item in earlier if item.pool == facts.pool), PoolFacts(facts.pool))
+    ledger.set_meta(f"{POOL_META}{facts.pool}", facts.after(before).as_json())
 
 
 def _run(campaign: Campaign, accepted: Accepted) -> Ended:

@@ -19,7 +19,7 @@ from sis_engine.errors import ConfigurationError
 from sis_engine.execution.pools import KINDS
 from sis_engine.outlook import Outlook, look_ahead
 from sis_engine.records import Stable
-from sis_engine.remote.account import POOL_META
+from sis_engine.remote.pool_facts import POOL_META, PoolFacts
 from sis_engine.report.facts import CampaignFacts, TemperatureWindow
 from sis_engine.report.summary import CampaignSummary, summarise
 from sis_engine.states import State
@@ -36,13 +36,17 @@ class Standing:
 
     now: what the engine said of the stage in hand; ``None``: none runs
     outlook: what is known of the rest; ``None``: it has ended
-    pools: what the last engine's pools did, where it had any
     """
 
+    facts: CampaignFacts
     summary: CampaignSummary
     now: Mapping[str, Any] | None
     outlook: Outlook | None
-    pools: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def pools(self) -> tuple[Mapping[str, Any], ...]:
+        """What its pools did, where it has any."""
+        return tuple(item.as_dict() for item in self.facts.pools)
 
 
 def status(folder: Path) -> Standing:
@@ -63,13 +67,15 @@ def standing(
     now = ledger.meta("now") if facts.state is State.RUNNING else None
     goes_on = facts.state in {State.RUNNING, State.PAUSED}
     outlook = _outlook(ledger, records) if goes_on else None
-    told = [ledger.meta(f"{POOL_META}{kind}") for kind in KINDS]
     return Standing(
-        summarise(records, facts),
-        None if now is None else json.loads(now),
-        outlook,
-        tuple(json.loads(text) for text in told if text is not None),
+        facts, summarise(records, facts), None if now is None else json.loads(now), outlook
     )
+
+
+def pools_of(ledger: Ledger) -> tuple[PoolFacts, ...]:
+    """What is known of the campaign's pools; empty: it has none."""
+    told = [ledger.meta(f"{POOL_META}{kind}") for kind in KINDS]
+    return tuple(PoolFacts.from_json(text) for text in told if text is not None)
 
 
 def _outlook(ledger: Ledger, records: tuple[GenerationRecord, ...]) -> Outlook | None:
@@ -144,6 +150,7 @@ def facts_of(
         finished=_time(stages[-1].ended_at if stages else None),
         warnings=(*(e.text for e in ledger.events(limit=200) if e.level != "info"), *_torn(torn)),
         events=ledger.events(limit=200),
+        pools=pools_of(ledger),
         config_text=ledger.meta("config_text") or "",
     )
 

@@ -1,4 +1,4 @@
-"""What a pool was asked, how long work waited in its queue, and what was wasted."""
+"""Counts what becomes of the tasks of a pool, while an engine runs."""
 
 from __future__ import annotations
 
@@ -6,63 +6,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from sis_engine.execution.losses import Loss
 from sis_engine.remote.job import FollowedJob
+from sis_engine.remote.pool_facts import PoolFacts
 
 TELL_EVERY_S = 5.0
-
-POOL_META = "pool_"
-"""Ledger keys of what is known of each pool begin so."""
-
-
-@dataclass(frozen=True)
-class PoolFacts:
-    """Of one pool, since this engine started.
-
-    tasks: handed out;  ended, lost: of these;  open: the rest
-    waited_s: in the queue, all tasks together, those that have begun;  begun: how many these are
-    worker_s: from a task's beginning to its end, all together;  label_s: within labels of it
-    wasted_s: in labels that were in hand when their task was lost
-    losses: (why, how often)
-    """
-
-    pool: str
-    tasks: int = 0
-    ended: int = 0
-    lost: int = 0
-    labels: int = 0
-    begun: int = 0
-    waited_s: float = 0.0
-    worker_s: float = 0.0
-    label_s: float = 0.0
-    wasted_s: float = 0.0
-    losses: tuple[tuple[str, int], ...] = ()
-
-    @property
-    def open(self) -> int:
-        return self.tasks - self.ended - self.lost
-
-    @property
-    def efficiency(self) -> float | None:
-        """The part of the workers' time that went into labels; ``None`` before any."""
-        return self.label_s / self.worker_s if self.worker_s > 0.0 else None
-
-    @property
-    def mean_wait_s(self) -> float | None:
-        return self.waited_s / self.begun if self.begun else None
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            **asdict(self),
-            "losses": dict(self.losses),
-            "open": self.open,
-            "efficiency": self.efficiency,
-            "mean_wait_s": self.mean_wait_s,
-        }
-
 
 Tell = Callable[[PoolFacts], None]
 

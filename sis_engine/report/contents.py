@@ -144,6 +144,25 @@ class GenerationNumbers:
 
 
 @dataclass(frozen=True)
+class PoolNumbers:
+    """What a pool of workers did over the campaign, as in :class:`PoolFacts`.
+
+    mean_wait_s: of a task in the queue;  efficiency: part of the workers' time that labels took
+    """
+
+    pool: str
+    tasks: int
+    open: int
+    lost: int
+    labels: int
+    mean_wait_s: float | None
+    worker_s: float
+    efficiency: float | None
+    wasted_s: float
+    losses: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class ReportNumbers:
     """``report.json``."""
 
@@ -153,3 +172,4 @@ class ReportNumbers:
     generations: tuple[GenerationNumbers, ...]
     structure: tuple[PairComparison, ...]
     log: tuple[Chapter, ...]
+    pools: tuple[PoolNumbers, ...] = ()

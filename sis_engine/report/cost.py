@@ -12,7 +12,7 @@ from sis_engine.report.lives import generation_axis
 from sis_engine.report.outcomes import all_outcomes
 from sis_engine.report.scale import spanning
 from sis_engine.report.svg import Panel, colour
-from sis_engine.report.wording import count, duration
+from sis_engine.report.wording import count, duration, percent
 
 if TYPE_CHECKING:
     from sis_engine.storage.generation import GenerationRecord
@@ -145,6 +145,46 @@ def _sum_row(
     if not ledger:
         return ("all", *sums, NOTHING, NOTHING, NOTHING)
     return ("all", *sums, *(count(sum(item[i] for item in ledger.values())) for i in range(3)))
+
+
+def pool_table(facts: CampaignFacts) -> Table:
+    """What was done in pools of workers, how long it waited, and what was wasted."""
+    rows = []
+    for pool in facts.pools:
+        lost = ", ".join(f"{why} {n}" for why, n in pool.losses)
+        rows.append(
+            (
+                pool.pool,
+                count(pool.tasks),
+                count(pool.open),
+                count(pool.labels) if pool.labels else NOTHING,
+                NOTHING if pool.mean_wait_s is None else duration(pool.mean_wait_s),
+                duration(pool.worker_s),
+                percent(pool.efficiency, 2),
+                lost or "none",
+                duration(pool.wasted_s),
+            )
+        )
+    return Table(
+        "pool-table",
+        "Pools of workers",
+        "Over all engines of the campaign. Waited: in the queue, on average. Workers’ time: from a "
+        "task’s beginning to its end. In labels: the part of it that labels took, of tasks that "
+        "ended. Wasted: labels that were in hand when their task was lost; they were made again.",
+        columns(
+            "pool",
+            "#tasks",
+            "#open",
+            "#labels",
+            "#waited",
+            "#workers’ time",
+            "#in labels",
+            "lost",
+            "#wasted",
+        ),
+        tuple(rows),
+        note="All work was done where the engine ran.",
+    )
 
 
 def time_table(facts: CampaignFacts) -> Table:

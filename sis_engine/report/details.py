@@ -17,6 +17,7 @@ from sis_engine.report.contents import (
     ChallengerNumbers,
     GenerationNumbers,
     PlanNumbers,
+    PoolNumbers,
     RejectedNumbers,
     ReportNumbers,
     RequestNumbers,
@@ -53,6 +54,21 @@ def collect(records: Records, facts: CampaignFacts) -> ReportNumbers:
         generations=tuple(_generation(record, starts) for record in records),
         structure=compare_pairs(records),
         log=chapters(records),
+        pools=tuple(
+            PoolNumbers(
+                item.pool,
+                item.tasks,
+                item.open,
+                item.lost,
+                item.labels,
+                item.mean_wait_s,
+                item.worker_s,
+                item.efficiency,
+                item.wasted_s,
+                dict(item.losses),
+            )
+            for item in facts.pools
+        ),
     )
 
 

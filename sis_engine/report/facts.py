@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from sis_engine.remote.pool_facts import PoolFacts
 from sis_engine.states import State
 from sis_engine.storage.ledger import EventRow, PurposeCount
 
@@ -31,6 +32,7 @@ class CampaignFacts:
     reference_ps: reference MD, all segments;  md_ps: MD with the models, all replicas
     versions: (name, version) of engine, programs and packages
     config_text: ``campaign.yaml`` as given
+    pools: what was done in pools of workers; empty: all was done where the engine runs
     """
 
     name: str
@@ -54,6 +56,7 @@ class CampaignFacts:
     warnings: tuple[str, ...] = ()
     events: tuple[EventRow, ...] = ()
     config_text: str = ""
+    pools: tuple[PoolFacts, ...] = ()
 
 
 __all__ = ["CampaignFacts", "State", "TemperatureWindow"]

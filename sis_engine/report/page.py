@@ -17,7 +17,7 @@ from sis_engine.report.accuracy import accuracy_figure, element_figure, error_ta
 from sis_engine.report.blocks import Figure, Table
 from sis_engine.report.catastrophes import suspect_table, triage_table, verdict_table
 from sis_engine.report.contents import ReportNumbers
-from sis_engine.report.cost import cost_figure, evaluation_table, time_table
+from sis_engine.report.cost import cost_figure, evaluation_table, pool_table, time_table
 from sis_engine.report.details import collect
 from sis_engine.report.facts import CampaignFacts
 from sis_engine.report.headline import STATE_WORDS, tiles, validity
@@ -223,7 +223,11 @@ def _making(records: Records, facts: CampaignFacts) -> tuple[Section, ...]:
             "What did it cost?",
             "",
             figures=(cost_figure(records),),
-            tables=(evaluation_table(records, facts), time_table(facts)),
+            tables=(
+                evaluation_table(records, facts),
+                time_table(facts),
+                *((pool_table(facts),) if facts.pools else ()),
+            ),
         ),
         Section(
             "training-section",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sis_engine.records import Exhausted, Exit, Life, Trace, Verdict
+from sis_engine.remote.pool_facts import PoolFacts
 from sis_engine.report.facts import CampaignFacts, State
 from sis_engine.report.page import render_both, render_report, report_json
 from sis_engine.storage.generation import GenerationRecord
@@ -131,6 +132,19 @@ def test_a_campaign_without_generations_has_a_page(state):
     assert "&lt;b&gt;disk full" in page
     assert read.texts["dd"][:1] == ["–"]  # the acceleration ratio: missing, not zero
     json.loads(report_json((), facts))
+
+
+def test_pools_are_told_of_where_there_are_some(page):
+    assert "Pools of workers" not in page
+    pool = PoolFacts("label", 12, 10, 1, 480, 11, 22.0, 600.0, 540.0, 7.0, (("node lost", 1),))
+    facts = synthetic.facts(pools=(pool, PoolFacts("train", tasks=1)))
+    records = (synthetic.generation_zero(),)
+    told = render_report(records, facts).replace("\u00a0", " ")
+    for word in ("Pools of workers", "480", "90 %", "node lost 1", "2.00 s", "7.00 s"):
+        assert word in told
+    label, train = json.loads(report_json(records, facts))["pools"]
+    assert (label["open"], label["efficiency"], label["mean_wait_s"]) == (1, 0.9, 2.0)
+    assert (train["efficiency"], train["mean_wait_s"]) == (None, None)
 
 
 def dead_at_once() -> GenerationRecord:
