@@ -38,7 +38,7 @@ from scipy import stats
 
 from sis_engine.explorers.lammps.config import LammpsConfig
 from sis_engine.explorers.lammps.explorer import LammpsExplorer
-from sis_engine.interfaces import Context
+from sis_engine.interfaces import Context, MdTask
 from sis_engine.records import Exit, Exploration, Frame, Model, Quantity, Replica, Sampling
 
 GOAL = 1.4
@@ -57,12 +57,14 @@ class Bench:
         folder = self.workdir / name
         folder.mkdir()
         (found,) = LammpsExplorer(LammpsConfig()).explore(
-            self.models[0],
-            [self.replica],
-            (),
-            self.sampling,
+            MdTask(
+                self.models[0],
+                (self.replica,),
+                (),
+                self.sampling,
+                self.models[1:] if watched else (),
+            ),
             Context(folder),
-            members=self.models[1:] if watched else (),
         )
         if found.exit is not Exit.COMPLETED:
             raise SystemExit(f"the benchmark's MD ended early: {found.message}")

@@ -18,7 +18,7 @@ from ase import Atoms
 from ase.io import read
 
 from sis_engine.execution.program import ProgramRun, find_program, run_program
-from sis_engine.explorers.lammps.explorer import report_version
+from sis_engine.explorers.lammps.doctor import report_version
 from sis_engine.records import (
     Condition,
     Ensemble,

@@ -38,10 +38,10 @@ from scipy import stats
 from sis_engine.execution.program import ProgramRun, find_program, run_program
 from sis_engine.explorers.lammps.cell import box_of
 from sis_engine.explorers.lammps.config import LammpsConfig
-from sis_engine.explorers.lammps.explorer import LammpsExplorer
 from sis_engine.explorers.lammps.input import DYNAMICS, PIPE, RING, data_text, script
+from sis_engine.explorers.lammps.launch import Launch
 from sis_engine.explorers.lammps.snapshots import Ring
-from sis_engine.interfaces import MonitorContext
+from sis_engine.interfaces import MdTask, MonitorContext
 from sis_engine.plugins import Kind, available, configure
 from sis_engine.records import Frame, HaltRule, Model, PairDistance, Replica, Sampling, Support
 
@@ -129,18 +129,19 @@ def blocks(
     workdir: Path,
 ) -> np.ndarray:
     """Loop seconds of (watched, plain) blocks, (pairs, 2), from one run."""
-    explorer, sampling, box = LammpsExplorer(LammpsConfig()), Sampling(), box_of(replica.start)
-    text, _ = script(replica, rules, sampling, model, explorer.config)
+    launch = Launch(find_program("lmp"), LammpsConfig())
+    sampling, box = Sampling(), box_of(replica.start)
+    task = MdTask(model, (replica,), rules, sampling)
+    text, _ = script(replica, task, launch.config)
     data = data_text(replica.start, box, model, replica.velocities, skewed=box.is_skewed)
     (workdir / "start.data").write_text(data)
     (workdir / "in.lammps").write_text("\n".join(alternating(text, sampling, given)) + "\n")
-    program = str(find_program("lmp"))
     with Ring(workdir / PIPE, workdir / RING, sampling.ring_size) as ring:
         run_program(
             ProgramRun(
-                (program, "-in", "in.lammps", "-log", "log.lammps", "-screen", "none"),
+                (*launch.command, "-in", "in.lammps", "-log", "log.lammps", "-screen", "none"),
                 workdir,
-                environment=explorer.environment(model),
+                environment=launch.environment(model, 1),
             )
         )
     del ring

@@ -197,6 +197,10 @@ class ExploreConfig(Strict):
     """Replicas of the model's MD.
 
     replicas: per system and condition, each with a fresh seed
+    round_ps: run them side by side in rounds of so much MD time; after the round in which the
+        sampler has the failures that it answers (``sis``: ``segments_per_system``), stop the others
+        at that round's end, however far a busy machine has let each of them come. All of them are
+        in memory at once. ``None``: each runs to its own end
     starts: "structure" (the system's own) or "labelled" (replica 0 from the structure, the
         others from labelled frames drawn by seed: decorrelated starts)
     max_suspects: how often one replica may be continued after the labeler agreed with it
@@ -206,6 +210,7 @@ class ExploreConfig(Strict):
 
     condition: ConditionConfig
     replicas: Count = 4
+    round_ps: Positive | None = None
     starts: Literal["structure", "labelled"] = "labelled"
     sampling: SamplingConfig = SamplingConfig()
     max_suspects: Annotated[int, Field(ge=0)] = 3

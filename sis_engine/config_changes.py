@@ -51,6 +51,7 @@ RULES: tuple[tuple[str, When], ...] = (
     ("explorer.program", When.NOW),
     ("explorer.silent_timeout_s", When.NOW),
     ("explorer.wall_timeout_s", When.NOW),
+    ("explorer.replicas_at_once", When.NOW),
     ("explore", When.NEXT_GENERATION),
     ("monitors", When.NEXT_GENERATION),
     ("sampler", When.NEXT_GENERATION),

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Protocol, Self, runtime_checkable
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
+from sis_engine.packing import Arrangement
 from sis_engine.records import (
     Allowance,
     Answer,
@@ -43,6 +44,7 @@ from sis_engine.records import (
     Quantity,
     ReferenceEnd,
     Replica,
+    Rounds,
     Sampling,
     SegmentSpec,
     Start,
@@ -104,6 +106,7 @@ class Context:
     kept: a folder that all attempts at this work share: what a killed one left there may be taken
         up (a code's own restart files). ``None``: there is none
     patience: factor on time limits of its own; above one at a second try of what ran out of time
+    arrangement: of replicas, as it was measured to be best; ``None``: the explorer's own
     """
 
     workdir: Path
@@ -112,6 +115,7 @@ class Context:
     stop: Callable[[], bool] = never_stop
     kept: Path | None = None
     patience: float = 1.0
+    arrangement: Arrangement | None = None
 
 
 @dataclass(frozen=True)
@@ -269,6 +273,29 @@ class Describer(Protocol):
 # --------------------------------------------------------------------------- explorer
 
 
+@dataclass(frozen=True, eq=False)
+class MdTask:
+    """MD to be run with one model.
+
+    rules: those that apply to all ``replicas`` (the caller groups by system and condition)
+    members: models that watch: ``model`` drives alone, and every
+        ``sampling.deviation_every_steps`` trace and frames say how far all of them are apart
+    rounds: ``None``: each runs to its own end
+    """
+
+    model: Model
+    replicas: tuple[Replica, ...]
+    rules: tuple[HaltRule, ...] = ()
+    sampling: Sampling = field(default_factory=Sampling)
+    members: tuple[Model, ...] = ()
+    rounds: Rounds | None = None
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """All of them, the one that drives first."""
+        return (self.model, *self.members)
+
+
 @runtime_checkable
 class Explorer(Protocol):
     """Runs MD with the current model and stops soon after a rule fires."""
@@ -283,21 +310,11 @@ class Explorer(Protocol):
 
     def explore(
         self,
-        model: Model,
-        replicas: Sequence[Replica],
-        rules: Sequence[HaltRule],
-        sampling: Sampling,
+        task: MdTask,
         context: Context,
         calculator: Callable[[Model], Any] | None = None,
-        *,
-        members: Sequence[Model] = (),
     ) -> Iterator[Exploration]:
-        """One result per replica, as each ends; replicas run side by side where threads allow.
-
-        rules: those that apply to all ``replicas`` (the caller groups by system and condition)
-        members: models that watch: ``model`` drives alone, and every
-            ``sampling.deviation_every_steps`` trace and frames say how far all of them are apart
-        """
+        """One result per replica, as each ends; replicas run side by side where threads allow."""
         ...
 
     def predict(
@@ -315,6 +332,19 @@ class Explorer(Protocol):
         ...
 
     def doctor(self) -> tuple[ProgramReport, ...]: ...
+
+
+@runtime_checkable
+class Arrangeable(Protocol):
+    """An explorer that can run replicas in several ways and be timed in each. Not all can."""
+
+    def arrangements(self, n_replicas: int, cores: int) -> tuple[Arrangement, ...]:
+        """Those that may be chosen from by measuring; one: there is nothing to choose."""
+        ...
+
+    def steps_per_s(self, task: MdTask, arrangement: Arrangement, context: Context) -> float:
+        """Steps a second of so many replicas like the task's first, all together."""
+        ...
 
 
 # --------------------------------------------------------------------------- monitor
@@ -415,6 +445,8 @@ class Needs:
     """What a sampler needs of the engine beside the MD of one model.
 
     members: models of its committee, the one that drives MD included; 1: that one alone
+    failures: of the replicas of a system and condition, after which later ones change nothing;
+        ``None``: every replica's end counts
     watch: the committee watches all MD; false: it only looks where the sampler asks it to
     descriptors: it may ask what the model sees of a frame (the trainer is a :class:`Describer`)
     force_field: settings of a labeler (any plugin) by whose forces it may move structures; what
@@ -422,6 +454,7 @@ class Needs:
     """
 
     members: int = 1
+    failures: int | None = None
     watch: bool = True
     descriptors: bool = False
     force_field: Mapping[str, Any] | None = None

@@ -15,6 +15,7 @@ from sis_engine.campaign_file import parse_yaml, with_line
 from sis_engine.errors import ConfigurationError, ProgramError, ProgramMissing, ProgramUnsuitable
 from sis_engine.execution.cores import available_cores
 from sis_engine.execution.pool_checks import check_pools
+from sis_engine.execution.pools import ParslExecution
 from sis_engine.given_model import adopt_given
 from sis_engine.interfaces import Context, Describer, Labeler, Monitor, MonitorContext
 from sis_engine.plugins import Kind, available
@@ -58,6 +59,7 @@ def _notes(parts: Parts, known: Labelled) -> tuple[str, ...]:
     _check_references(parts)
     parts.sampler.check(parts.config.explore.replicas)
     _check_needs(parts, known)
+    _check_rounds(parts)
     _check_audit(parts)
     _check_pressure(_contexts(parts))
     with _program_of("explorer", parts.config.explorer):
@@ -215,6 +217,26 @@ def _check_given_model(parts: Parts) -> None:
         adopt_given(parts, Context(Path(scratch)))
 
 
+def _check_rounds(parts: Parts) -> None:
+    """Rounds end by what the sampler waits for, and where one process sees all replicas."""
+    config, key = parts.config, "explore.round_ps"
+    if config.explore.round_ps is None:
+        return
+    if parts.sampler.needs.failures is None:
+        raise ConfigurationError(
+            f"sampler {config.sampler.get('type')} looks at every replica's end: none may be "
+            "stopped at the end of a round",
+            key=key,
+            allowed="null; a number with sampler.type: sis that is not published",
+        )
+    if isinstance(config.execution, ParslExecution) and config.execution.pools.explore is not None:
+        raise ConfigurationError(
+            "in a pool each replica is a task of its own, and cannot be held at the end of a round",
+            key=key,
+            allowed="null, or no execution.pools.explore",
+        )
+
+
 def _check_needs(parts: Parts, known: Labelled) -> None:
     """The sampler's needs must be what the other parts can give."""
     kind = parts.config.sampler["type"]
@@ -308,14 +330,7 @@ def _exactness(parts: Parts) -> tuple[str, ...]:
             key=many[0][0],
             allowed="1, or `exact: false`",
         )
-    reason = _inexact(parts.labeler)
-    if config.exact and reason is not None:
-        raise ConfigurationError(
-            f"labels cannot be kept exact: {reason}",
-            file=parts.file,
-            key="exact",
-            allowed="exact: false, or settings of the labeler that allow it",
-        )
+    _refuse_inexact(parts)
     if len(parts.monitors) == 1 and not config.sampler.get("published"):
         notes.append(
             f"only one monitor watches ({parts.monitors[0].name}): a temperature window alone is "
@@ -324,9 +339,24 @@ def _exactness(parts: Parts) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _inexact(labeler: object) -> str | None:
-    """Why a labeler, or the base of one, cannot keep the *exact* promise; ``None``: it can."""
-    for one in (labeler, getattr(labeler, "base", None)):
+def _refuse_inexact(parts: Parts) -> None:
+    for what, kind, part in (
+        ("labels", "labeler", parts.labeler),
+        ("MD", "explorer", parts.explorer),
+    ):
+        reason = _inexact(part)
+        if parts.config.exact and reason is not None:
+            raise ConfigurationError(
+                f"{what} cannot be kept exact: {reason}",
+                file=parts.file,
+                key="exact",
+                allowed=f"exact: false, or settings of the {kind} that allow it",
+            )
+
+
+def _inexact(part: object) -> str | None:
+    """Why a part, or the base of one, cannot keep the *exact* promise; ``None``: it can."""
+    for one in (part, getattr(part, "base", None)):
         reason = getattr(one, "not_exact_because", None)
         if reason is not None:
             return str(reason)

@@ -27,9 +27,17 @@ def doctor(
     config: Annotated[
         Path | None, typer.Argument(help="Ask about this campaign's parts only.")
     ] = None,
+    bench: Annotated[
+        bool,
+        typer.Option(
+            "--bench", help="Time replicas of this campaign folder's newest model side by side."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> int:
     """Programs, versions, GPU, threads, MPI mix-ups and disk, each with its mend."""
+    if bench:
+        return _bench(config or Path(), as_json=as_json)
     from sis_engine.assembly import assemble
     from sis_engine.cli.tables import show_reports
     from sis_engine.doctor import examine, problems
@@ -41,6 +49,18 @@ def doctor(
     else:
         show_reports(reports)
     return 1 if problems(reports) else 0
+
+
+def _bench(folder: Path, *, as_json: bool) -> int:
+    from sis_engine.bench import measure
+    from sis_engine.cli.tables import show_bench
+
+    found = measure(folder, tell=lambda item: None if as_json else typer.echo(item.told()))
+    if as_json:
+        print_json({**asdict(found), "settings": found.settings})
+    else:
+        show_bench(found)
+    return 0
 
 
 def init(

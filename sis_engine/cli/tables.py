@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from sis_engine.bench import Bench
 from sis_engine.interfaces import ProgramReport
 from sis_engine.quote import Quote
 
@@ -24,6 +25,25 @@ def show_reports(reports: Sequence[ProgramReport]) -> None:
         if report.mend:
             table.add_row("", "", "", f"[bold]→[/bold] {report.mend}")
     Console().print(table)
+
+
+def show_bench(bench: Bench) -> None:
+    """Each way of running replicas, and the one that is best."""
+    console = Console(highlight=False)
+    on = "a GPU" if bench.gpu else f"{bench.cores} cores"
+    console.print(f"{bench.system}, {bench.n_atoms} atoms, {bench.n_replicas} replicas on {on}")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("at once", "threads each", "steps/s, all", "over the best single one"):
+        table.add_column(column, justify="right")
+    single = max(m.steps_per_s for m in bench.measured if m.arrangement.workers == 1)
+    for item in bench.measured:
+        how, ratio = item.arrangement, item.steps_per_s / single
+        mark = " ←" if item == bench.chosen else ""
+        table.add_row(
+            str(how.workers), str(how.threads), f"{item.steps_per_s:.0f}", f"{ratio:.2f}{mark}"
+        )
+    console.print(table)
+    console.print(bench.settings, markup=False)
 
 
 def show_quote(quote: Quote) -> None:

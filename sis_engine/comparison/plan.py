@@ -96,6 +96,7 @@ class Comparison:
         tree["name"] = "-".join(p for p in (self.config.name, case, "examiner") if p)
         tree["seed"] = derive_seed(seed, "examiner")
         tree["budget"] = {}  # the arms', not the examiner's
+        tree["explore"].pop("round_ps", None)  # how long each replica lives is what is asked
         self._keep_examined(tree)
         return self._assembled(_text(tree), "examiner")
 

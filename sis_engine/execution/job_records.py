@@ -8,16 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from sis_engine.interfaces import Optimisation, Segment, SinglePoints
+from sis_engine.interfaces import MdTask, Optimisation, Segment, SinglePoints
 from sis_engine.records import (
     Dataset,
     FrameSet,
-    HaltRule,
     Labelled,
     Model,
     ModelForm,
-    Replica,
-    Sampling,
     TrainingSchedule,
 )
 
@@ -74,16 +71,12 @@ class PredictJob:
 
 @dataclass(frozen=True, eq=False)
 class ExploreJob:
-    """One replica; the answer is an Exploration. explorer, trainer: configurations, JSON"""
+    """MD of one replica; the answer is an Exploration. explorer, trainer: configurations, JSON"""
 
     bench: Bench
     explorer: str
     trainer: str
-    model: Model
-    replica: Replica
-    rules: tuple[HaltRule, ...]
-    sampling: Sampling
-    members: tuple[Model, ...] = ()
+    task: MdTask
 
 
 @dataclass(frozen=True, eq=False)

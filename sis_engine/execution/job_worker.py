@@ -102,17 +102,8 @@ def _explore(job: JobFolder, stream: LabelStream) -> None:
     asked = load_record(job.task, ExploreJob)
     explorer = part(Kind.EXPLORER, asked.explorer, asked.bench.base)
     trainer = part(Kind.TRAINER, asked.trainer, asked.bench.base)
-    found: list[Exploration] = list(
-        explorer.explore(
-            asked.model,
-            [asked.replica],
-            asked.rules,
-            asked.sampling,
-            _context(job, asked.bench),
-            trainer.calculator,
-            members=asked.members,
-        )
-    )
+    context = _context(job, asked.bench)
+    found: list[Exploration] = list(explorer.explore(asked.task, context, trainer.calculator))
     save_record(job.answer, found[0])
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sis_engine.records.arrays import FloatArray
@@ -200,6 +202,42 @@ class Exit(enum.Enum):
     """a halt rule fired"""
     CRASHED = "crashed"
     """the engine gave up by itself: lost atoms, non-numeric positions"""
+    STOPPED = "stopped"
+    """at the end of a round, after which its siblings' failures were enough"""
+
+
+_A_THOUSANDTH_OF_A_FS = 1.0e-6
+"""A time in ps is a sum of steps: it may lie that much beside the end of a round."""
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """Replicas go side by side in rounds of MD time, however long each takes for one.
+
+    After the round in which so many have failed the others are stopped, at the end of that round.
+    length_ps: of a round
+    wanted: failures, suspected ones among them: where one turns out to be none, those that were
+        stopped go on
+    ended: replicas of the same kind that have ended already: MD time (ps), and whether it failed
+    """
+
+    length_ps: float
+    wanted: int
+    ended: tuple[tuple[float, bool], ...] = ()
+
+    def ends(self, replica: Replica) -> tuple[tuple[int, int], ...]:
+        """(number of a round, step of a replica at its end), before the replica's own end."""
+        timestep_fs, offset_fs = replica.condition.timestep_fs, replica.time_offset_fs
+        length_fs, duration_fs = 1000.0 * self.length_ps, 1000.0 * replica.condition.duration_ps
+        last = round((duration_fs - offset_fs) / timestep_fs)
+        numbers = range(math.floor(offset_fs / length_fs) + 1, math.ceil(duration_fs / length_fs))
+        steps = ((k, round((k * length_fs - offset_fs) / timestep_fs)) for k in numbers)
+        return tuple((k, step) for k, step in steps if 0 < step < last)
+
+    def is_enough(self, ended: Sequence[tuple[float, bool]], number: int) -> bool:
+        """Whether enough of those that have ended failed by the end of this round."""
+        end_ps = self.length_ps * number + _A_THOUSANDTH_OF_A_FS
+        return sum(failed and time_ps <= end_ps for time_ps, failed in ended) >= self.wanted
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,6 +259,11 @@ class Exploration:
     halted_by: HaltRule | None = None
     value: float | None = None
     message: str = ""
+
+    @property
+    def has_failed(self) -> bool:
+        """It crashed or a rule fired; one that only suspects, too, until that is decided."""
+        return self.exit in {Exit.CRASHED, Exit.HALTED}
 
 
 @dataclass(frozen=True)

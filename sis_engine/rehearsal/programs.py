@@ -115,20 +115,11 @@ def _trainer(errand: _Errand) -> None:
 def _explorer(errand: _Errand) -> None:
     original = AseExplorer.explore
 
-    def explore(
-        self: AseExplorer,
-        model: Any,
-        replicas: Any,
-        rules: Any,
-        sampling: Any,
-        context: Context,
-        *given: Any,
-        **named: Any,
-    ) -> Iterator[Any]:
+    def explore(self: AseExplorer, task: Any, context: Context, *given: Any) -> Iterator[Any]:
         errand.number(context)
-        yield from original(self, model, replicas, rules, sampling, context, *given, **named)
+        yield from original(self, task, context, *given)
 
-    AseExplorer.explore = explore  # type: ignore[method-assign]
+    AseExplorer.explore = explore  # type: ignore[method-assign, assignment]
 
 
 def misbehaved(place: Path, compared: Compared, part: str, way: str) -> Trial:

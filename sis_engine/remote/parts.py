@@ -15,6 +15,7 @@ from sis_engine.interfaces import (
     Context,
     Describer,
     Explorer,
+    MdTask,
     PluginConfig,
     ProgramReport,
     Trainer,
@@ -25,13 +26,10 @@ from sis_engine.records import (
     Exploration,
     FloatArray,
     FrameSet,
-    HaltRule,
     Model,
     ModelForm,
     Prediction,
     Quantity,
-    Replica,
-    Sampling,
     TrainingResult,
     TrainingSchedule,
 )
@@ -150,30 +148,16 @@ class RemoteExplorer:
 
     def explore(
         self,
-        model: Model,
-        replicas: Sequence[Replica],
-        rules: Sequence[HaltRule],
-        sampling: Sampling,
+        task: MdTask,
         context: Context,
         calculator: Callable[[Model], Any] | None = None,
-        *,
-        members: Sequence[Model] = (),
     ) -> Iterator[Exploration]:
         """One result per replica as each ends; the trainer's calculator is made on the node."""
         del calculator
         bench = bench_of(context, self._base, self.calls.pool)
         asked = [
-            ExploreJob(
-                bench,
-                self._settings,
-                self._trainer,
-                model,
-                replica,
-                tuple(rules),
-                sampling,
-                tuple(members),
-            )
-            for replica in replicas
+            ExploreJob(bench, self._settings, self._trainer, replace(task, replicas=(replica,)))
+            for replica in task.replicas
         ]
         runs = self.calls.each("explore", asked, Exploration, context)
         for done, (_, found) in enumerate(runs, start=1):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from sis_engine.interfaces import SamplerInput
+from sis_engine.interfaces import Needs, SamplerInput
 from sis_engine.records import (
     Answer,
     Decision,
@@ -36,6 +36,12 @@ class SisSampler(StoppingSampler[SisSettings]):
     """Segments from before the earliest catastrophes; early audits of those that lived."""
 
     Config: ClassVar[type[SisSettings]] = SisConfig
+
+    @property
+    def needs(self) -> Needs:
+        """The earliest failures of a system are all that it answers."""
+        published = self.config.published  # of the replicas' failures it takes but some then
+        return Needs(failures=None if published else self.config.segments_per_system)
 
     def check(self, replicas: int) -> None:
         """Fewer replicas than must survive can never end *stable*."""

@@ -16,12 +16,10 @@ from sis_engine.price import PlanQuote
 from sis_engine.records import (
     Cause,
     Committee,
-    Condition,
     DatasetPart,
     Exit,
     Exploration,
     ExploreResult,
-    Frame,
     Labelled,
     Life,
     MdFrame,
@@ -29,14 +27,14 @@ from sis_engine.records import (
     Origin,
     Purpose,
     Replica,
-    Split,
+    Rounds,
     Support,
     SuspectOutcome,
-    System,
     Trace,
     Verdict,
 )
 from sis_engine.stages.context import StageContext
+from sis_engine.stages.replicas import plan_replicas
 from sis_engine.stages.runs import explore_kept
 from sis_engine.stages.triage import triage_catastrophes
 from sis_engine.stages.watch import halt_rules, monitor_context
@@ -100,59 +98,6 @@ def data_catastrophes(result: ExploreResult) -> tuple[Verdict, ...]:
     return tuple(item for item in result.verdicts if item.replica not in not_data)
 
 
-# --------------------------------------------------------------------------- replicas
-
-
-def plan_replicas(
-    stage: StageContext, system: System, condition: Condition, data: Sequence[DatasetPart]
-) -> tuple[Replica, ...]:
-    """Replicas with fresh seeds; all but the first start from labelled frames if so configured."""
-    config = stage.parts.config.explore
-    starts = _labelled_starts(system, data) if config.starts == "labelled" else []
-    replicas = []
-    for index in range(config.replicas):
-        seed = stage.seed("replica", system.name, condition.name, index)
-        start = system.frame
-        if index > 0 and starts:
-            start = starts[int(np.random.default_rng(seed).integers(len(starts)))]
-        replicas.append(
-            Replica(
-                id=f"g{stage.generation:04d}-{system.name}-{condition.name}-r{index:02d}",
-                system=system,
-                start=start,
-                condition=condition,
-                seed=seed,
-            )
-        )
-    return tuple(replicas)
-
-
-def _labelled_starts(system: System, data: Sequence[DatasetPart]) -> list[Frame]:
-    """Training frames of reference MD, up to three robust widths above the median energy.
-
-    Single points lie in places the model invented, and the first frames of a segment may still
-    be hot: MD from there would begin in the catastrophe itself.
-    """
-    own = [part for part in data if part.split is Split.TRAINING]
-    own = [part for part in own if part.frames.system == system.name]
-    sets = [part.frames for part in own if part.reference_md] or [part.frames for part in own]
-    if not sets:
-        return []
-    energies = np.concatenate([item.energies for item in sets])
-    ceiling = np.median(energies) + 3.0 * 1.4826 * np.median(np.abs(energies - np.median(energies)))
-    return [
-        Frame(
-            item.species,
-            item.positions[k],
-            None if item.cells is None else item.cells[k],
-            item.pbc,
-        )
-        for item in sets
-        for k in range(item.n_frames)
-        if item.energies[k] <= ceiling
-    ]
-
-
 # --------------------------------------------------------------------------- running and judging
 
 
@@ -168,18 +113,43 @@ def _group(
     pieces: dict[str, list[Judged]] = {item.id: [] for item in replicas}
     pending = list(replicas)
     while pending:
-        finished = _run(stage, committee, pending, support, context)
+        rounds = _rounds(stage, [piece for found in pieces.values() for piece in found])
+        if rounds is not None and len(rounds.ended) >= rounds.wanted:
+            break
+        finished = _run(stage, committee, pending, support, context, rounds)
         pending = []
         for exploration in finished:
             before = pieces[exploration.replica.id]
-            driver = committee.driver
-            judged = judge(stage, driver, exploration, support, purse, context, len(before))
+            driver, suspected = committee.driver, sum(map(_was_suspected, before))
+            judged = judge(stage, driver, exploration, support, purse, context, suspected)
             support = union(support, judged.support)
             before.append(judged)
-            if judged.continue_from is not None:
-                pending.append(_continuation(exploration.replica, judged.continue_from))
+            goes_on = judged.continue_from or _where_it_was_stopped(judged)
+            if goes_on is not None:
+                pending.append(_continuation(exploration.replica, goes_on))
     for replica in replicas:
         yield join(replica, pieces[replica.id])
+
+
+def _was_suspected(piece: Judged) -> bool:
+    """Whether it ended for that, and not with its round."""
+    return piece.exploration.exit is not Exit.STOPPED
+
+
+def _where_it_was_stopped(piece: Judged) -> MdFrame | None:
+    """From there it goes on, where its siblings' failures turn out not to be enough."""
+    run = piece.exploration
+    stopped = run.exit is Exit.STOPPED and piece.verdict is None
+    return run.frames[-1] if stopped and run.frames else None
+
+
+def _rounds(stage: StageContext, judged: Sequence[Judged]) -> Rounds | None:
+    """Rounds in which the replicas of a group go side by side, and the failures known so far."""
+    length, wanted = stage.parts.config.explore.round_ps, stage.parts.sampler.needs.failures
+    if length is None or wanted is None:
+        return None
+    failed = (item.verdict.time_fs / 1000.0 for item in judged if item.verdict is not None)
+    return Rounds(length, wanted, tuple((time_ps, True) for time_ps in failed))
 
 
 def _run(
@@ -188,12 +158,13 @@ def _run(
     replicas: Sequence[Replica],
     support: Support | None,
     context: Context,
+    rounds: Rounds | None,
 ) -> list[Exploration]:
     """Explorations in the order of ``replicas``, whatever order they ended in."""
     driver = committee.driver
     watch = monitor_context(stage, driver, replicas[0].system, replicas[0].condition, support)
     watching = committee if stage.parts.sampler.needs.watch else Committee(driver)
-    return explore_kept(stage, watching, replicas, halt_rules(stage, watch), context)
+    return explore_kept(stage, watching, replicas, halt_rules(stage, watch), context, rounds)
 
 
 def first_verdict(

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from sis_engine.errors import StopRequested
-from sis_engine.interfaces import Context, Explorer
+from sis_engine.interfaces import Context, Explorer, MdTask
 from sis_engine.records import (
     Condition,
     Ensemble,
@@ -30,6 +30,7 @@ from sis_engine.records import (
     Quantity,
     Relation,
     Replica,
+    Rounds,
     Sampling,
     System,
 )
@@ -78,9 +79,8 @@ class ExplorerCase:
         self, replica: Replica, rules: Sequence[HaltRule], workdir: Path, **more: Any
     ) -> Exploration:
         """The one result of one replica."""
-        (result,) = self.explorer.explore(
-            self.model, [replica], rules, _SAMPLING, Context(workdir, **more), self.calculator
-        )
+        task = MdTask(self.model, (replica,), tuple(rules), _SAMPLING)
+        (result,) = self.explorer.explore(task, Context(workdir, **more), self.calculator)
         return result
 
 
@@ -292,12 +292,36 @@ class ExplorerContract:
     def test_every_replica_gives_one_result(self, tmp_path: Path) -> None:
         case = self.case()
         replicas = [case.replica(case.cluster, id=f"r{k}", seed=k) for k in range(3)]
-        results = list(
-            case.explorer.explore(
-                case.model, replicas, [], _SAMPLING, Context(tmp_path, threads=2), case.calculator
-            )
-        )
+        task = MdTask(case.model, tuple(replicas), (), _SAMPLING)
+        context = Context(tmp_path, threads=2)
+        results = list(case.explorer.explore(task, context, case.calculator))
         assert sorted(result.replica.id for result in results) == ["r0", "r1", "r2"]
+
+    def test_enough_failures_stop_the_others_at_the_end_of_their_round(
+        self, tmp_path: Path
+    ) -> None:
+        """An explorer that knows no rounds runs all to their ends: that is no fault."""
+        case = self.case()
+        cold = replace(case.condition, temperature_k=1.0, minimise=True, velocity_factor=1.0)
+        hot = replace(cold, temperature_k=4000.0, damping_fs=20.0, velocity_factor=2.0)
+        replicas = (
+            case.replica(case.cluster, hot, id="hot"),
+            *(case.replica(case.cluster, cold, id=f"cold{k}", seed=k) for k in range(2)),
+        )
+        rule = HaltRule("m", Quantity.TEMPERATURE, Relation.ABOVE, 500.0, 2, after_fs=20.0)
+        task = MdTask(case.model, replicas, (rule,), _SAMPLING, rounds=Rounds(0.06, 1))
+        context = Context(tmp_path, threads=1)
+        runs = {r.replica.id: r for r in case.explorer.explore(task, context, case.calculator)}
+        assert runs.keys() == {"hot", "cold0", "cold1"}
+        assert runs["hot"].exit is Exit.HALTED, runs["hot"].message
+        ends = {runs[name].exit for name in ("cold0", "cold1")}
+        assert ends in ({Exit.STOPPED}, {Exit.COMPLETED})
+        if ends == {Exit.STOPPED}:
+            for name in ("cold0", "cold1"):
+                run = runs[name]
+                assert np.isclose(run.md_ps, 0.06)
+                assert np.isclose(run.trace.time_fs[-1], 60.0)
+                assert np.isclose(run.frames[-1].time_fs, 60.0)
 
     def test_a_stop_is_obeyed(self, tmp_path: Path) -> None:
         case = self.case()

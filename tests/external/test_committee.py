@@ -8,7 +8,7 @@ import pytest
 from sis_engine.analysis.deviation import deviations
 from sis_engine.explorers.lammps.config import LammpsConfig
 from sis_engine.explorers.lammps.explorer import LammpsExplorer
-from sis_engine.interfaces import Context
+from sis_engine.interfaces import Context, MdTask
 from sis_engine.records import (
     Condition,
     Ensemble,
@@ -70,7 +70,8 @@ def test_lammps_writes_the_deviations_that_python_finds(periodic, committee, tmp
     parts = dataset.of(Split.TRAINING)
     frames = next(part.frames for part in parts if all(part.frames.pbc) is periodic)
     replica = replica_of(frames)
-    (run,) = explorer.explore(driver, [replica], (), SAMPLING, Context(tmp_path), members=members)
+    task = MdTask(driver, (replica,), (), SAMPLING, tuple(members))
+    (run,) = explorer.explore(task, Context(tmp_path))
     assert run.exit is Exit.COMPLETED, run.message
     seen = [item for item in run.frames if item.deviation is not None]
     assert [round(item.time_fs / 0.5) for item in seen] == list(range(0, 41, 5))
@@ -100,10 +101,9 @@ def test_the_driver_moves_as_if_nobody_watched(committee, tmp_path):
     _, dataset, (driver, *members) = committee
     explorer = LammpsExplorer(LammpsConfig())
     replica = replica_of(dataset.of(Split.TRAINING)[0].frames)
-    (watched,) = explorer.explore(
-        driver, [replica], (), SAMPLING, Context(tmp_path), members=members
-    )
-    (alone,) = explorer.explore(driver, [replica], (), SAMPLING, Context(tmp_path))
+    task = MdTask(driver, (replica,), (), SAMPLING, tuple(members))
+    (watched,) = explorer.explore(task, Context(tmp_path))
+    (alone,) = explorer.explore(replace(task, members=()), Context(tmp_path))
     last = watched.frames[-1].frame.positions - alone.frames[-1].frame.positions
     assert np.abs(last).max() < 1e-9
     assert alone.frames[-1].deviation is None

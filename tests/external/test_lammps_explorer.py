@@ -18,7 +18,7 @@ from sis_engine.analysis.pairs import most_neighbours, shortest_distance
 from sis_engine.errors import InfrastructureError, ProgramFailed, TornFile
 from sis_engine.explorers.lammps.config import LammpsConfig
 from sis_engine.explorers.lammps.explorer import LammpsExplorer
-from sis_engine.interfaces import Context
+from sis_engine.interfaces import Context, MdTask
 from sis_engine.records import (
     Condition,
     Ensemble,
@@ -57,9 +57,8 @@ def replica_of(frame: Frame, condition: Condition, **more) -> Replica:
 
 
 def run(explorer, replica, tmp_path, *rules, model=None, sampling=None):
-    (result,) = explorer.explore(
-        model or lj.model(), [replica], rules, sampling or Sampling(), Context(tmp_path)
-    )
+    task = MdTask(model or lj.model(), (replica,), rules, sampling or Sampling())
+    (result,) = explorer.explore(task, Context(tmp_path))
     return result
 
 
@@ -184,10 +183,12 @@ def test_lost_atoms_are_a_crash_with_lammps_words_and_siblings_go_on(explorer, t
     frame = lj.solid()
     results = list(
         explorer.explore(
-            lj.model(),
-            [replica_of(frame, wild, id="wild"), replica_of(frame, calm, id="calm")],
-            [],
-            Sampling(ring_every_steps=1),
+            MdTask(
+                lj.model(),
+                (replica_of(frame, wild, id="wild"), replica_of(frame, calm, id="calm")),
+                (),
+                Sampling(ring_every_steps=1),
+            ),
             Context(tmp_path, threads=2),
         )
     )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import queue
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -18,39 +18,36 @@ from sis_engine.errors import (
     StopRequested,
 )
 from sis_engine.execution.local import LocalExecutor
-from sis_engine.execution.program import (
-    ProgramRun,
-    find_program,
-    run_program,
-    tail,
-)
-from sis_engine.explorers.directory import fresh_directory
+from sis_engine.execution.program import find_program, run_program, tail
 from sis_engine.explorers.lammps import input as lammps_input
 from sis_engine.explorers.lammps import output as lammps_output
-from sis_engine.explorers.lammps.cell import box_of
 from sis_engine.explorers.lammps.config import LammpsConfig
+from sis_engine.explorers.lammps.doctor import INSTALL, report_version
 from sis_engine.explorers.lammps.ending import assemble, raise_if_not_the_physics
+from sis_engine.explorers.lammps.hold import Free, Hold
 from sis_engine.explorers.lammps.integrator import FS_PER_PS
+from sis_engine.explorers.lammps.launch import Launch
 from sis_engine.explorers.lammps.prediction import predict
 from sis_engine.explorers.lammps.rules import WATCHED, CompiledRules
 from sis_engine.explorers.lammps.snapshots import Ring
+from sis_engine.explorers.lammps.speed import cold, steps_per_s
+from sis_engine.explorers.lock_step import LockStep
 from sis_engine.explorers.model_file import verify_model
 from sis_engine.explorers.progress import ReplicaProgress
-from sis_engine.interfaces import Context, ProgramReport
+from sis_engine.interfaces import Context, MdTask, ProgramReport
+from sis_engine.packing import Arrangement, share
 from sis_engine.records import (
     Condition,
     Ensemble,
     Exploration,
     FrameSet,
-    HaltRule,
     Model,
     Prediction,
     Quantity,
     Replica,
     Sampling,
 )
-
-INSTALL = "pip install 'sis-engine[deepmd]' brings lmp; or set explorer.program to your own"
+from sis_engine.replica_packing import arrangements, has_gpu
 
 
 class LammpsExplorer:
@@ -68,14 +65,9 @@ class LammpsExplorer:
 
     def explore(
         self,
-        model: Model,
-        replicas: Sequence[Replica],
-        rules: Sequence[HaltRule],
-        sampling: Sampling,
+        task: MdTask,
         context: Context,
         calculator: Callable[[Model], Any] | None = None,
-        *,
-        members: Sequence[Model] = (),
     ) -> Iterator[Exploration]:
         """One result per replica as each ends. A failed one never stops its siblings.
 
@@ -83,37 +75,39 @@ class LammpsExplorer:
         the siblings have ended; StopRequested at once.
         """
         del calculator
-        program = self._program()
-        for item in (model, *members):
+        launch = self._launch()
+        for item in task.models:
             verify_model(item)
-        side_by_side = max(1, context.threads // self.config.threads_per_replica)
-        progress = ReplicaProgress(context.progress, replicas)
+        at_once = context.arrangement or self.arrangement(len(task.replicas), context.threads)
+        progress = ReplicaProgress(context.progress, task.replicas)
         ended: queue.Queue[Exploration | BaseException] = queue.Queue()
         abandoned = threading.Event()
-        tasks = []
-        for replica in replicas:  # all scripts first: a bad rule stops nothing half-way
-            text, compiled = lammps_input.script(
-                replica, rules, sampling, model, self.config, members
-            )
-            tasks.append(
+        threads, lock_step = at_once.workers, None
+        if task.rounds is not None:  # all of them wait for each other
+            threads = len(task.replicas)
+            lock_step = LockStep(task.rounds, task.replicas, at_once.workers)
+        runs = []
+        for replica in task.replicas:  # all scripts first: a bad rule stops nothing half-way
+            text, compiled = lammps_input.script(replica, task, self.config)
+            runs.append(
                 partial(
                     self._run,
                     replica,
                     text,
                     compiled,
-                    sampling,
-                    model,
-                    program,
-                    context,
+                    task,
+                    launch,
+                    replace(context, arrangement=at_once),
                     progress,
                     abandoned.is_set,
+                    lock_step,
                 )
             )
-        executor = LocalExecutor(side_by_side)
+        executor = LocalExecutor(threads)
         try:
-            for task in tasks:
-                executor.submit(partial(_into, ended, task))
-            yield from _as_they_end(ended, len(tasks), abandoned)
+            for run in runs:
+                executor.submit(partial(_into, ended, run))
+            yield from _as_they_end(ended, len(runs), abandoned)
         finally:
             abandoned.set()
             executor.shutdown()
@@ -127,15 +121,52 @@ class LammpsExplorer:
     ) -> Prediction:
         """Energies, forces (and virials of periodic frames) by LAMMPS, one process for all."""
         del calculator
-        program = self._program()
+        launch = self._launch()
         verify_model(model)
-        return predict(
-            self._arguments(program), self.environment(model), model, frames, self.config, context
+        environment = launch.environment(model, self._fixed_threads or 1)
+        return predict(launch.command, environment, model, frames, self.config, context)
+
+    @property
+    def not_exact_because(self) -> str | None:
+        """A number of threads that is chosen by measuring is another one tomorrow."""
+        if self._fixed_threads is None:
+            return "explorer.threads_per_replica is auto, and threads change the last bits of MD"
+        return None
+
+    def arrangement(self, n_replicas: int, cores: int) -> Arrangement:
+        """Where nothing was measured: every core has a replica as long as there are any."""
+        at_once = self.config.replicas_at_once
+        most = min(n_replicas, at_once) if isinstance(at_once, int) else n_replicas
+        each = self._fixed_threads or share(most, cores)
+        workers = most if isinstance(at_once, int) else max(1, cores // each)
+        return Arrangement(min(most, workers), each)
+
+    def arrangements(self, n_replicas: int, cores: int) -> tuple[Arrangement, ...]:
+        """Those that may be chosen from by measuring; one: there is nothing to choose."""
+        fixed, gpu = self._fixed_threads, has_gpu()
+        if isinstance(self.config.replicas_at_once, int) or (fixed and not gpu):
+            return (self.arrangement(n_replicas, cores),)
+        return arrangements(n_replicas, cores, gpu=gpu, threads=fixed)
+
+    def steps_per_s(self, task: MdTask, arrangement: Arrangement, context: Context) -> float:
+        """Of so many replicas like the task's first, all together, over some seconds."""
+        launch, probe = self._launch(), cold(task.replicas[0])
+        for item in task.models:
+            verify_model(item)
+        cold_task = replace(task, replicas=(probe,), rules=(), sampling=Sampling())
+        text, compiled = lammps_input.script(probe, cold_task, self.config)
+        own = replace(context, arrangement=arrangement)
+        return steps_per_s(
+            [
+                launch.ready(probe, text, compiled, task.model, own)
+                for _ in range(arrangement.workers)
+            ],
+            context.stop,
         )
 
     def check(self, model_in_lammps: bool, conditions: Sequence[Condition]) -> None:  # noqa: FBT001
         """Raise what can be known before anything runs."""
-        self._program()
+        self._launch()
         if not model_in_lammps:
             raise ConfigurationError(
                 "the trainer's models do not run in LAMMPS",
@@ -154,85 +185,59 @@ class LammpsExplorer:
     def doctor(self) -> tuple[ProgramReport, ...]:
         """Where ``lmp`` is and which version."""
         try:
-            program = self._program()
+            launch = self._launch()
         except ProgramMissing as error:
             return (ProgramReport("lmp", None, None, error.message, INSTALL),)
-        return (report_version(program),)
+        return (report_version(launch.program),)
 
-    def environment(self, model: Model) -> tuple[tuple[str, str], ...]:
-        """Variables of the process: threads must not outnumber the cores it was given."""
-        threads = str(self.config.threads_per_replica)
-        merged = {
-            "OMP_NUM_THREADS": threads,
-            "DP_INTRA_OP_PARALLELISM_THREADS": threads,
-            "DP_INTER_OP_PARALLELISM_THREADS": "1",
-            **dict(model.lammps.environment if model.lammps else ()),
-            **self.config.environment,
-        }
-        return tuple(merged.items())
+    @property
+    def _fixed_threads(self) -> int | None:
+        """Of each replica; ``None``: they may be chosen."""
+        given = self.config.threads_per_replica
+        return given if isinstance(given, int) else None
 
-    def _program(self) -> Path:
-        return find_program("lmp", self.config.program, install=INSTALL)
-
-    def _arguments(self, program: Path) -> tuple[str, ...]:
-        return (*self.config.launcher, str(program))
+    def _launch(self) -> Launch:
+        return Launch(find_program("lmp", self.config.program, install=INSTALL), self.config)
 
     def _run(
         self,
         replica: Replica,
         text: str,
         compiled: CompiledRules,
-        sampling: Sampling,
-        model: Model,
-        program: Path,
+        task: MdTask,
+        launch: Launch,
         context: Context,
         progress: ReplicaProgress,
         abandoned: Callable[[], bool],
+        lock_step: LockStep | None,
     ) -> Exploration:
         """One replica in a directory of its own."""
         started = time.monotonic()
-        directory = fresh_directory(context.workdir, replica.id)
-        box = box_of(replica.start)
-        skewed = box.is_skewed or (
-            replica.condition.ensemble is Ensemble.NPT and self.config.pressure_coupling == "tri"
-        )
-        data = lammps_input.data_text(replica.start, box, model, replica.velocities, skewed=skewed)
-        (directory / "start.data").write_text(data)
-        (directory / "in.lammps").write_text(text)
-        n_columns = 1 + len(lammps_input.columns_of(replica, compiled))
-        run = ProgramRun(
-            arguments=(
-                *self._arguments(program),
-                "-in",
-                "in.lammps",
-                "-log",
-                "log.lammps",
-                "-screen",
-                "none",
-            ),
-            directory=directory,
-            environment=self.environment(model),
-            silent_timeout_s=self.config.silent_timeout_s,
-            wall_timeout_s=self.config.wall_timeout_s,
-            watch=("log.lammps",),
-            check=False,
-        )
-        with Ring(directory / lammps_input.PIPE, directory / lammps_input.RING, sampling.ring_size):
-            outcome = run_program(
-                run,
-                stop=lambda: abandoned() or context.stop(),
-                on_poll=partial(_follow, progress, replica, directory / "log.lammps", n_columns),
+        ready = launch.ready(replica, text, compiled, task.model, context)
+        directory, n_columns = ready.run.directory, ready.n_columns
+
+        def stop() -> bool:
+            return abandoned() or context.stop()
+
+        def look() -> None:
+            _follow(progress, replica, ready.log, n_columns)
+            hold.look()
+
+        hold = Free()
+        if lock_step is not None and task.rounds is not None:
+            hold = Hold(lock_step, task.rounds, replica, directory, stop)
+        pipe, kept = directory / lammps_input.PIPE, directory / lammps_input.RING
+        with hold:
+            with Ring(pipe, kept, task.sampling.ring_size):
+                outcome = run_program(ready.run, stop=stop, on_poll=look)
+            log = lammps_output.read_log(
+                ready.log.read_text(errors="replace") if ready.log.exists() else "", n_columns
             )
-        log = lammps_output.read_log(
-            (directory / "log.lammps").read_text(errors="replace")
-            if (directory / "log.lammps").exists()
-            else "",
-            n_columns,
-        )
-        raise_if_not_the_physics(run, outcome, log)
-        exploration = assemble(replica, compiled, log, directory, time.monotonic() - started)
-        progress.ended(replica, exploration.md_ps)
-        return exploration
+            raise_if_not_the_physics(ready.run, outcome, log)
+            run = assemble(replica, compiled, log, directory, time.monotonic() - started)
+            run = hold.ended(run)
+        progress.ended(replica, run.md_ps)
+        return run
 
 
 def _follow(progress: ReplicaProgress, replica: Replica, log: Path, n_columns: int) -> None:
@@ -269,27 +274,3 @@ def _as_they_end(
             yield result
     if first_error is not None:
         raise first_error
-
-
-def report_version(program: Path) -> ProgramReport:
-    """What ``lmp -h`` says of itself."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as scratch:
-        run = ProgramRun((str(program), "-h"), Path(scratch), wall_timeout_s=60.0)
-        try:
-            run_program(run)
-        except SisError as error:
-            return ProgramReport("lmp", str(program), None, error.message, INSTALL)
-        text = (Path(scratch) / run.stdout).read_text(errors="replace")
-    version = re.search(r"Simulator - (.*)", text)
-    missing = [
-        style
-        for style in ("halt", "temp/csvr", "rdf")
-        if not re.search(rf"(?<!\S){style}(?!\S)", text)
-    ]
-    problem = f"lacks the styles {', '.join(missing)}" if missing else None
-    mend = "install a LAMMPS with packages EXTRA-FIX and MC" if missing else None
-    return ProgramReport(
-        "lmp", str(program), version.group(1).strip() if version else None, problem, mend
-    )

@@ -14,15 +14,16 @@ from sis_engine.explorers.lammps.config import LammpsConfig
 from sis_engine.explorers.lammps.integrator import FS_PER_PS, integrator_lines, velocity_lines
 from sis_engine.explorers.lammps.rules import CompiledRules, compile_rules
 from sis_engine.explorers.quantities import masses_amu
+from sis_engine.interfaces import MdTask
 from sis_engine.records import (
     Condition,
     FloatArray,
     Frame,
-    HaltRule,
     LammpsPair,
     Model,
     Quantity,
     Replica,
+    Rounds,
     Sampling,
 )
 
@@ -30,6 +31,8 @@ NSQ_UP_TO_ATOMS = 1000
 STARTED, DYNAMICS, REFUSED, ENDED = "SIS start", "SIS dynamics", "SIS refused", "SIS end"
 PIPE, RING, SPARSE, FINAL = "ring.pipe.bin", "ring.bin", "sparse.bin", "final.bin"
 DEVIATIONS = "md.out"
+GO, STOP, OVER = "go", "variable sis_stop equal 1\n", "sis_over"
+"""Names of pipes that LAMMPS waits at (with the round's number), what ends it there, and where."""
 
 _IDS_PER_LINE = 20
 
@@ -68,18 +71,13 @@ def n_steps_of(replica: Replica) -> int:
     return max(0, round(left_fs / condition.timestep_fs))
 
 
-def script(
-    replica: Replica,
-    rules: Sequence[HaltRule],
-    sampling: Sampling,
-    model: Model,
-    config: LammpsConfig,
-    members: Sequence[Model] = (),
-) -> tuple[str, CompiledRules]:
-    """The whole input script of one replica, and what its halts mean."""
-    box = box_of(replica.start)
-    compiled = compile_rules(rules, replica, model, sampling.trace_every_steps)
-    watch = committee_lines(model, members, sampling.deviation_every_steps) if members else None
+def script(replica: Replica, task: MdTask, config: LammpsConfig) -> tuple[str, CompiledRules]:
+    """The whole input script of one replica of a task, and what its halts mean."""
+    box, model, sampling = box_of(replica.start), task.model, task.sampling
+    compiled = compile_rules(task.rules, replica, model, sampling.trace_every_steps)
+    watch = None
+    if task.members:
+        watch = committee_lines(model, task.members, sampling.deviation_every_steps)
     lines = [
         *setup_lines(replica.start, model, config, "start.data", watch),
         f"timestep {replica.condition.timestep_fs / FS_PER_PS!r}",
@@ -93,11 +91,30 @@ def script(
         *compiled.dynamics,
         *_output_lines(replica, sampling, compiled),
         f'print "{DYNAMICS}"',
-        f"run {n_steps_of(replica)}",
+        *_run_lines(replica, task.rounds, compiled),
         *(compiled.report if n_steps_of(replica) else ()),
         *_end_lines(frame_columns(replica.condition), ENDED),
     ]
     return "\n".join(lines) + "\n", compiled
+
+
+def _run_lines(replica: Replica, rounds: Rounds | None, compiled: CompiledRules) -> list[str]:
+    """The dynamics; with rounds, each waits for what is read from a named pipe of its own."""
+    n_steps = n_steps_of(replica)
+    ends = () if rounds is None else rounds.ends(replica)
+    if not ends:
+        return [f"run {n_steps}"]
+    lines, done = ["variable sis_stop equal 0"], 0
+    for number, end in ends:
+        lines += [
+            f"run {end - done}",
+            f'if "$(step) != {end}" then "jump SELF {OVER}"',  # a rule fired before
+            *compiled.leave_if_fired(end, OVER),
+            f"include {GO}.{number}",
+            f'if "$(v_sis_stop) == 1" then "jump SELF {OVER}"',
+        ]
+        done = end
+    return [*lines, f"run {n_steps - done}", f"label {OVER}"]
 
 
 def plain_script(replica: Replica, model: Model, config: LammpsConfig, data_file: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def read_log(text: str, n_columns: int) -> RunLog:
     halt = _HALT.search(dynamics)
     names, first = _table(start)
     refused = re.search(rf"^{REFUSED} ", start, re.MULTILINE) is not None
-    rows = [row for row in read_rows(dynamics) if len(row) == n_columns]
+    rows = _in_order(row for row in read_rows(dynamics) if len(row) == n_columns)
     return RunLog(
         began=bool(started),
         rows=np.array(rows, dtype=np.float64).reshape(len(rows), n_columns),
@@ -73,6 +73,15 @@ def read_log(text: str, n_columns: int) -> RunLog:
         end_step=0 if refused else (int(ends.group(1)) if ends else None),
         error=error.group(1).strip() if error else None,
     )
+
+
+def _in_order(rows: Iterable[list[float]]) -> list[list[float]]:
+    """Without the first row of a later round, which is the last one of the round before it."""
+    found: list[list[float]] = []
+    for row in rows:
+        if not found or row[0] > found[-1][0]:
+            found.append(row)
+    return found
 
 
 def fired_rules(log: RunLog, names: Sequence[str]) -> list[tuple[str, float]]:

@@ -50,6 +50,7 @@ class CompiledRules:
     report: commands after the run that print what the rules saw at its last step
     rules: (variable, rule) of every rule that LAMMPS evaluates
     columns: (thermo column, quantity) that the rules measure besides the standard ones
+    intervals: at which it is looked whether one fires
     """
 
     measures: tuple[str, ...]
@@ -59,6 +60,15 @@ class CompiledRules:
     report: tuple[str, ...]
     rules: tuple[tuple[str, HaltRule], ...]
     columns: tuple[tuple[str, Quantity], ...]
+    intervals: tuple[int, ...]
+
+    def leave_if_fired(self, step: int, label: str) -> list[str]:
+        """Commands that go to a label where a halt has fired at the very last step of a run."""
+        return [
+            f'if "$(v_sis_good{every}) != 1" then "jump SELF {label}"'
+            for every in self.intervals
+            if step % every == 0
+        ]
 
 
 def compile_rules(
@@ -78,7 +88,8 @@ def compile_rules(
     later = [check for check in checks if not _holds_at_start(check.rule, replica)]
     halts: list[str] = []
     report: list[str] = []
-    for every in sorted({guard_every, *(rule.every_steps for rule in wanted)}):
+    intervals = sorted({guard_every, *(rule.every_steps for rule in wanted)})
+    for every in intervals:
         due = [check for check in checks if check.rule.every_steps == every]
         halts += _halt(every, due)
         report += _report(every, due)
@@ -90,6 +101,7 @@ def compile_rules(
         report=tuple(report),
         rules=tuple((check.name, check.rule) for check in checks),
         columns=tuple(measures.columns),
+        intervals=tuple(intervals),
     )
 
 

@@ -199,3 +199,10 @@ def test_differing_settings_are_named_with_both_values(tmp_path):
     sis = campaign_settings(comparison.parts(RunName("", "sis", 1)))
     short = campaign_settings(comparison.parts(RunName("", "short", 1)))
     assert differing(sis, short) == ("sampler.segment.length_fs: 200.0 → 50.0",)
+
+
+def test_the_examiner_lets_every_replica_run_to_its_end(tmp_path):
+    rounds = "changes: {explore: {round_ps: 0.1}}\n"
+    comparison = _read(HEAD + ARMS + rounds, tmp_path)
+    assert comparison.parts(RunName("", "sis", 1)).config.explore.round_ps == 0.1
+    assert comparison.examiner_parts("", 1).config.explore.round_ps is None

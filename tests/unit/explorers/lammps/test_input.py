@@ -6,8 +6,9 @@ import pytest
 from sis_engine.errors import ConfigurationError
 from sis_engine.explorers.lammps.cell import box_of
 from sis_engine.explorers.lammps.config import LammpsConfig
-from sis_engine.explorers.lammps.input import data_text, n_steps_of, script
+from sis_engine.explorers.lammps.input import ENDED, data_text, n_steps_of, script
 from sis_engine.explorers.lammps.integrator import seed_for
+from sis_engine.interfaces import MdTask
 from sis_engine.records import (
     Condition,
     Ensemble,
@@ -19,7 +20,7 @@ from sis_engine.records import (
     Quantity,
     Relation,
     Replica,
-    Sampling,
+    Rounds,
     System,
 )
 
@@ -42,7 +43,8 @@ def replica(condition=NVT, frame=FRAME, **more):
 
 
 def text_of(given, *rules, config=None):
-    return script(given, rules, Sampling(), MODEL, config or LammpsConfig())[0]
+    task = MdTask(MODEL, (given,), tuple(rules))
+    return script(given, task, config or LammpsConfig())[0]
 
 
 def test_types_follow_the_models_order_and_numbers_are_exact():
@@ -108,8 +110,9 @@ def test_npt_is_refused_where_it_has_no_meaning():
 def test_an_unknown_thermostat_and_a_model_without_lammps_are_refused():
     with pytest.raises(ConfigurationError, match="berendsen"):
         text_of(replica(replace(NVT, thermostat="berendsen")))
+    task = MdTask(replace(MODEL, lammps=None), (replica(),))
     with pytest.raises(ConfigurationError, match="ASE explorer"):
-        script(replica(), (), Sampling(), replace(MODEL, lammps=None), LammpsConfig())
+        script(replica(), task, LammpsConfig())
 
 
 def test_seeds_are_what_lammps_takes_and_differ_by_purpose():
@@ -137,14 +140,24 @@ def test_rules_that_have_no_meaning_here_are_refused():
     with pytest.raises(ConfigurationError, match="not periodic"):
         text_of(replica(), volume)
     neighbours = HaltRule("n", Quantity.NEIGHBOURS, Relation.ABOVE, 40)
+    task = MdTask(replace(MODEL, cutoff_angstrom=None), (replica(),), (neighbours,))
     with pytest.raises(ConfigurationError, match="cutoff"):
-        script(
-            replica(),
-            (neighbours,),
-            Sampling(),
-            replace(MODEL, cutoff_angstrom=None),
-            LammpsConfig(),
-        )
+        script(replica(), task, LammpsConfig())
+
+
+def test_in_rounds_it_waits_at_a_pipe_of_its_own_and_leaves_when_a_rule_has_fired():
+    hot = HaltRule("t", Quantity.TEMPERATURE, Relation.ABOVE, 900.0, every_steps=50)
+    given = replica(replace(NVT, duration_ps=0.6))
+    task = MdTask(MODEL, (given,), (hot,), rounds=Rounds(0.25, 1))
+    lines = script(given, task, LammpsConfig())[0].splitlines()
+    assert [line for line in lines if line.startswith(("run ", "include "))][-5:] == [
+        "run 500", "include go.1", "run 500", "include go.2", "run 200",
+    ]  # fmt: skip
+    first = lines.index("include go.1")
+    assert 'if "$(step) != 500" then "jump SELF sis_over"' in lines[:first]
+    assert 'if "$(v_sis_good50) != 1" then "jump SELF sis_over"' in lines[first - 2 : first]
+    assert lines[first + 1] == 'if "$(v_sis_stop) == 1" then "jump SELF sis_over"'
+    assert lines.index("label sis_over") < lines.index(f"print '{ENDED} $(step)'")
 
 
 def test_a_minimisation_never_begins_with_a_nan():

@@ -67,3 +67,12 @@ def test_the_words_of_an_error_are_kept():
 def test_a_half_written_last_line_is_not_a_row():
     assert last_row("        20  300.0 -1.25\n        40  29", 3) == [20.0, 300.0, -1.25]
     assert last_row("SIS dynamics\n", 3) is None
+
+
+def test_a_later_round_begins_with_the_row_that_the_last_one_ended_with():
+    table = "Step Temp PotEng\n{rows}\nLoop time of 1\n"
+    rounds = ("0 1 5\n20 2 5", "20 2.0000001 5\n40 3 5")
+    text = HEAD.format(start="-1e+300") + "SIS dynamics\n"
+    log = read_log(text + "".join(table.format(rows=rows) for rows in rounds), 3)
+    assert log.rows[:, 0].tolist() == [0, 20, 40]
+    assert log.rows[1, 1] == 2.0

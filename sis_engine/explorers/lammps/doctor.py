@@ -1,0 +1,36 @@
+"""Where ``lmp`` is, which version, and whether it has what is needed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sis_engine.errors import SisError
+from sis_engine.execution.program import ProgramRun, run_program
+from sis_engine.interfaces import ProgramReport
+
+INSTALL = "pip install 'sis-engine[deepmd]' brings lmp; or set explorer.program to your own"
+
+
+def report_version(program: Path) -> ProgramReport:
+    """What ``lmp -h`` says of itself."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as scratch:
+        run = ProgramRun((str(program), "-h"), Path(scratch), wall_timeout_s=60.0)
+        try:
+            run_program(run)
+        except SisError as error:
+            return ProgramReport("lmp", str(program), None, error.message, INSTALL)
+        text = (Path(scratch) / run.stdout).read_text(errors="replace")
+    version = re.search(r"Simulator - (.*)", text)
+    missing = [
+        style
+        for style in ("halt", "temp/csvr", "rdf")
+        if not re.search(rf"(?<!\S){style}(?!\S)", text)
+    ]
+    problem = f"lacks the styles {', '.join(missing)}" if missing else None
+    mend = "install a LAMMPS with packages EXTRA-FIX and MC" if missing else None
+    return ProgramReport(
+        "lmp", str(program), version.group(1).strip() if version else None, problem, mend
+    )

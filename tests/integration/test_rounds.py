@@ -1,0 +1,92 @@
+"""Replicas in rounds of MD time: the rest is stopped at a round's end, whatever happens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sis_engine.assembly import assemble
+from sis_engine.errors import ConfigurationError
+from sis_engine.records import Exit
+from sis_engine.states import State
+from sis_engine.storage.generation import GenerationRecord
+from sis_engine.validation import validate
+from tests.integration.small_campaigns import digest_of, paid, records, run, write_campaign
+from tests.integration.test_durability import TINY
+
+ROUND_PS = 0.05
+IN_ROUNDS = {**TINY, "explore.replicas": 4, "explore.round_ps": ROUND_PS, "budget.generations": 2}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Never stopped."""
+    place = tmp_path_factory.mktemp("whole")
+    done(place / "run", write_campaign(place / "given", IN_ROUNDS))
+    return place / "run"
+
+
+def done(folder: Path, config: Path) -> None:
+    ended = run(folder, config)
+    assert ended.state in {State.EXHAUSTED, State.STABLE}, ended.reason
+
+
+def ended_early(record: GenerationRecord) -> list[float]:
+    return [run.md_ps for run in record.explorations if run.exit is Exit.STOPPED]
+
+
+def test_after_a_round_with_a_failure_all_others_end_with_it(whole: Path) -> None:
+    for record in records(whole):
+        first = min((life.time_ps for life in record.lives if not life.censored), default=None)
+        stopped = ended_early(record)
+        assert len(set(stopped)) <= 1
+        if stopped:
+            assert first is not None
+            assert stopped[0] - ROUND_PS <= first <= stopped[0]
+    assert any(ended_early(record) for record in records(whole))
+
+
+def test_the_labels_are_those_of_a_campaign_without_rounds(whole: Path, tmp_path: Path) -> None:
+    """The earliest failure is the same; what comes later was only waited for."""
+    config = write_campaign(
+        tmp_path / "given", {**IN_ROUNDS, "explore.round_ps": None, "budget.generations": 1}
+    )
+    done(tmp_path / "run", config)
+    free, held = records(tmp_path / "run")[0], records(whole)[0]
+    assert [plan.id for plan in free.plans] == [plan.id for plan in held.plans]
+    assert free.decision is not None
+    assert held.decision is not None
+    assert free.decision.reason.split(";")[0] == held.decision.reason.split(";")[0]
+
+
+@pytest.mark.parametrize("after", [40, 200])
+def test_a_stop_in_the_middle_changes_no_digest(whole: Path, tmp_path: Path, after: int) -> None:
+    config = write_campaign(tmp_path / "given", IN_ROUNDS)
+    asked = [0]
+
+    def stop() -> bool:
+        asked[0] += 1
+        return asked[0] > after
+
+    assert run(tmp_path / "run", config, stop=stop).state is State.PAUSED
+    done(tmp_path / "run", config)
+    assert digest_of(tmp_path / "run") == digest_of(whole)
+    assert paid(tmp_path / "run") == paid(whole)
+
+
+def test_a_sampler_that_looks_at_every_end_refuses_rounds(tmp_path: Path) -> None:
+    config = write_campaign(
+        tmp_path, {**IN_ROUNDS, "sampler": {"type": "random", "min_survivors": 2}}
+    )
+    with pytest.raises(ConfigurationError, match="looks at every replica's end") as raised:
+        validate(assemble(config))
+    assert raised.value.key == "explore.round_ps"
+
+
+def test_rounds_do_not_go_with_a_pool_of_replicas(tmp_path: Path) -> None:
+    pools = {"explore": {"provider": {"type": "local"}}}
+    config = write_campaign(tmp_path, {**IN_ROUNDS, "execution": {"type": "parsl", "pools": pools}})
+    with pytest.raises(ConfigurationError, match="cannot be held") as raised:
+        validate(assemble(config))
+    assert raised.value.key == "explore.round_ps"
