@@ -60,7 +60,7 @@ class Book:
             elif job.is_claimed():
                 self.leave(job)
             else:
-                shutil.rmtree(path, ignore_errors=True)
+                self.close(job)
         return found
 
     def leave(self, job: FollowedJob) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from sis_engine import remedies
 from sis_engine.errors import (
     InfrastructureError,
     ProgramFailed,
@@ -12,7 +13,7 @@ from sis_engine.errors import (
     ProgramMissing,
     StopRequested,
 )
-from sis_engine.interfaces import Capability, Segment
+from sis_engine.interfaces import Capability, Segment, SinglePoints
 from sis_engine.records import Failure, LabelFailure, Labelled, Origin, Purpose, SegmentSpec, Start
 from sis_engine.remedies import FIRST_IN_A_ROW, LATER_IN_A_ROW, PATIENCE, RESPONSES, Response
 from tests.unit.faulty_labelers import DIMER, Bench, FaultyLabeler, dimers
@@ -221,3 +222,18 @@ def test_a_segment_that_fails_for_good_ends_in_its_failure(what, reason, tmp_pat
     assert [r.origin.index for r in results] == list(range(4))
     assert results[-1].reason is reason
     assert labeler.begun == [1.0]
+
+
+def test_results_may_come_in_any_order_and_twice_the_same_origin(tmp_path) -> None:
+    given = dimers(3)
+    twins = SinglePoints(
+        given.system, (*given.frames, given.frames[0]), (*given.origins, given.origins[0])
+    )
+    left = remedies._Left(twins)
+    for origin in (given.origins[2], given.origins[0], given.origins[0]):
+        left.take(origin)
+    assert left.as_task().origins == (given.origins[1],)
+    left.take(given.origins[2])  # one that is not asked for any more: the first of all
+    assert not left
+    with pytest.raises(LookupError, match="more results than there were frames"):
+        left.take_first()

@@ -108,6 +108,27 @@ def test_single_points_come_in_groups_and_each_once(tmp_path: Path) -> None:
     assert len(list((tmp_path / "spool" / DONE).iterdir())) == 3
 
 
+class AtOnce(ThreadPool):
+    """A task has ended when it has been handed out: all its labels come together."""
+
+    def submit(self, task: Any, *, cores: int = 1) -> Any:
+        future = super().submit(task, cores=cores)
+        future.result()
+        return future
+
+
+def test_labels_that_came_together_are_kept_when_whoever_asked_goes_away(tmp_path: Path) -> None:
+    pool, bank = AtOnce(group=8), FakeBank()
+    labels, _ = source(tmp_path, pool, bank)
+    running = labels.label(points(8), context(tmp_path))
+    next(running)
+    running.close()
+    assert len(bank.items) == 8
+    found = list(labels.label(points(8), context(tmp_path)))
+    assert sum(isinstance(item, Labelled) for item in found) == 8
+    assert len(pool.folders) == 1
+
+
 def test_a_label_is_the_same_as_one_made_here(tmp_path: Path) -> None:
     labels, _ = source(tmp_path, ThreadPool(), FakeBank())
     here = {i.key: i for i in FakeLabeler().label(points(3), context(tmp_path))}
