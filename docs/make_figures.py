@@ -1,13 +1,16 @@
-"""Writes docs/img/quickstart.svg, the README's picture, from docs/results/quickstart/report.json.
+"""Writes the documentation's pictures from figures that were measured.
 
-    python docs/make_figures.py [FILE]
+    python docs/make_figures.py [FOLDER]
 
-The same report gives the same bytes. A test compares the picture with what this writes.
+quickstart.svg, the README's, from docs/results/quickstart/report.json; scaling.svg from
+docs/results/scaling.json, which benchmarks/scaling.py writes. The same figures give the same bytes.
+A test compares the pictures with what this writes.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from importlib.resources import files
@@ -22,7 +25,10 @@ from sis_engine.storage.atomic import write_text
 
 DOCS = Path(__file__).parent
 REPORT = DOCS / "results" / "quickstart" / "report.json"
-PICTURE = DOCS / "img" / "quickstart.svg"
+SCALING = DOCS / "results" / "scaling.json"
+COSTS_S = (1.0, 10.0, 60.0, 600.0)
+MOST_WORKERS = 4000
+"""Of 1,000 nodes, four labels at a time on each."""
 
 WIDTH, HEIGHT, MARGIN = 430.0, 270.0, 14.0
 LIFE_MARKS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -33,22 +39,28 @@ CLASSES = re.compile(r"^\.(?:panel|c\d|ink|warn)\b[^{]*\{.*$", re.MULTILINE)
 
 
 def main(arguments: list[str]) -> None:
-    target = Path(arguments[0]) if arguments else PICTURE
+    folder = Path(arguments[0]) if arguments else DOCS / "img"
     report = json.loads(REPORT.read_text(encoding="utf-8"))
-    write_text(target, picture(report))
-    sys.stdout.write(f"{target}\n")
+    name = report["summary"]["name"]
+    title = f"{name}: lives and errors of the model by generation"
+    pictures = {"quickstart.svg": (title, (lives(report), errors(report)))}
+    if SCALING.exists():  # nothing is drawn where nothing was measured
+        scale = json.loads(SCALING.read_text(encoding="utf-8"))
+        title = "labels a second by number of workers"
+        pictures["scaling.svg"] = (title, (efficiency(scale),))
+    for file, (title, panels) in pictures.items():
+        write_text(folder / file, picture(title, panels))
+        sys.stdout.write(f"{folder / file}\n")
 
 
-def picture(report: dict[str, Any]) -> str:
-    """Both panels side by side, on a ground of their own, readable on light and on dark pages."""
-    panels = (lives(report), errors(report))
+def picture(title: str, panels: tuple[str, ...]) -> str:
+    """Panels side by side, on a ground of their own, readable on light and on dark pages."""
     width = len(panels) * (WIDTH + MARGIN) + MARGIN
     height = max(_height(panel) for panel in panels) + 2 * MARGIN
     placed = [
         panel.replace("<svg ", f'<svg x="{MARGIN + k * (WIDTH + MARGIN):g}" y="{MARGIN:g}" ', 1)
         for k, panel in enumerate(panels)
     ]
-    title = f"{report['summary']['name']}: lives and errors of the model by generation"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
         f'width="{width:g}" height="{height:g}" role="img">'
@@ -118,6 +130,30 @@ def errors(report: dict[str, Any]) -> str:
     panel.legend("audit passed", "c1", "circle")
     panel.legend("not", "c1", "-circle")
     panel.legend("its worst element", "c2", "diamond")
+    return panel.svg()
+
+
+def efficiency(scale: dict[str, Any]) -> str:
+    """Which part of the workers' time is in labels: measured, and by docs/scaling.md's model."""
+    law = scale["law"]
+    marks = tuple((float(n), f"{n:,}") for n in (1, 10, 100, 1000, MOST_WORKERS))
+    panel = Panel(
+        "How much of the workers’ time is in labels",
+        Axis("workers", 0.9, 1.1 * MOST_WORKERS, log=True, marks=marks),
+        Axis("efficiency / %", 0.0, 105.0),
+        width=WIDTH,
+        height=HEIGHT,
+    )
+    workers = [10.0 ** (k * math.log10(MOST_WORKERS) / 60.0) for k in range(61)]
+    for number, cost in enumerate(COSTS_S, start=1):
+        beside = cost + law["overhead_s"]
+        found = [100.0 * cost / (beside + n * law["serial_s"]) for n in workers]
+        panel.curve(workers, found, f"c{number}")
+        panel.legend(f"labels of {cost:g} s", f"c{number}")
+    for item in scale["points"]:
+        ideal = item["workers"] / scale["label_s"]
+        panel.dot(item["workers"], 100.0 * item["labels"] / item["wall_s"] / ideal, "ink", size=5.0)
+    panel.legend(f"measured, {scale['label_s']:g} s", "ink", "circle")
     return panel.svg()
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
-from sis_engine.bench import Bench
 from sis_engine.interfaces import ProgramReport
 from sis_engine.quote import Quote
+
+if TYPE_CHECKING:
+    from sis_engine.bench import Bench
 
 
 def show_reports(reports: Sequence[ProgramReport]) -> None:
