@@ -95,15 +95,19 @@ class Ordeal:
             self.differences.append(f"unexpected: {end.last_line}")
         return end
 
-    def to_the_end(self) -> None:
-        """Undisturbed lives until the campaign has ended; it has to be as the other."""
+    def to_the_end(self, ended: frozenset[int] = ENDED) -> End:
+        """Undisturbed lives until the campaign has ended; it has to be as the other.
+
+        ended: exit codes that are an end
+        """
         end = End(-1, "", 0.0)
         for _ in range(MOST_LIVES):
             end = self.live()
-            if end.code in ENDED:
+            if end.code in ended:
                 self._compare()
-                return
+                return end
         self.differences.append(f"did not come to its end: exit code {end.code}: {end.last_line}")
+        return end
 
     def _compare(self) -> None:
         found, wanted = look(self.stage.folder), self.compared.remains

@@ -86,13 +86,26 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """Nothing is done before the campaign."""
 
 
-def live(stage: Stage, *, kill_after_s: float | None = None, **how: Any) -> End:
-    """Lead one life. kill_after_s: SIGKILL comes then, unless it has ended;  how: see Life"""
-    return Life(stage, **how).end(kill_after_s)
+def live(
+    stage: Stage,
+    *,
+    kill_after_s: float | None = None,
+    meanwhile: Callable[[Life], None] | None = None,
+    **how: Any,
+) -> End:
+    """Lead one life.
+
+    kill_after_s: SIGKILL comes then, unless it has ended;  meanwhile: done as soon as it has begun
+    how: see Life
+    """
+    life = Life(stage, **how)
+    if meanwhile is not None:
+        meanwhile(life)
+    return life.end(kill_after_s)
 
 
 class Life:
@@ -110,7 +123,7 @@ class Life:
         fault: Fault | None = None,
         clock_jump_s: int = 0,
         stop_after_s: float = float("inf"),
-        first: Callable[[], None] = _nothing,
+        first: Callable[[], None] = nothing,
         tag: str = "",
     ) -> None:
         self._begun = time.monotonic()
@@ -128,6 +141,10 @@ class Life:
                 self._streams,
                 self._report,
             )
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait so long at most."""
+        return _wait(self.pid, seconds)
 
     def end(self, kill_after_s: float | None = None) -> End:
         """Wait for its end, or bring it."""

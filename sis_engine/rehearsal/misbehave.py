@@ -48,6 +48,18 @@ def crash() -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
+def fill_the_disk() -> None:
+    """Where it is: until nothing fits any more, and then it fails at it."""
+    with open("scratch.dat", "wb", buffering=0) as scratch:
+        while True:
+            scratch.write(b"x" * (1 << 16))
+
+
+def do_its_work() -> None:
+    """Let nobody down."""
+    print("0.0")  # noqa: T201 - its result
+
+
 def write_nan() -> None:
     print("nan")  # noqa: T201 - its result
 

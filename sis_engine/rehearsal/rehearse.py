@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sis_engine.rehearsal import programme, programs
+from sis_engine.rehearsal import models, programme, programs
 from sis_engine.rehearsal.damage import DAMAGES, FILES, damaged
 from sis_engine.rehearsal.given import NOTHING, undisturbed
 from sis_engine.rehearsal.interposer import Fault, Mode, Operation, is_loaded
@@ -93,6 +93,8 @@ def rehearse(bench: Bench, wanted: Wanted, parts: Sequence[str]) -> list[Trial]:
                 lead.all(_surroundings(wanted))
             if "programs" in parts:
                 lead.all(_programs(wanted))
+            if "models" in parts:
+                lead.all(_models(wanted))
             if "kills" in parts:
                 lead.kills(wanted)
     finally:
@@ -127,6 +129,11 @@ def _programs(wanted: Wanted) -> list[Unit]:
     return [(f"program: {part} {way}", programs.misbehaved, (part, way)) for part, way in found]
 
 
+def _models(wanted: Wanted) -> list[Unit]:
+    found = models.names() if wanted.sample is None else models.names()[:1]
+    return [(f"model: {way}", models.modelled, (way,)) for way in found]
+
+
 def _workers(jobs: int) -> concurrent.futures.ProcessPoolExecutor:
     return concurrent.futures.ProcessPoolExecutor(
         jobs, mp_context=multiprocessing.get_context("fork"), initializer=adopt_orphans
@@ -137,12 +144,14 @@ def _compared(scratch: Path, parts: Sequence[str]) -> Compared:
     """The undisturbed campaigns that these parts compare with; their operations are counted."""
     count = Fault(Operation.OPEN, Mode.COUNT, 0) if is_loaded() else None
     place = scratch / "undisturbed"
-    short = whole = None
+    short = whole = started = None
     if "operations" in parts:
         short = undisturbed(place / "short", ONE_GENERATION, fault=count)
-    if {"kills", "damage", "surroundings", "programs"} & set(parts):
+        first = programs.good_programs
+        started = undisturbed(place / "programs", ONE_GENERATION, fault=count, first=first)
+    if {"kills", "damage", "surroundings", "programs", "models"} & set(parts):
         whole = undisturbed(place / "whole", fault=count)
-    return Compared(whole or NOTHING, short or NOTHING)
+    return Compared(whole or NOTHING, short or NOTHING, started or NOTHING)
 
 
 @dataclass
