@@ -151,7 +151,10 @@ def tell(stop: Stop) -> Stop:
 
 
 def table(stops: list[Stop]) -> str:
-    lines = ["| stopped | generation | stage | exit code | seconds | left |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| stopped | generation | stage | exit code | seconds | left |",
+        "|---|---|---|---|---|---|",
+    ]
     lines += [
         f"| `{s.who}` | {s.generation} | {s.stage} | {s.exit_code} | {s.seconds:.1f} "
         f"| {', '.join(s.left) or 'nothing'} |"

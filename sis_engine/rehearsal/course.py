@@ -71,7 +71,9 @@ def attempts(folder: Path) -> tuple[tuple[int, str, int], ...]:
         return ()
 
 
-def reach(folder: Path, moment: Moment, course: Course, ends_within: Callable[[float], bool]) -> bool:
+def reach(
+    folder: Path, moment: Moment, course: Course, ends_within: Callable[[float], bool]
+) -> bool:
     """Wait until an engine that was just started is there, or further; ``False``: it has ended.
 
     ends_within: waits so many seconds at most for its end, and says whether that came

@@ -58,13 +58,18 @@ FILES: dict[str, str] = {
     "kept replica": "work/0001/explore/kept/*.h5",
     "log for people": "log/console.txt",
     "log for programs": "log/events.jsonl",
+    "live traces": "log/live.json",
     "lock": "owner.lock",
+    "ledger's index": "ledger.sqlite-shm",
+    "bank's index": "labels/labels.sqlite-shm",
 }
 """Kinds of files, and where one is."""
 
 _DATABASES = (".sqlite", ".sqlite-wal")
-_TELL_NOTHING = frozenset({"log for people", "log for programs", "lock"})
-"""Written for people and never read again: damage there can change nothing."""
+_TELL_NOTHING = frozenset(
+    {"log for people", "log for programs", "live traces", "lock", "ledger's index", "bank's index"}
+)
+"""Written for watchers, or made anew by whoever opens it first: damage there can change nothing."""
 
 NAMED = "named, set aside and made again"
 REFUSED = "refused by name; mended, it went on to the same end"

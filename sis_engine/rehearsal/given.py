@@ -12,13 +12,16 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from sis_engine.errors import SisError
+from sis_engine.rehearsal.interposer import Fault, Mode, Operation, is_loaded
 from sis_engine.rehearsal.life import (
     ENDED,
     EVALUATIONS,
     End,
+    First,
     Stage,
     import_what_a_life_imports,
     live,
+    nothing,
 )
 from sis_engine.rehearsal.remains import Remains, banked, look, orphans
 
@@ -119,10 +122,11 @@ class Ordeal:
         self.orphans += sorted(found.files - wanted.files)
 
 
-def undisturbed(place: Path, changes: Changes | None = None, **how: Any) -> Undisturbed:
-    """Run it once, and say what to compare with."""
+def undisturbed(place: Path, changes: Changes | None = None, first: First = nothing) -> Undisturbed:
+    """Run it once, its operations counted where that is possible, and say what to compare with."""
     stage = prepare(place, changes)
-    end = live(stage, **how)
+    count = Fault(Operation.OPEN, Mode.COUNT, 0) if is_loaded() else None
+    end = live(stage, fault=count, first=first)
     if end.code not in ENDED:
         raise RehearsalFailed(
             f"the undisturbed campaign ended with exit code {end.code}: {end.said.strip()}",

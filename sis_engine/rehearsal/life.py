@@ -39,6 +39,8 @@ EVALUATIONS = "evaluations.txt"
 MODULES = "modules.json"
 """What a life imported that its parent had not, among our notes."""
 _PR_SET_CHILD_SUBREAPER = 36
+First = Callable[[], None]
+"""What is done in a life before its campaign."""
 _ASKED_BEFORE_JUMP = 60
 """The clock is asked some 200 times in the campaign."""
 
@@ -123,7 +125,7 @@ class Life:
         fault: Fault | None = None,
         clock_jump_s: int = 0,
         stop_after_s: float = float("inf"),
-        first: Callable[[], None] = nothing,
+        first: First = nothing,
         tag: str = "",
     ) -> None:
         self._begun = time.monotonic()
@@ -201,7 +203,7 @@ def _be_an_engine(run: Callable[[], int], stage: Stage, streams: Path, report: P
         os._exit(code)
 
 
-def _run(stage: Stage, fault: Fault | None, stop_after_s: float, first: Callable[[], None]) -> int:
+def _run(stage: Stage, fault: Fault | None, stop_after_s: float, first: First) -> int:
     first()
     end = time.monotonic() + stop_after_s
     if fault is not None:

@@ -50,9 +50,9 @@ def crash() -> None:
 
 def fill_the_disk() -> None:
     """Where it is: until nothing fits any more, and then it fails at it."""
-    with open("scratch.dat", "wb", buffering=0) as scratch:
-        while True:
-            scratch.write(b"x" * (1 << 16))
+    scratch = os.open("scratch.dat", os.O_WRONLY | os.O_CREAT)
+    while True:
+        os.write(scratch, b"x" * (1 << 16))
 
 
 def do_its_work() -> None:

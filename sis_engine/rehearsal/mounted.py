@@ -24,7 +24,7 @@ _REFUSED = 77
 
 
 class MountRefused(OSError):
-    """This user may not have mounts of its own here."""
+    """Mounts of its own are not for this user here."""
 
 
 def in_own_mounts(folder: Path, size_bytes: int, work: Callable[[], Trial]) -> Trial | None:

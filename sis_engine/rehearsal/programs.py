@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SCRIPT = Path(__file__).with_name("misbehave.py")
 SILENCE_S = 3.0
+"""Of a program that hangs; others have all the time that a loaded machine needs."""
+PATIENCE_S = 900.0
 MOST_OUTPUT_BYTES = 1 << 24
 GRACE_S = 0.5
 
@@ -38,6 +40,7 @@ WAYS = {
     "crashes": "crash",
     "writes NaN": "write_nan",
 }
+_HANG = frozenset({"hang", "ignore_term"})
 PARTS = ("labeler", "trainer", "MD")
 GOOD = "do_its_work"
 """What a program that does not let its engine down is asked to do."""
@@ -85,7 +88,7 @@ class _Errand:
                 (sys.executable, "-I", "-S", str(SCRIPT), self._way),
                 directory=context.workdir,
                 max_output_bytes=MOST_OUTPUT_BYTES,
-                silent_timeout_s=SILENCE_S,
+                silent_timeout_s=SILENCE_S if self._way in _HANG else PATIENCE_S,
                 grace_s=GRACE_S,
             ),
             stop=context.stop,

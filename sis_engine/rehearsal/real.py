@@ -42,7 +42,9 @@ class Real:
         whole, killed = self.folder / "undisturbed", self.folder / "killed"
         self._to_the_end(whole)
         course = Course.of(whole)
-        self.tell(f"undisturbed: {time.monotonic() - begun:.0f} s, {course.seconds:.0f} s in stages")
+        self.tell(
+            f"undisturbed: {time.monotonic() - begun:.0f} s, {course.seconds:.0f} s in stages"
+        )
         kills, left = self._kill(killed, course)
         self._to_the_end(killed)
         wrong = _differences(look(killed), look(whole))

@@ -14,9 +14,8 @@ from pathlib import Path
 
 from sis_engine.rehearsal import models, programme, programs
 from sis_engine.rehearsal.damage import DAMAGES, FILES, damaged
-from sis_engine.rehearsal.given import NOTHING, undisturbed
-from sis_engine.rehearsal.interposer import Fault, Mode, Operation, is_loaded
-from sis_engine.rehearsal.life import adopt_orphans
+from sis_engine.rehearsal.given import NOTHING, Changes, Undisturbed, undisturbed
+from sis_engine.rehearsal.life import First, adopt_orphans, nothing
 from sis_engine.rehearsal.programme import KILLS_EACH, ONE_GENERATION, Compared, Wanted
 from sis_engine.rehearsal.surroundings import disturbed, names
 from sis_engine.rehearsal.trial import Trial, table, tally
@@ -26,6 +25,8 @@ JOURNAL = "trials.jsonl"
 TABLE = "faults.md"
 Unit = tuple[str, Callable[..., Trial], tuple[object, ...]]
 """Its trial's name, what leads it, and what that is given after the place and the comparison."""
+How = tuple[Path, Changes, First]
+"""What :func:`undisturbed` is given."""
 
 
 @dataclass
@@ -79,11 +80,12 @@ def rehearse(bench: Bench, wanted: Wanted, parts: Sequence[str]) -> list[Trial]:
         return journal.trials
     bench.scratch.mkdir(parents=True, exist_ok=True)
     try:
-        compared = _compared(
-            bench.scratch, parts
-        )  # before the workers, so that they find it imported
-        bench.tell(f"undisturbed: {max(compared.whole.seconds, compared.short.seconds):.1f} s")
+        (name, how), *others = _needed(bench.scratch / "undisturbed", parts)
+        # Before there are workers, so that they find imported what it imports.
+        first = {name: undisturbed(*how)}
         with _workers(bench.jobs) as pool:
+            compared = _compared(pool, first, others)
+            bench.tell(f"undisturbed: {max(compared.whole.seconds, compared.short.seconds):.1f} s")
             lead = _Lead(bench, pool, compared, journal)
             if "operations" in parts:
                 lead.all(_operations(compared, wanted))
@@ -140,18 +142,27 @@ def _workers(jobs: int) -> concurrent.futures.ProcessPoolExecutor:
     )
 
 
-def _compared(scratch: Path, parts: Sequence[str]) -> Compared:
-    """The undisturbed campaigns that these parts compare with; their operations are counted."""
-    count = Fault(Operation.OPEN, Mode.COUNT, 0) if is_loaded() else None
-    place = scratch / "undisturbed"
-    short = whole = started = None
+def _needed(place: Path, parts: Sequence[str]) -> list[tuple[str, How]]:
+    """The undisturbed campaigns that these parts compare with: name, and how each is led."""
+    whole = set(parts) - {"operations"}
+    found: list[tuple[str, How]] = []
     if "operations" in parts:
-        short = undisturbed(place / "short", ONE_GENERATION, fault=count)
-        first = programs.good_programs
-        started = undisturbed(place / "programs", ONE_GENERATION, fault=count, first=first)
-    if {"kills", "damage", "surroundings", "programs", "models"} & set(parts):
-        whole = undisturbed(place / "whole", fault=count)
-    return Compared(whole or NOTHING, short or NOTHING, started or NOTHING)
+        found = [
+            ("short", (place / "short", ONE_GENERATION, nothing)),
+            ("programs", (place / "programs", ONE_GENERATION, programs.good_programs)),
+        ]
+    return [*found, ("whole", (place / "whole", {}, nothing))] if whole else found
+
+
+def _compared(
+    pool: concurrent.futures.Executor,
+    first: dict[str, Undisturbed],
+    others: Sequence[tuple[str, How]],
+) -> Compared:
+    """The first has been led; the others are led side by side."""
+    running = {name: pool.submit(undisturbed, *how) for name, how in others}
+    found = first | {name: future.result() for name, future in running.items()}
+    return Compared(*(found.get(name, NOTHING) for name in ("whole", "short", "programs")))
 
 
 @dataclass
