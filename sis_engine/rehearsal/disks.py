@@ -26,7 +26,7 @@ def fills_up(ordeal: Ordeal) -> tuple[str, int]:
 
     def fill_it(life: Life) -> None:
         nonlocal met
-        if not life.ends_within(AFTER * ordeal.compared.seconds):
+        if not life.ends_within(AFTER * ordeal.compared.cpu_s):
             fill(folder)
             met += 1
 
@@ -40,7 +40,7 @@ def fills_up(ordeal: Ordeal) -> tuple[str, int]:
 def is_full(ordeal: Ordeal) -> tuple[str, int]:
     """Before the engine starts: a campaign that was begun, and not a byte is left."""
     folder = ordeal.stage.folder
-    ordeal.live(kill_after_s=2 * AFTER * ordeal.compared.seconds)
+    ordeal.live(kill_after_s=2 * AFTER * ordeal.compared.cpu_s)
     fill(folder)
     end = ordeal.live()
     make_room(folder)
@@ -61,7 +61,7 @@ def filled_by_program(ordeal: Ordeal, part: str) -> tuple[str, int]:
 def read_only(ordeal: Ordeal) -> tuple[str, int]:
     """Mounted read-only, as a file system is after an error of its disk."""
     folder = ordeal.stage.folder
-    ordeal.live(kill_after_s=2 * AFTER * ordeal.compared.seconds)
+    ordeal.live(kill_after_s=2 * AFTER * ordeal.compared.cpu_s)
     make_read_only(folder, read_only=True)
     end = ordeal.live()
     make_read_only(folder, read_only=False)

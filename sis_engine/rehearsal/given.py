@@ -26,6 +26,7 @@ from sis_engine.rehearsal.life import (
 from sis_engine.rehearsal.remains import Remains, banked, look, orphans
 
 SHIPPED = Path(__file__).with_name("campaign.yaml")
+CONFIG = "campaign.yaml"
 STRUCTURE = Path(__file__).with_name("cluster.xyz")
 MOST_LIVES = 6
 """Undisturbed lives that a disturbed campaign may need to come to its end; one is the rule."""
@@ -39,10 +40,10 @@ class RehearsalFailed(SisError):
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """The campaign to compare with. seen: operations by kind, of its one life"""
+    """The campaign to compare with. cpu_s, seen: CPU time and operations of its one life"""
 
     remains: Remains
-    seconds: float
+    cpu_s: float
     seen: tuple[tuple[str, int], ...] = ()
 
 
@@ -53,8 +54,7 @@ NOTHING = Undisturbed(Remains("", 0, 0, frozenset()), 0.0)
 def prepare(place: Path, changes: Changes | None = None) -> Stage:
     """A new folder ``place`` with the campaign's file in it; whatever was there goes."""
     shutil.rmtree(place, ignore_errors=True)
-    notes = place / "notes"
-    notes.mkdir(parents=True)
+    (place / "notes").mkdir(parents=True)
     shutil.copy(STRUCTURE, place)
     tree: dict[str, Any] = YAML(typ="safe", pure=True).load(SHIPPED.read_text(encoding="utf-8"))
     for key, value in (changes or {}).items():
@@ -65,9 +65,14 @@ def prepare(place: Path, changes: Changes | None = None) -> Stage:
             tree[section] = value
     text = io.StringIO()
     YAML(typ="safe", pure=True).dump(tree, text)
-    config = place / "campaign.yaml"
-    config.write_text(text.getvalue(), encoding="utf-8")
-    return Stage(place / "run", config, notes)
+    stage = stage_in(place)
+    (place / CONFIG).write_text(text.getvalue(), encoding="utf-8")
+    return stage
+
+
+def stage_in(place: Path) -> Stage:
+    """Of a folder that was prepared."""
+    return Stage(place / "run", place / CONFIG, place / "notes")
 
 
 def evaluated(stage: Stage) -> list[str]:
@@ -133,4 +138,4 @@ def undisturbed(place: Path, changes: Changes | None = None, first: First = noth
             hint=f"see {stage.notes}",
         )
     import_what_a_life_imports(stage)
-    return Undisturbed(look(stage.folder), end.seconds, end.seen)
+    return Undisturbed(look(stage.folder), end.cpu_s, end.seen)

@@ -47,13 +47,13 @@ def modelled(place: Path, compared: Compared, way: str) -> Trial:
     end = live(whole)
     state = end.last_line.partition(":")[0]
     stage = prepare(place / "killed", changes)
-    ordeal = Ordeal(stage, Undisturbed(look(whole.folder), end.seconds))
+    ordeal = Ordeal(stage, Undisturbed(look(whole.folder), end.cpu_s))
     if state not in allowed:
         ordeal.differences.append(f"undisturbed, it ended as {end.last_line!r}")
     lot = random.Random(way)  # noqa: S311 - times of kills, nothing secret
     kills = 0
     for _ in range(KILLS):
-        kills += ordeal.live(kill_after_s=lot.uniform(0.1, 0.7) * end.seconds).killed
+        kills += ordeal.live(kill_after_s=lot.uniform(0.1, 0.7) * end.cpu_s).killed
     last = ordeal.to_the_end(frozenset({end.code}))
     if last.last_line != end.last_line:
         ordeal.differences.append(f"ended as {last.last_line!r}, undisturbed {end.last_line!r}")

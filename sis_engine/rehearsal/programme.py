@@ -38,11 +38,13 @@ class Compared:
     """The undisturbed campaigns. whole: two generations;  short: one
 
     programs: the short one, its parts running programs
+    half_way: folder of one that was killed, for :func:`sis_engine.rehearsal.damage.damaged`
     """
 
     whole: Undisturbed
     short: Undisturbed
     programs: Undisturbed
+    half_way: Path
 
 
 def faults(compared: Compared, wanted: Wanted) -> Iterator[Fault]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import multiprocessing
 import os
 import random
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sis_engine.rehearsal import models, programme, programs
-from sis_engine.rehearsal.damage import DAMAGES, FILES, damaged
+from sis_engine.rehearsal.damage import DAMAGES, FILES, damaged, killed_half_way
 from sis_engine.rehearsal.given import NOTHING, Changes, Undisturbed, undisturbed
 from sis_engine.rehearsal.life import First, adopt_orphans, nothing
 from sis_engine.rehearsal.programme import KILLS_EACH, ONE_GENERATION, Compared, Wanted
@@ -84,24 +85,33 @@ def rehearse(bench: Bench, wanted: Wanted, parts: Sequence[str]) -> list[Trial]:
         # Before there are workers, so that they find imported what it imports.
         first = {name: undisturbed(*how)}
         with _workers(bench.jobs) as pool:
-            compared = _compared(pool, first, others)
-            bench.tell(f"undisturbed: {max(compared.whole.seconds, compared.short.seconds):.1f} s")
+            compared = _compared(pool, first, others, bench.scratch / "half-way")
+            bench.tell(f"undisturbed: {max(compared.whole.cpu_s, compared.short.cpu_s):.1f} s")
             lead = _Lead(bench, pool, compared, journal)
-            if "operations" in parts:
-                lead.all(_operations(compared, wanted))
             if "damage" in parts:
-                lead.all(_damages(wanted))
-            if "surroundings" in parts:
-                lead.all(_surroundings(wanted))
-            if "programs" in parts:
-                lead.all(_programs(wanted))
-            if "models" in parts:
-                lead.all(_models(wanted))
+                pool.submit(killed_half_way, compared.half_way, compared.whole).result()
+            lead.all(_units(compared, wanted, parts))
             if "kills" in parts:
                 lead.kills(wanted)
     finally:
         shutil.rmtree(bench.scratch, ignore_errors=True)
     return journal.trials
+
+
+def _units(compared: Compared, wanted: Wanted, parts: Sequence[str]) -> list[Unit]:
+    """All but the kills, whose number is known as they come."""
+    found: list[Unit] = []
+    if "operations" in parts:
+        found += _operations(compared, wanted)
+    if "damage" in parts:
+        found += _damages(wanted)
+    if "surroundings" in parts:
+        found += _surroundings(wanted)
+    if "programs" in parts:
+        found += _programs(wanted)
+    if "models" in parts:
+        found += _models(wanted)
+    return found
 
 
 def _operations(compared: Compared, wanted: Wanted) -> list[Unit]:
@@ -136,10 +146,16 @@ def _models(wanted: Wanted) -> list[Unit]:
     return [(f"model: {way}", models.modelled, (way,)) for way in found]
 
 
-def _workers(jobs: int) -> concurrent.futures.ProcessPoolExecutor:
-    return concurrent.futures.ProcessPoolExecutor(
+@contextlib.contextmanager
+def _workers(jobs: int) -> Iterator[concurrent.futures.ProcessPoolExecutor]:
+    """Whatever ends the block, what has not begun by then is dropped."""
+    pool = concurrent.futures.ProcessPoolExecutor(
         jobs, mp_context=multiprocessing.get_context("fork"), initializer=adopt_orphans
     )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _needed(place: Path, parts: Sequence[str]) -> list[tuple[str, How]]:
@@ -158,11 +174,13 @@ def _compared(
     pool: concurrent.futures.Executor,
     first: dict[str, Undisturbed],
     others: Sequence[tuple[str, How]],
+    half_way: Path,
 ) -> Compared:
     """The first has been led; the others are led side by side."""
     running = {name: pool.submit(undisturbed, *how) for name, how in others}
     found = first | {name: future.result() for name, future in running.items()}
-    return Compared(*(found.get(name, NOTHING) for name in ("whole", "short", "programs")))
+    whole, short, started = (found.get(name, NOTHING) for name in ("whole", "short", "programs"))
+    return Compared(whole, short, started, half_way)
 
 
 @dataclass

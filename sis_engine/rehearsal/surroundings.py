@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sis_engine.rehearsal import disks
 from sis_engine.rehearsal.given import Ordeal, prepare
-from sis_engine.rehearsal.life import ENDED, Life, Stage, live
+from sis_engine.rehearsal.life import ENDED, LONGEST_S, Life, Stage, live
 from sis_engine.rehearsal.mounted import in_own_mounts
 from sis_engine.rehearsal.trial import Trial
 from sis_engine.storage.ownership import LOCK_FILE
@@ -29,7 +29,7 @@ BEGUN = 0.3
 
 def fifty_engines(ordeal: Ordeal) -> tuple[str, int]:
     """All at once on a campaign that was begun: one has it, the others are told who."""
-    live(ordeal.stage, kill_after_s=BEGUN * ordeal.compared.seconds)
+    live(ordeal.stage, kill_after_s=BEGUN * ordeal.compared.cpu_s)
     lives = [Life(ordeal.stage, tag=f"-{k}") for k in range(ENGINES)]
     ends = [item.end() for item in lives]
     ran = sum(end.code in ENDED for end in ends)
@@ -41,7 +41,7 @@ def fifty_engines(ordeal: Ordeal) -> tuple[str, int]:
 
 def stale_lock(ordeal: Ordeal) -> tuple[str, int]:
     """The lock names a process that lives, but that is another one by now: nobody holds it."""
-    live(ordeal.stage, kill_after_s=BEGUN * ordeal.compared.seconds)
+    live(ordeal.stage, kill_after_s=BEGUN * ordeal.compared.cpu_s)
     note = {"pid": os.getppid(), "host": socket.gethostname(), "user": "a", "started_at": "b"}
     (ordeal.stage.folder / LOCK_FILE).write_text(json.dumps(note))
     end = ordeal.live()
@@ -69,7 +69,7 @@ def vanished_folder(ordeal: Ordeal) -> tuple[str, int]:
     """Taken away from a running engine, as by an unmounted file system; then it is back."""
     folder = ordeal.stage.folder
     life = Life(ordeal.stage)
-    _until((folder / "work" / "0000" / "train-1").is_dir, ordeal.compared.seconds)
+    _until((folder / "work" / "0000" / "train-1").is_dir, life)
     away = folder.with_name("away")
     folder.rename(away)
     end = life.end()
@@ -80,10 +80,11 @@ def vanished_folder(ordeal: Ordeal) -> tuple[str, int]:
     return "no traceback; back again, on to the same end", 1
 
 
-def _until(there: Callable[[], bool], at_most_s: float) -> None:
-    end = time.monotonic() + at_most_s
-    while not there() and time.monotonic() < end:
-        time.sleep(0.002)
+def _until(there: Callable[[], bool], life: Life) -> None:
+    """Wait for it, unless the life has ended or goes on for too long without it."""
+    used_s = 0.0
+    while not there() and used_s < LONGEST_S and not life.ends_within(used_s):
+        used_s += 0.01
 
 
 TRIALS: dict[str, Callable[[Ordeal], tuple[str, int]]] = {

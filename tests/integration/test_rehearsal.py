@@ -69,18 +69,18 @@ class Steps(RuleBasedStateMachine):
     def begin(self) -> None:
         shutil.rmtree(self.place / "steps", ignore_errors=True)
         self.ordeal = Ordeal(prepare(self.place / "steps"), self.compared)
-        self.ordeal.live(kill_after_s=0.3 * self.compared.seconds)
+        self.ordeal.live(kill_after_s=0.3 * self.compared.cpu_s)
 
     def _tree(self) -> Any:
         return YAML(typ="rt", pure=True).load(self.ordeal.stage.config.read_text())
 
     @rule(part=st.floats(0.05, 0.6))
     def kill(self, part: float) -> None:
-        self.ordeal.live(kill_after_s=part * self.compared.seconds)
+        self.ordeal.live(kill_after_s=part * self.compared.cpu_s)
 
     @rule(part=st.floats(0.05, 0.6))
     def pause(self, part: float) -> None:
-        end = self.ordeal.live(stop_after_s=part * self.compared.seconds)
+        end = self.ordeal.live(stop_after_s=part * self.compared.cpu_s)
         assert end.code in {3, *ENDED}, end.said
 
     @rule()
