@@ -13,7 +13,7 @@ from sis_engine.rehearsal.interposer import Fault, Mode, Operation
 statements.arm(Fault(Operation[sys.argv[1]], Mode[sys.argv[2]], 2))
 for _ in range(3):
     try:
-        print(subprocess.Popen([sys.executable, "-I", "-S", "-c", "exit(3)"]).wait(), end=" ")
+        print(subprocess.Popen([sys.executable, "-I", "-S", "-c", "raise SystemExit(3)"]).wait(), end=" ")
     except OSError as error:
         print(type(error).__name__, end=" ")
 print(statements.fired(), end="")
