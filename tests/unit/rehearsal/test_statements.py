@@ -1,4 +1,4 @@
-"""Program starts and waits that fail, in a Python of their own: there they are replaced for good."""
+"""Program starts and waits that fail, in a Python of their own: replaced there for good."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from sis_engine.rehearsal import statements
 from sis_engine.rehearsal.interposer import Fault, Mode, Operation
 
 statements.arm(Fault(Operation[sys.argv[1]], Mode[sys.argv[2]], 2))
+program = [sys.executable, "-I", "-S", "-c", "raise SystemExit(3)"]
 for _ in range(3):
     try:
-        print(subprocess.Popen([sys.executable, "-I", "-S", "-c", "raise SystemExit(3)"]).wait(), end=" ")
+        print(subprocess.Popen(program).wait(), end=" ")
     except OSError as error:
         print(type(error).__name__, end=" ")
 print(statements.fired(), end="")
