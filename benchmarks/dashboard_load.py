@@ -4,8 +4,15 @@
 
 Campaigns are run in turn without and with readers of the event stream of one web server (the
 server's process runs in both, so that the ratio is of the readers alone); the pairs are interleaved
-and alternate in order, so that drifts of the machine fall on both. Prints the ratio of the wall
-times of each pair, their median and their spread.
+and alternate in order, so that drifts of the machine fall on both. Prints, for each pair:
+
+- `wall`: the ratio of the campaigns' wall times. On a machine that does other things its spread is
+  far above 1 %, so it cannot show 1 %;
+- `cpu`: the ratio of their CPU seconds (the same work each time: caches and locks that the readers
+  disturb would show here);
+- `server`: CPU seconds of the web server beside the campaign over those of the campaign, less the
+  same without readers. The server runs at the lowest priority, so this is what readers take where
+  no core is free.
 """
 
 from __future__ import annotations
@@ -13,6 +20,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import shutil
 import socket
 import statistics
@@ -22,6 +30,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from sis_engine.execution.program import find_program
@@ -31,8 +40,8 @@ SMOKE = Path(__file__).parents[1] / "configs" / "smoke.yaml"
 
 
 @contextlib.contextmanager
-def web_server(places: Places) -> Iterator[tuple[int, str]]:
-    """Port and token."""
+def web_server(places: Places) -> Iterator[tuple[int, int, str]]:
+    """Process number, port and token."""
     places.make()
     command = [sys.executable, "-m", "sis_engine.service.web", str(places.root), "--port", "0"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
@@ -40,7 +49,8 @@ def web_server(places: Places) -> Iterator[tuple[int, str]]:
         while not address.exists():
             time.sleep(0.1)
         time.sleep(0.5)
-        yield int(address.read_text().rpartition(":")[2]), places.token.read_text().strip()
+        port = int(address.read_text().rpartition(":")[2])
+        yield process.pid, port, places.token.read_text().strip()
         process.terminate()
 
 
@@ -76,36 +86,60 @@ class Readers:
             line.close()
 
 
-def one_run(folder: Path) -> float:
-    """Seconds of one campaign."""
-    began = time.monotonic()
+@dataclass(frozen=True)
+class Run:
+    """One campaign. server_cpu_s: of the web server meanwhile"""
+
+    wall_s: float
+    cpu_s: float
+    server_cpu_s: float
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process."""
+    columns = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    return (int(columns[11]) + int(columns[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def one_run(folder: Path, server: int) -> Run:
+    before, began = cpu_seconds(server), time.monotonic()
     sis = str(find_program("sis"))
-    subprocess.run([sis, "run", str(SMOKE), str(folder), "--quiet"], check=True,
-                   stdout=subprocess.DEVNULL)  # fmt: skip
-    return time.monotonic() - began
+    process = subprocess.Popen([sis, "run", str(SMOKE), str(folder), "--quiet"],
+                               stdout=subprocess.DEVNULL)  # fmt: skip
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        sys.exit(f"the campaign ended with exit code {process.returncode}")
+    wall_s = time.monotonic() - began
+    return Run(wall_s, used.ru_utime + used.ru_stime, cpu_seconds(server) - before)
 
 
 def measure(readers: int, pairs: int) -> dict[str, object]:
-    ratios, received = [], 0
+    found: dict[str, list[float]] = {"wall": [], "cpu": [], "server": []}
+    received = 0
     with tempfile.TemporaryDirectory() as place:
         places = Places(Path(place) / "root")
-        with web_server(places) as (port, token):
-            one_run(places.campaign("campaign"))  # warms the disk's cache
+        with web_server(places) as (server, port, token):
+            one_run(places.campaign("campaign"), server)  # warms the disk's cache
             for pair in range(pairs):
-                seconds = {}
+                runs = {}
                 for watched in (pair % 2 == 0, pair % 2 == 1):
                     shutil.rmtree(places.campaign("campaign"))
                     many = Readers(port, token, "campaign", readers if watched else 0)
-                    seconds[watched] = one_run(places.campaign("campaign"))
+                    runs[watched] = one_run(places.campaign("campaign"), server)
                     many.close()
                     received += many.received
-                ratios.append(seconds[True] / seconds[False])
+                sys.stderr.write(f"with: {runs[True]}  without: {runs[False]}\n")
+                found["wall"].append(runs[True].wall_s / runs[False].wall_s)
+                found["cpu"].append(runs[True].cpu_s / runs[False].cpu_s)
+                extra_s = runs[True].server_cpu_s - runs[False].server_cpu_s
+                found["server"].append(extra_s / runs[True].cpu_s)
     return {
         "readers": readers,
         "pairs": pairs,
-        "ratios": ratios,
-        "median_ratio": statistics.median(ratios),
-        "spread": [min(ratios), max(ratios)],
+        **found,
+        "median": {name: statistics.median(values) for name, values in found.items()},
+        "spread": {name: [min(values), max(values)] for name, values in found.items()},
         "bytes_received": received,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,12 @@ def _position(node: Any, part: str | int) -> int | None:
     return None
 
 
+@functools.lru_cache(maxsize=64)
 def read_campaign_text(text: str, file: Path) -> CampaignConfig:
-    """A checked campaign from YAML text; ``file`` is only for messages."""
+    """A checked campaign from YAML text; ``file`` is only for messages.
+
+    The last ones are kept: a start reads the same text several times, a page at every look.
+    """
     tree = parse_yaml(text, file)
     given = plain(tree)
     version = given.get("format", FORMAT)

@@ -118,7 +118,7 @@ def _generations(left: int, outlook: Outlook) -> str:
     longest, rest = outlook.longest_generation_s, outlook.rest_at_longest_s
     if longest is None or rest is None:
         return f"{told}, of a length not known yet"
-    return f"{told}: {duration(rest)} if each is as long as the longest, {duration(longest)}"
+    return f"{told}: {duration(rest)} if each takes as long as the longest ({duration(longest)})"
 
 
 def duration(seconds: float) -> str:

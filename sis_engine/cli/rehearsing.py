@@ -35,7 +35,7 @@ def rehearse(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="operations, damage, surroundings, programs or kills; may be given again."
+            help="operations, damage, surroundings, programs, models or kills; may be given again."
         ),
     ] = None,
     kills: Annotated[
@@ -86,8 +86,9 @@ def _real(config: Path, folder: Path, kills: int, seed: int, quiet: bool, as_jso
             typer.echo(line, err=True)
 
     place = folder.absolute()
-    trial = Real(config.absolute(), place, kills, seed, tell).rehearse()
-    Journal.of(place).add(trial)
+    journal = Journal.of(place)
+    for trial in Real(config.absolute(), place, kills, seed, tell).rehearse():
+        journal.add(trial)
     return _tell(place, quick=False, with_library=True, as_json=as_json)
 
 

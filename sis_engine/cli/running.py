@@ -59,8 +59,11 @@ def where(campaign: Path, folder: Path | None) -> tuple[Path | None, Path]:
 def stop_on_signals() -> Iterator[Callable[[], bool]]:
     """SIGTERM, SIGINT and SIGHUP ask for a stop; a second one ends the process at once.
 
-    Yields what says whether a stop was asked for.
+    Yields what says whether a stop was asked for. SIGCHLD is no longer ignored, where whoever
+    started us had it ignored: exit codes of programs would be lost, and a crash pass for success.
     """
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     stop = threading.Event()
 
     def ask(number: int, _frame: FrameType | None) -> None:

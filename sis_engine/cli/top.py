@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from sis_engine.outlook import duration
 from sis_engine.service.places import Places
 from sis_engine.service.views import Board, View, as_json
 
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)\+00:00")
 BARS = "▁▂▃▄▅▆▇█"
 CURVE_WIDTH = 48
 IN_FULL = frozenset({"running", "paused", "failed", "queued"})
@@ -95,7 +97,7 @@ _COLUMNS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("campaign", {"overflow": "fold", "ratio": 3, "min_width": 8}),
     ("state", {"no_wrap": True}),
     ("gen", {"justify": "right"}),
-    ("stage", {"no_wrap": True, "ratio": 2}),
+    ("stage", {"no_wrap": True, "ratio": 2, "min_width": 12}),
     ("labels", {"justify": "right"}),
     ("longest", {"justify": "right", "no_wrap": True}),
     ("audit", {"no_wrap": True}),
@@ -116,7 +118,9 @@ def _one(view: View, places: Places) -> RenderableType:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     if view.now is not None and view.now.get("fraction") is not None:
-        grid.add_row("stage", ProgressBar(total=1.0, completed=view.now["fraction"], width=40))
+        done = view.now["fraction"]
+        bar = ProgressBar(total=1.0, completed=done, width=40, complete_style=COLOURS["running"])
+        grid.add_row("stage", bar)
     if view.now is not None and view.now.get("eta_s") is not None:
         grid.add_row("left of it", duration(view.now["eta_s"]))
     if view.outlook is not None:
@@ -130,10 +134,15 @@ def _one(view: View, places: Places) -> RenderableType:
     for trouble in view.troubles[-2:]:
         grid.add_row(trouble.level, Text(trouble.text.splitlines()[0] if trouble.text else ""))
     for line in view.log[-4:]:
-        grid.add_row("", Text(line, style="dim", overflow="ellipsis", no_wrap=True))
+        grid.add_row("", Text(short(line), style="dim", overflow="ellipsis", no_wrap=True))
     for line in view.try_next[:2]:
         grid.add_row("try", Text(line, style="bold"))
     return Panel(grid, title=view.name, title_align="left")
+
+
+def short(line: str) -> str:
+    """A line of the log with the time of the day only (UTC)."""
+    return _STAMP.sub(r"\1", line)
 
 
 def _add_curves(grid: Table, view: View, places: Places) -> None:

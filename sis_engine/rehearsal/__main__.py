@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -15,9 +16,13 @@ from sis_engine.rehearsal.programme import Wanted
 from sis_engine.rehearsal.rehearse import Bench, rehearse, scratch_folder
 from sis_engine.rehearsal.trial import tally
 
+STOPPED = 3
+"""Exit code after SIGTERM: what was led is noted, and the same command goes on with the rest."""
+
 
 def main(text: str) -> int:
     """Trials go to the journal, progress to standard error, the tally to standard output."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
     os.environ.pop("LD_PRELOAD", None)  # armed in this process and its forks, not in programs
     order = Order.from_text(text)
 

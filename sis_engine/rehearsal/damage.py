@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sis_engine.rehearsal.given import Ordeal, prepare
+from sis_engine.rehearsal.given import Ordeal, Undisturbed, prepare, stage_in
 from sis_engine.rehearsal.interposer import Fault, Mode, Operation, is_loaded
-from sis_engine.rehearsal.life import ENDED, End, Stage, live
+from sis_engine.rehearsal.life import ENDED, End, live
 from sis_engine.rehearsal.trial import Trial
 from sis_engine.storage.atomic import ASIDE_FOLDER
 from sis_engine.storage.ledger import Ledger
@@ -58,13 +58,18 @@ FILES: dict[str, str] = {
     "kept replica": "work/0001/explore/kept/*.h5",
     "log for people": "log/console.txt",
     "log for programs": "log/events.jsonl",
+    "live traces": "log/live.json",
     "lock": "owner.lock",
+    "ledger's index": "ledger.sqlite-shm",
+    "bank's index": "labels/labels.sqlite-shm",
 }
 """Kinds of files, and where one is."""
 
 _DATABASES = (".sqlite", ".sqlite-wal")
-_TELL_NOTHING = frozenset({"log for people", "log for programs", "lock"})
-"""Written for people and never read again: damage there can change nothing."""
+_TELL_NOTHING = frozenset(
+    {"log for people", "log for programs", "live traces", "lock", "ledger's index", "bank's index"}
+)
+"""Written for watchers, or made anew by whoever opens it first: damage there can change nothing."""
 
 NAMED = "named, set aside and made again"
 REFUSED = "refused by name; mended, it went on to the same end"
@@ -76,7 +81,9 @@ NOTHING = "it held nothing that is read"
 def damaged(place: Path, compared: Compared, kind: str, damage: str) -> Trial:
     """One file of a campaign that was killed in its second turn, damaged before it goes on."""
     begun = time.monotonic()
-    stage = _killed_half_way(place, compared)
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(compared.half_way, place)
+    stage = stage_in(place)
     name = f"damage: {kind}: {damage}"
     found = sorted(stage.folder.glob(FILES[kind]))
     if not found:
@@ -123,15 +130,17 @@ def _outcome(kind: str, path: Path, end: End, ordeal: Ordeal, *, touched: bool) 
     return NOTHING
 
 
-def _killed_half_way(place: Path, compared: Compared) -> Stage:
-    """The same each time with the faults in C; else killed by the clock."""
+def killed_half_way(place: Path, whole: Undisturbed) -> Path:
+    """A campaign killed in its second turn, to be copied: the same each time with the faults in C,
+    else killed by the clock.
+    """
     stage = prepare(place)
     if is_loaded():
-        renames = dict(compared.whole.seen)[Operation.RENAME.value]
+        renames = dict(whole.seen)[Operation.RENAME.value]
         live(stage, fault=Fault(Operation.RENAME, Mode.DIE_AFTER, int(KILLED_AT * renames)))
     else:
-        live(stage, kill_after_s=KILLED_AT * compared.whole.seconds)
-    return stage
+        live(stage, kill_after_s=KILLED_AT * whole.cpu_s)
+    return place
 
 
 def _facts(path: Path) -> str | None:

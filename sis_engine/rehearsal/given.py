@@ -12,17 +12,21 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from sis_engine.errors import SisError
+from sis_engine.rehearsal.interposer import Fault, Mode, Operation, is_loaded
 from sis_engine.rehearsal.life import (
     ENDED,
     EVALUATIONS,
     End,
+    First,
     Stage,
     import_what_a_life_imports,
     live,
+    nothing,
 )
 from sis_engine.rehearsal.remains import Remains, banked, look, orphans
 
 SHIPPED = Path(__file__).with_name("campaign.yaml")
+CONFIG = "campaign.yaml"
 STRUCTURE = Path(__file__).with_name("cluster.xyz")
 MOST_LIVES = 6
 """Undisturbed lives that a disturbed campaign may need to come to its end; one is the rule."""
@@ -36,10 +40,10 @@ class RehearsalFailed(SisError):
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """The campaign to compare with. seen: operations by kind, of its one life"""
+    """The campaign to compare with. cpu_s, seen: CPU time and operations of its one life"""
 
     remains: Remains
-    seconds: float
+    cpu_s: float
     seen: tuple[tuple[str, int], ...] = ()
 
 
@@ -50,8 +54,7 @@ NOTHING = Undisturbed(Remains("", 0, 0, frozenset()), 0.0)
 def prepare(place: Path, changes: Changes | None = None) -> Stage:
     """A new folder ``place`` with the campaign's file in it; whatever was there goes."""
     shutil.rmtree(place, ignore_errors=True)
-    notes = place / "notes"
-    notes.mkdir(parents=True)
+    (place / "notes").mkdir(parents=True)
     shutil.copy(STRUCTURE, place)
     tree: dict[str, Any] = YAML(typ="safe", pure=True).load(SHIPPED.read_text(encoding="utf-8"))
     for key, value in (changes or {}).items():
@@ -62,9 +65,14 @@ def prepare(place: Path, changes: Changes | None = None) -> Stage:
             tree[section] = value
     text = io.StringIO()
     YAML(typ="safe", pure=True).dump(tree, text)
-    config = place / "campaign.yaml"
-    config.write_text(text.getvalue(), encoding="utf-8")
-    return Stage(place / "run", config, notes)
+    stage = stage_in(place)
+    (place / CONFIG).write_text(text.getvalue(), encoding="utf-8")
+    return stage
+
+
+def stage_in(place: Path) -> Stage:
+    """Of a folder that was prepared."""
+    return Stage(place / "run", place / CONFIG, place / "notes")
 
 
 def evaluated(stage: Stage) -> list[str]:
@@ -95,15 +103,19 @@ class Ordeal:
             self.differences.append(f"unexpected: {end.last_line}")
         return end
 
-    def to_the_end(self) -> None:
-        """Undisturbed lives until the campaign has ended; it has to be as the other."""
+    def to_the_end(self, ended: frozenset[int] = ENDED) -> End:
+        """Undisturbed lives until the campaign has ended; it has to be as the other.
+
+        ended: exit codes that are an end
+        """
         end = End(-1, "", 0.0)
         for _ in range(MOST_LIVES):
             end = self.live()
-            if end.code in ENDED:
+            if end.code in ended:
                 self._compare()
-                return
+                return end
         self.differences.append(f"did not come to its end: exit code {end.code}: {end.last_line}")
+        return end
 
     def _compare(self) -> None:
         found, wanted = look(self.stage.folder), self.compared.remains
@@ -115,14 +127,15 @@ class Ordeal:
         self.orphans += sorted(found.files - wanted.files)
 
 
-def undisturbed(place: Path, changes: Changes | None = None, **how: Any) -> Undisturbed:
-    """Run it once, and say what to compare with."""
+def undisturbed(place: Path, changes: Changes | None = None, first: First = nothing) -> Undisturbed:
+    """Run it once, its operations counted where that is possible, and say what to compare with."""
     stage = prepare(place, changes)
-    end = live(stage, **how)
+    count = Fault(Operation.OPEN, Mode.COUNT, 0) if is_loaded() else None
+    end = live(stage, fault=count, first=first)
     if end.code not in ENDED:
         raise RehearsalFailed(
             f"the undisturbed campaign ended with exit code {end.code}: {end.said.strip()}",
             hint=f"see {stage.notes}",
         )
     import_what_a_life_imports(stage)
-    return Undisturbed(look(stage.folder), end.seconds, end.seen)
+    return Undisturbed(look(stage.folder), end.cpu_s, end.seen)

@@ -32,6 +32,8 @@ class Operation(enum.Enum):
 
 
 IN_C = tuple(Operation)[:7]
+IN_PROGRAMS = frozenset({Operation.SPAWN, Operation.WAIT})
+"""Met only where parts run programs."""
 
 
 class Mode(enum.Enum):
@@ -42,6 +44,7 @@ class Mode(enum.Enum):
     ENOSPC = "no space left, once"
     FULL = "no space left, from then on"
     EAGAIN = "no more processes"
+    LOST = "its exit code is lost"
     SHORT = "short write"
     DIE_BEFORE = "death before it"
     DIE_HALF_WAY = "death half way through"
@@ -62,7 +65,7 @@ MODES: dict[Operation, tuple[Mode, ...]] = {
     Operation.MKDIR: (Mode.EIO, Mode.ENOSPC, Mode.DIE_BEFORE),
     Operation.STATEMENT: (Mode.EIO, Mode.ENOSPC, Mode.DIE_BEFORE),
     Operation.SPAWN: (Mode.EAGAIN, Mode.DIE_BEFORE),
-    Operation.WAIT: (Mode.DIE_BEFORE,),
+    Operation.WAIT: (Mode.LOST, Mode.DIE_BEFORE),
 }
 """What is rehearsed of each."""
 
@@ -76,7 +79,7 @@ _C_MODE = {
     Mode.DIE_HALF_WAY: 4,
     Mode.DIE_AFTER: 5,
 }
-"""``enum mode`` of the C source."""
+"""``enum mode`` of the C source; what is missing is met in Python only."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ def arm(fault: Fault, folder: Path) -> None:
         os.fsencode(folder.absolute()),
         ctypes.c_int(number),
         ctypes.c_long(fault.k),
-        ctypes.c_int(_C_MODE[fault.mode]),
+        ctypes.c_int(_C_MODE.get(fault.mode, 0)),
         ctypes.c_int(code),
         ctypes.c_int(fault.mode is Mode.FULL),
     )

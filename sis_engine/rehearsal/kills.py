@@ -11,7 +11,7 @@ from sis_engine.rehearsal.life import ENDED
 from sis_engine.rehearsal.trial import Trial
 
 MEAN_LIFE = 1.0 / 15.0
-"""Mean time to the next kill, in durations of the undisturbed campaign."""
+"""Mean time to the next kill, in CPU times of the undisturbed campaign."""
 
 
 def killed_at_random(
@@ -29,7 +29,7 @@ def killed_at_random(
     ordeal = Ordeal(prepare(place, changes), compared)
     kills = 0
     while kills < most:
-        wait_s = lot.expovariate(1.0 / (MEAN_LIFE * compared.seconds))
+        wait_s = lot.expovariate(1.0 / (MEAN_LIFE * compared.cpu_s))
         end = ordeal.live(kill_after_s=wait_s)
         if not end.killed:
             if end.code not in ENDED:

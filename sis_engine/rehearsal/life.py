@@ -39,6 +39,9 @@ EVALUATIONS = "evaluations.txt"
 MODULES = "modules.json"
 """What a life imported that its parent had not, among our notes."""
 _PR_SET_CHILD_SUBREAPER = 36
+_SHORTEST_S = 0.001
+First = Callable[[], None]
+"""What is done in a life before its campaign."""
 _ASKED_BEFORE_JUMP = 60
 """The clock is asked some 200 times in the campaign."""
 
@@ -49,12 +52,13 @@ class End:
 
     code: exit code; negative: killed by that signal
     said: what it wrote on its streams;  fired: faults it met;  seen: operations by kind
+    cpu_s: CPU time that it used, its programs' not counted
     hung: it was killed for taking too long
     """
 
     code: int
     said: str
-    seconds: float
+    cpu_s: float
     fired: int = 0
     seen: tuple[tuple[str, int], ...] = ()
     hung: bool = False
@@ -86,20 +90,33 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """Nothing is done before the campaign."""
 
 
-def live(stage: Stage, *, kill_after_s: float | None = None, **how: Any) -> End:
-    """Lead one life. kill_after_s: SIGKILL comes then, unless it has ended;  how: see Life"""
-    return Life(stage, **how).end(kill_after_s)
+def live(
+    stage: Stage,
+    *,
+    kill_after_s: float | None = None,
+    meanwhile: Callable[[Life], None] | None = None,
+    **how: Any,
+) -> End:
+    """Lead one life.
+
+    kill_after_s: SIGKILL comes after so much CPU time of it, unless it has ended
+    meanwhile: done as soon as it has begun;  how: see Life
+    """
+    life = Life(stage, **how)
+    if meanwhile is not None:
+        meanwhile(life)
+    return life.end(kill_after_s)
 
 
 class Life:
     """A life that has begun.
 
     fault: lies in wait for it;  clock_jump_s: so far the clock of the day jumps in the middle
-    stop_after_s: then it is asked to stop;  first: done in it before the campaign
+    stop_after_s: after so much CPU time it is asked to stop;  first: done in it before the campaign
     tag: tells it from others led at the same time
     """
 
@@ -110,10 +127,9 @@ class Life:
         fault: Fault | None = None,
         clock_jump_s: int = 0,
         stop_after_s: float = float("inf"),
-        first: Callable[[], None] = _nothing,
+        first: First = nothing,
         tag: str = "",
     ) -> None:
-        self._begun = time.monotonic()
         stage.notes.mkdir(parents=True, exist_ok=True)
         self._streams = stage.notes / f"said{tag}.txt"
         self._report = stage.notes / f"faults{tag}.json"
@@ -129,19 +145,34 @@ class Life:
                 self._report,
             )
 
+    def ends_within(self, cpu_s: float) -> bool:
+        """Wait until it has used so much CPU time, and say whether it ended before.
+
+        On a loaded machine the clock on the wall tells nothing of how far it is.
+        """
+        latest = time.monotonic() + LONGEST_S
+        while (left := cpu_s - time.clock_gettime(_cpu_clock(self.pid))) > 0.0:
+            if _wait(self.pid, max(left, _SHORTEST_S)):
+                return True
+            if time.monotonic() > latest:
+                break
+        return False
+
     def end(self, kill_after_s: float | None = None) -> End:
         """Wait for its end, or bring it."""
-        ended = _wait(self.pid, LONGEST_S if kill_after_s is None else kill_after_s)
+        ended = (
+            _wait(self.pid, LONGEST_S) if kill_after_s is None else self.ends_within(kill_after_s)
+        )
         if not ended:
             os.kill(self.pid, signal.SIGKILL)
-        _, status = os.waitpid(self.pid, 0)
+        _, status, used = os.wait4(self.pid, 0)
         facts: dict[str, Any] = {"fired": 0, "seen": {}}
         if self._report.exists():
             facts = json.loads(self._report.read_text())
         return End(
             code=os.waitstatus_to_exitcode(status),
             said=self._streams.read_text(errors="replace"),
-            seconds=time.monotonic() - self._begun,
+            cpu_s=used.ru_utime + used.ru_stime,
             fired=facts["fired"],
             seen=tuple(facts["seen"].items()),
             hung=not ended and kill_after_s is None,
@@ -153,6 +184,11 @@ def import_what_a_life_imports(stage: Stage) -> None:
     for name in json.loads((stage.notes / MODULES).read_text()):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+
+
+def _cpu_clock(child: int) -> int:
+    """The clock of a process's CPU time, as clock_getcpuclockid() makes it on Linux."""
+    return (~child << 3) | 2
 
 
 def _wait(child: int, seconds: float) -> bool:
@@ -184,13 +220,13 @@ def _be_an_engine(run: Callable[[], int], stage: Stage, streams: Path, report: P
         os._exit(code)
 
 
-def _run(stage: Stage, fault: Fault | None, stop_after_s: float, first: Callable[[], None]) -> int:
+def _run(stage: Stage, fault: Fault | None, stop_after_s: float, first: First) -> int:
     first()
-    end = time.monotonic() + stop_after_s
+    end = time.process_time() + stop_after_s
     if fault is not None:
         interposer.arm(fault, stage.folder)
         statements.arm(fault)
-    return said(lambda: _campaign(stage, lambda: time.monotonic() > end))
+    return said(lambda: _campaign(stage, lambda: time.process_time() > end))
 
 
 def _campaign(stage: Stage, stop: Callable[[], bool]) -> tuple[str, int]:

@@ -48,6 +48,18 @@ def crash() -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
+def fill_the_disk() -> None:
+    """Where it is: until nothing fits any more, and then it fails at it."""
+    scratch = os.open("scratch.dat", os.O_WRONLY | os.O_CREAT)
+    while True:
+        os.write(scratch, b"x" * (1 << 16))
+
+
+def do_its_work() -> None:
+    """Let nobody down."""
+    print("0.0")  # noqa: T201 - its result
+
+
 def write_nan() -> None:
     print("nan")  # noqa: T201 - its result
 

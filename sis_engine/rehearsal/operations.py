@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 from sis_engine.rehearsal.given import Changes, Ordeal, Undisturbed, prepare
-from sis_engine.rehearsal.interposer import Fault
-from sis_engine.rehearsal.life import ENDED, UNEXPECTED, End
+from sis_engine.rehearsal.interposer import IN_PROGRAMS, Fault
+from sis_engine.rehearsal.life import ENDED, UNEXPECTED, End, nothing
+from sis_engine.rehearsal.programs import good_programs
 from sis_engine.rehearsal.trial import Trial
 
 WENT_ON = "went on by itself to the same end"
@@ -23,7 +24,8 @@ def failed_operation(
     """One campaign whose first life meets the fault."""
     begun = time.monotonic()
     ordeal = Ordeal(prepare(place, changes), compared)
-    end = ordeal.live(fault=fault)
+    first = good_programs if fault.operation in IN_PROGRAMS else nothing
+    end = ordeal.live(fault=fault, first=first)
     met = end.killed or end.fired > 0
     if end.killed != fault.mode.is_death and met:
         ordeal.differences.append(f"exit code {end.code} after {fault}")

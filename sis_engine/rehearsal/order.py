@@ -14,7 +14,7 @@ from pathlib import Path
 from sis_engine.errors import ConfigurationError, ProgramFailed
 from sis_engine.rehearsal.interposer import build
 
-PARTS = ("operations", "damage", "surroundings", "programs", "kills")
+PARTS = ("operations", "damage", "surroundings", "programs", "models", "kills")
 QUICK_KILLS, LONG_KILLS = 20, 300
 QUICK_SAMPLE = 5
 

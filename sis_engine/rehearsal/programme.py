@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sis_engine.rehearsal.given import Changes, Undisturbed
-from sis_engine.rehearsal.interposer import MODES, Fault
+from sis_engine.rehearsal.interposer import IN_PROGRAMS, MODES, Fault
 from sis_engine.rehearsal.kills import killed_at_random
 from sis_engine.rehearsal.operations import failed_operation
 from sis_engine.rehearsal.trial import Trial
@@ -35,17 +35,24 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Compared:
-    """The undisturbed campaigns. whole: two generations;  short: one"""
+    """The undisturbed campaigns. whole: two generations;  short: one
+
+    programs: the short one, its parts running programs
+    half_way: folder of one that was killed, for :func:`sis_engine.rehearsal.damage.damaged`
+    """
 
     whole: Undisturbed
     short: Undisturbed
+    programs: Undisturbed
+    half_way: Path
 
 
 def faults(compared: Compared, wanted: Wanted) -> Iterator[Fault]:
     """Every fault, from the first operation to the last of each kind, or a sample of them."""
     if not wanted.with_library:
         return
-    counts = dict(compared.short.seen)
+    counts, started = dict(compared.short.seen), dict(compared.programs.seen)
+    counts |= {item.value: started.get(item.value, 0) for item in IN_PROGRAMS}
     found = [
         Fault(operation, mode, k)
         for operation, modes in MODES.items()

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SCRIPT = Path(__file__).with_name("misbehave.py")
 SILENCE_S = 3.0
+"""Of a program that hangs; others have all the time that a loaded machine needs."""
+PATIENCE_S = 900.0
 MOST_OUTPUT_BYTES = 1 << 24
 GRACE_S = 0.5
 
@@ -38,7 +40,10 @@ WAYS = {
     "crashes": "crash",
     "writes NaN": "write_nan",
 }
+_HANG = frozenset({"hang", "ignore_term"})
 PARTS = ("labeler", "trainer", "MD")
+GOOD = "do_its_work"
+"""What a program that does not let its engine down is asked to do."""
 STAYED = "said with its reason; the campaign went on or paused, and ended"
 
 
@@ -48,24 +53,34 @@ def names() -> tuple[tuple[str, str], ...]:
 
 
 def let_down(part: str, way: str) -> Callable[[], None]:
-    """What a life does first: the first call of that part runs the program, and believes it."""
+    """What a life does first: the first call of that part runs the program, and believes it.
+
+    way: a function of the script
+    """
 
     def prepared() -> None:
-        {"labeler": _labeler, "trainer": _trainer, "MD": _explorer}[part](_Errand(WAYS[way]))
+        {"labeler": _labeler, "trainer": _trainer, "MD": _explorer}[part](_Errand(way))
 
     return prepared
 
 
-class _Errand:
-    """Runs the program at the first call only."""
+def good_programs() -> None:
+    """What a life does first: its labeler's first call and all training and MD run a program."""
+    _labeler(_Errand(GOOD))
+    _trainer(_Errand(GOOD, once=False))
+    _explorer(_Errand(GOOD, once=False))
 
-    def __init__(self, way: str) -> None:
-        self._way = way
+
+class _Errand:
+    """Runs the program at the first call, or at each."""
+
+    def __init__(self, way: str, *, once: bool = True) -> None:
+        self._way, self._once = way, once
         self._done = False
 
     def number(self, context: Context) -> float | None:
-        """What it wrote; ``None``: it is not run any more. Raises as any part's program does."""
-        if self._done:
+        """What it wrote; ``None``: nothing is made of it. Raises as any part's program does."""
+        if self._done and self._once:
             return None
         self._done = True
         outcome = run_program(
@@ -73,7 +88,7 @@ class _Errand:
                 (sys.executable, "-I", "-S", str(SCRIPT), self._way),
                 directory=context.workdir,
                 max_output_bytes=MOST_OUTPUT_BYTES,
-                silent_timeout_s=SILENCE_S,
+                silent_timeout_s=SILENCE_S if self._way in _HANG else PATIENCE_S,
                 grace_s=GRACE_S,
             ),
             stop=context.stop,
@@ -82,7 +97,7 @@ class _Errand:
             raise ProgramFailed(
                 "misbehave.py ended with exit code 0 and wrote nothing", directory=context.workdir
             )
-        return float(outcome.stdout_tail)
+        return None if self._way == GOOD else float(outcome.stdout_tail)
 
 
 def _labeler(errand: _Errand) -> None:
@@ -126,7 +141,7 @@ def misbehaved(place: Path, compared: Compared, part: str, way: str) -> Trial:
     """One campaign that this happens to once. Its data may differ: a failed frame is left out."""
     begun = time.monotonic()
     ordeal = Ordeal(prepare(place), compared.whole)
-    end = ordeal.live(first=let_down(part, way))
+    end = ordeal.live(first=let_down(part, WAYS[way]))
     if end.code not in {3, *ENDED}:
         ordeal.differences.append(f"exit code {end.code}: {end.last_line}")
     if end.code not in ENDED:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import multiprocessing
 import os
 import random
 import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sis_engine.rehearsal import programme, programs
-from sis_engine.rehearsal.damage import DAMAGES, FILES, damaged
-from sis_engine.rehearsal.given import NOTHING, undisturbed
-from sis_engine.rehearsal.interposer import Fault, Mode, Operation, is_loaded
-from sis_engine.rehearsal.life import adopt_orphans
+from sis_engine.rehearsal import models, programme, programs
+from sis_engine.rehearsal.damage import DAMAGES, FILES, damaged, killed_half_way
+from sis_engine.rehearsal.given import NOTHING, Changes, Undisturbed, undisturbed
+from sis_engine.rehearsal.life import First, adopt_orphans, nothing
 from sis_engine.rehearsal.programme import KILLS_EACH, ONE_GENERATION, Compared, Wanted
 from sis_engine.rehearsal.surroundings import disturbed, names
 from sis_engine.rehearsal.trial import Trial, table, tally
@@ -26,6 +26,8 @@ JOURNAL = "trials.jsonl"
 TABLE = "faults.md"
 Unit = tuple[str, Callable[..., Trial], tuple[object, ...]]
 """Its trial's name, what leads it, and what that is given after the place and the comparison."""
+How = tuple[Path, Changes, First]
+"""What :func:`undisturbed` is given."""
 
 
 @dataclass
@@ -79,25 +81,37 @@ def rehearse(bench: Bench, wanted: Wanted, parts: Sequence[str]) -> list[Trial]:
         return journal.trials
     bench.scratch.mkdir(parents=True, exist_ok=True)
     try:
-        compared = _compared(
-            bench.scratch, parts
-        )  # before the workers, so that they find it imported
-        bench.tell(f"undisturbed: {max(compared.whole.seconds, compared.short.seconds):.1f} s")
+        (name, how), *others = _needed(bench.scratch / "undisturbed", parts)
+        # Before there are workers, so that they find imported what it imports.
+        first = {name: undisturbed(*how)}
         with _workers(bench.jobs) as pool:
+            compared = _compared(pool, first, others, bench.scratch / "half-way")
+            bench.tell(f"undisturbed: {max(compared.whole.cpu_s, compared.short.cpu_s):.1f} s")
             lead = _Lead(bench, pool, compared, journal)
-            if "operations" in parts:
-                lead.all(_operations(compared, wanted))
             if "damage" in parts:
-                lead.all(_damages(wanted))
-            if "surroundings" in parts:
-                lead.all(_surroundings(wanted))
-            if "programs" in parts:
-                lead.all(_programs(wanted))
+                pool.submit(killed_half_way, compared.half_way, compared.whole).result()
+            lead.all(_units(compared, wanted, parts))
             if "kills" in parts:
                 lead.kills(wanted)
     finally:
         shutil.rmtree(bench.scratch, ignore_errors=True)
     return journal.trials
+
+
+def _units(compared: Compared, wanted: Wanted, parts: Sequence[str]) -> list[Unit]:
+    """All but the kills, whose number is known as they come."""
+    found: list[Unit] = []
+    if "operations" in parts:
+        found += _operations(compared, wanted)
+    if "damage" in parts:
+        found += _damages(wanted)
+    if "surroundings" in parts:
+        found += _surroundings(wanted)
+    if "programs" in parts:
+        found += _programs(wanted)
+    if "models" in parts:
+        found += _models(wanted)
+    return found
 
 
 def _operations(compared: Compared, wanted: Wanted) -> list[Unit]:
@@ -127,22 +141,46 @@ def _programs(wanted: Wanted) -> list[Unit]:
     return [(f"program: {part} {way}", programs.misbehaved, (part, way)) for part, way in found]
 
 
-def _workers(jobs: int) -> concurrent.futures.ProcessPoolExecutor:
-    return concurrent.futures.ProcessPoolExecutor(
+def _models(wanted: Wanted) -> list[Unit]:
+    found = models.names() if wanted.sample is None else models.names()[:1]
+    return [(f"model: {way}", models.modelled, (way,)) for way in found]
+
+
+@contextlib.contextmanager
+def _workers(jobs: int) -> Iterator[concurrent.futures.ProcessPoolExecutor]:
+    """Whatever ends the block, what has not begun by then is dropped."""
+    pool = concurrent.futures.ProcessPoolExecutor(
         jobs, mp_context=multiprocessing.get_context("fork"), initializer=adopt_orphans
     )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _compared(scratch: Path, parts: Sequence[str]) -> Compared:
-    """The undisturbed campaigns that these parts compare with; their operations are counted."""
-    count = Fault(Operation.OPEN, Mode.COUNT, 0) if is_loaded() else None
-    place = scratch / "undisturbed"
-    short = whole = None
+def _needed(place: Path, parts: Sequence[str]) -> list[tuple[str, How]]:
+    """The undisturbed campaigns that these parts compare with: name, and how each is led."""
+    whole = set(parts) - {"operations"}
+    found: list[tuple[str, How]] = []
     if "operations" in parts:
-        short = undisturbed(place / "short", ONE_GENERATION, fault=count)
-    if {"kills", "damage", "surroundings", "programs"} & set(parts):
-        whole = undisturbed(place / "whole", fault=count)
-    return Compared(whole or NOTHING, short or NOTHING)
+        found = [
+            ("short", (place / "short", ONE_GENERATION, nothing)),
+            ("programs", (place / "programs", ONE_GENERATION, programs.good_programs)),
+        ]
+    return [*found, ("whole", (place / "whole", {}, nothing))] if whole else found
+
+
+def _compared(
+    pool: concurrent.futures.Executor,
+    first: dict[str, Undisturbed],
+    others: Sequence[tuple[str, How]],
+    half_way: Path,
+) -> Compared:
+    """The first has been led; the others are led side by side."""
+    running = {name: pool.submit(undisturbed, *how) for name, how in others}
+    found = first | {name: future.result() for name, future in running.items()}
+    whole, short, started = (found.get(name, NOTHING) for name in ("whole", "short", "programs"))
+    return Compared(whole, short, started, half_way)
 
 
 @dataclass

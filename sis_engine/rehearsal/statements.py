@@ -5,6 +5,7 @@ In a life of its own (a forked process) the calls are replaced for good.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
@@ -74,7 +75,9 @@ def arm(fault: Fault) -> None:
         start(self, *given, **named)
 
     def waited(self: Any, timeout: float | None = None) -> int:
-        _TRAP.meet(Operation.WAIT)
+        if _TRAP.meet(Operation.WAIT) is Mode.LOST:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.pid, 0)  # as a library does that reaps every child
         return wait(self, timeout)
 
     subprocess.Popen.__init__ = started  # type: ignore[method-assign]

@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sis_engine.rehearsal import disks
 from sis_engine.rehearsal.given import Ordeal, prepare
-from sis_engine.rehearsal.life import ENDED, Life, live
+from sis_engine.rehearsal.life import ENDED, LONGEST_S, Life, Stage, live
+from sis_engine.rehearsal.mounted import in_own_mounts
 from sis_engine.rehearsal.trial import Trial
 from sis_engine.storage.ownership import LOCK_FILE
 
@@ -27,7 +29,7 @@ BEGUN = 0.3
 
 def fifty_engines(ordeal: Ordeal) -> tuple[str, int]:
     """All at once on a campaign that was begun: one has it, the others are told who."""
-    live(ordeal.stage, kill_after_s=BEGUN * ordeal.compared.seconds)
+    live(ordeal.stage, kill_after_s=BEGUN * ordeal.compared.cpu_s)
     lives = [Life(ordeal.stage, tag=f"-{k}") for k in range(ENGINES)]
     ends = [item.end() for item in lives]
     ran = sum(end.code in ENDED for end in ends)
@@ -39,7 +41,7 @@ def fifty_engines(ordeal: Ordeal) -> tuple[str, int]:
 
 def stale_lock(ordeal: Ordeal) -> tuple[str, int]:
     """The lock names a process that lives, but that is another one by now: nobody holds it."""
-    live(ordeal.stage, kill_after_s=BEGUN * ordeal.compared.seconds)
+    live(ordeal.stage, kill_after_s=BEGUN * ordeal.compared.cpu_s)
     note = {"pid": os.getppid(), "host": socket.gethostname(), "user": "a", "started_at": "b"}
     (ordeal.stage.folder / LOCK_FILE).write_text(json.dumps(note))
     end = ordeal.live()
@@ -67,7 +69,7 @@ def vanished_folder(ordeal: Ordeal) -> tuple[str, int]:
     """Taken away from a running engine, as by an unmounted file system; then it is back."""
     folder = ordeal.stage.folder
     life = Life(ordeal.stage)
-    _until((folder / "work" / "0000" / "train-1").is_dir, ordeal.compared.seconds)
+    _until((folder / "work" / "0000" / "train-1").is_dir, life)
     away = folder.with_name("away")
     folder.rename(away)
     end = life.end()
@@ -78,27 +80,11 @@ def vanished_folder(ordeal: Ordeal) -> tuple[str, int]:
     return "no traceback; back again, on to the same end", 1
 
 
-def read_only_folder(ordeal: Ordeal) -> tuple[str, int]:
-    """Nothing can be written there any more; a user's process only, root writes in spite of it."""
-    folder = ordeal.stage.folder
-    if os.geteuid() == 0:
-        return "not rehearsed: root writes in spite of it", 0
-    live(ordeal.stage, kill_after_s=BEGUN * ordeal.compared.seconds)
-    before = {path: path.stat().st_mode for path in (folder, *folder.rglob("*"))}
-    for path in before:
-        path.chmod(0o555 if path.is_dir() else 0o444)
-    end = live(ordeal.stage)
-    for path, mode in before.items():
-        path.chmod(mode)
-    if end.code != 3 or "Traceback" in end.said:
-        ordeal.differences.append(f"exit code {end.code}: {end.said[-300:]}")
-    return "paused with the reason; writable again, on to the same end", 1
-
-
-def _until(there: Callable[[], bool], at_most_s: float) -> None:
-    end = time.monotonic() + at_most_s
-    while not there() and time.monotonic() < end:
-        time.sleep(0.002)
+def _until(there: Callable[[], bool], life: Life) -> None:
+    """Wait for it, unless the life has ended or goes on for too long without it."""
+    used_s = 0.0
+    while not there() and used_s < LONGEST_S and not life.ends_within(used_s):
+        used_s += 0.01
 
 
 TRIALS: dict[str, Callable[[Ordeal], tuple[str, int]]] = {
@@ -107,7 +93,7 @@ TRIALS: dict[str, Callable[[Ordeal], tuple[str, int]]] = {
     "the clock jumps five hours on": clock_forward,
     "the clock jumps five hours back": clock_back,
     "the folder vanishes": vanished_folder,
-    "the folder is read-only": read_only_folder,
+    **disks.TRIALS,
 }
 _NEED_LIBRARY = frozenset({clock_forward, clock_back})
 
@@ -119,8 +105,16 @@ def names(*, with_library: bool) -> tuple[str, ...]:
 
 def disturbed(place: Path, compared: Compared, name: str) -> Trial:
     """One campaign with this happening to it."""
+    if name not in disks.TRIALS:
+        return _led(prepare(place), compared, name)
+    stage = prepare(place)
+    found = in_own_mounts(stage.folder, disks.SIZE_BYTES, lambda: _led(stage, compared, name))
+    return found or Trial(name, name, "not rehearsed: nothing may be mounted here")
+
+
+def _led(stage: Stage, compared: Compared, name: str) -> Trial:
     begun = time.monotonic()
-    ordeal = Ordeal(prepare(place), compared.whole)
+    ordeal = Ordeal(stage, compared.whole)
     outcome, times = TRIALS[name](ordeal)
     ordeal.to_the_end()
     return Trial(

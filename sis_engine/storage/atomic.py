@@ -26,6 +26,9 @@ T = TypeVar("T")
 BLOCK_BYTES = 1 << 20
 """Files are hashed and copied in blocks of this size, so memory stays bounded."""
 
+IN_MEMORY_BYTES = 64 << 20
+"""Files up to this size are put together in memory and written in one piece."""
+
 PARTIAL_SUFFIX = ".partial"
 ASIDE_FOLDER = "aside"
 
@@ -100,6 +103,8 @@ def infrastructure_error(error: OSError, path: Path, doing: str) -> Infrastructu
 class DurableFile:
     """A seekable binary file whose every write is our own, so that h5py can be handed it.
 
+    HDF5 writes in thousands of small pieces: they are put together in memory, and a file that
+    grows beyond ``IN_MEMORY_BYTES`` goes to the disk as it comes.
     The first error is remembered in ``error``: libraries between us and the disk may lose it.
     """
 
@@ -109,20 +114,41 @@ class DurableFile:
         self._disk = disk
         self._position = 0
         self._size = 0
+        self._image: bytearray | None = bytearray()
+        """What it holds while that is in memory; ``None``: it is on the disk."""
         self._descriptor = disk.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         view = memoryview(data).cast("B")
+        end = self._position + len(view)
+        if end > IN_MEMORY_BYTES:
+            self._write_out()
+        if self._image is None:
+            self._write_at(view, self._position)
+        else:
+            self._image.extend(bytes(max(0, end - len(self._image))))
+            self._image[self._position : end] = view
+        self._position = end
+        self._size = max(self._size, end)
+        return len(view)
+
+    def _write_at(self, view: memoryview, start: int) -> None:
         done = 0
         while done < len(view):
-            position = self._position + done
-            done += self._guarded(self._disk.write, self._descriptor, view[done:], position)
-        self._position += done
-        self._size = max(self._size, self._position)
-        return done
+            done += self._guarded(self._disk.write, self._descriptor, view[done:], start + done)
+
+    def _write_out(self) -> None:
+        """What is in memory goes to the disk, and what comes later too."""
+        if self._image is not None:
+            image, self._image = self._image, None
+            self._write_at(memoryview(image), 0)
 
     def read(self, size: int = -1) -> bytes:
         wanted = self._size - self._position if size < 0 else size
+        if self._image is not None:
+            found = bytes(self._image[self._position : self._position + wanted])
+            self._position += len(found)
+            return found
         pieces: list[bytes] = []
         while wanted > 0:
             piece = self._guarded(self._disk.read, self._descriptor, wanted, self._position)
@@ -149,14 +175,21 @@ class DurableFile:
 
     def truncate(self, size: int | None = None) -> int:
         length = self._position if size is None else size
-        self._guarded(self._disk.truncate, self._descriptor, length)
+        if length > IN_MEMORY_BYTES:
+            self._write_out()
+        if self._image is None:
+            self._guarded(self._disk.truncate, self._descriptor, length)
+        else:
+            del self._image[length:]
+            self._image.extend(bytes(length - len(self._image)))
         self._size = length
         return length
 
     def flush(self) -> None:
-        """Nothing is buffered here; :meth:`sync` makes it durable."""
+        """:meth:`sync` writes what is in memory, and makes it durable."""
 
     def sync(self) -> None:
+        self._write_out()
         self._guarded(self._disk.fsync, self._descriptor)
 
     def close(self) -> None:
@@ -180,7 +213,11 @@ class DurableFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        try:
+            if kind is None:
+                self._write_out()
+        finally:
+            self.close()
 
 
 def write_file(

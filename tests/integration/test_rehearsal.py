@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from ruamel.yaml import YAML
 
-from sis_engine.rehearsal.given import Ordeal, Undisturbed, prepare, undisturbed
+from sis_engine.rehearsal.given import NOTHING, Ordeal, Undisturbed, prepare, undisturbed
 from sis_engine.rehearsal.interposer import build
 from sis_engine.rehearsal.life import ENDED, adopt_orphans
 from sis_engine.rehearsal.order import Order
+from sis_engine.rehearsal.programme import Compared
+from sis_engine.rehearsal.surroundings import disturbed
 from tests.integration.small_campaigns import ROOT
 
 FILES = ("generations/*.h5", "work/*/*/result-*.h5", "work/*/explore/kept/*.h5", "inputs/*")
@@ -56,6 +58,18 @@ def test_a_campaign_that_is_killed_and_failed_comes_to_the_same_end(tmp_path: Pa
     assert again == found  # enough are in the journal: nothing is led again
 
 
+@pytest.mark.slow
+def test_a_disk_that_fills_up_is_said_and_with_room_made_it_comes_to_the_same_end(
+    tmp_path: Path,
+) -> None:
+    adopt_orphans()
+    compared = Compared(undisturbed(tmp_path / "whole"), NOTHING, NOTHING, tmp_path)
+    trial = disturbed(tmp_path / "disturbed", compared, "the disk fills up")
+    if trial.injected == 0:
+        pytest.skip(trial.outcome)
+    assert (trial.differences, trial.recomputed, trial.orphans) == ((), 0, ())
+
+
 # --------------------------------------------------------------------------- random steps
 
 
@@ -69,18 +83,18 @@ class Steps(RuleBasedStateMachine):
     def begin(self) -> None:
         shutil.rmtree(self.place / "steps", ignore_errors=True)
         self.ordeal = Ordeal(prepare(self.place / "steps"), self.compared)
-        self.ordeal.live(kill_after_s=0.3 * self.compared.seconds)
+        self.ordeal.live(kill_after_s=0.3 * self.compared.cpu_s)
 
     def _tree(self) -> Any:
         return YAML(typ="rt", pure=True).load(self.ordeal.stage.config.read_text())
 
     @rule(part=st.floats(0.05, 0.6))
     def kill(self, part: float) -> None:
-        self.ordeal.live(kill_after_s=part * self.compared.seconds)
+        self.ordeal.live(kill_after_s=part * self.compared.cpu_s)
 
     @rule(part=st.floats(0.05, 0.6))
     def pause(self, part: float) -> None:
-        end = self.ordeal.live(stop_after_s=part * self.compared.seconds)
+        end = self.ordeal.live(stop_after_s=part * self.compared.cpu_s)
         assert end.code in {3, *ENDED}, end.said
 
     @rule()

@@ -44,8 +44,8 @@ def test_the_budget_bounds_generations_evaluations_and_wall_time() -> None:
     assert outlook.rest_at_longest_s == pytest.approx(7 * 190.0)
     assert outlook.lines(gone_s=60.0, paid=80) == (
         NO_ETA,
-        "at most 7 generations (budget.generations): 0:22:10 if each is as long as the longest, "
-        "0:03:10",
+        "at most 7 generations (budget.generations): 0:22:10 if each takes as long as the longest "
+        "(0:03:10)",
         "no generation begins after 1:29:00 (budget.wall_hours)",
         "3300 evaluations left (budget.evaluations)",
     )

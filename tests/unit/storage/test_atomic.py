@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sis_engine.errors import InfrastructureError
+from sis_engine.storage import atomic
 from sis_engine.storage.atomic import (
     Disk,
     DurableFile,
@@ -65,7 +66,11 @@ def test_short_writes_of_the_system_are_continued(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"0123456789"
 
 
-def test_a_durable_file_seeks_reads_and_truncates_as_a_file_does(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_memory", [0, 7, 1000])
+def test_a_durable_file_seeks_reads_and_truncates_as_a_file_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int
+) -> None:
+    monkeypatch.setattr(atomic, "IN_MEMORY_BYTES", in_memory)
     with DurableFile(tmp_path / "a") as file:
         file.write(b"abcdef")
         file.seek(2)
@@ -77,6 +82,24 @@ def test_a_durable_file_seeks_reads_and_truncates_as_a_file_does(tmp_path: Path)
         file.truncate(3)
         assert file.seek(0, 2) == 3
     assert (tmp_path / "a").read_bytes() == b"abc"
+
+
+def test_many_small_pieces_reach_the_disk_as_one(tmp_path: Path) -> None:
+    class CountingDisk(Disk):
+        writes = 0
+
+        def write(self, descriptor: int, data: memoryview, offset: int) -> int:
+            self.writes += 1
+            return super().write(descriptor, data, offset)
+
+    def fill(file: DurableFile) -> None:
+        for number in range(100):
+            file.write(bytes([number]))
+
+    disk = CountingDisk()
+    write_file(tmp_path / "a", fill, disk=disk)
+    assert (tmp_path / "a").read_bytes() == bytes(range(100))
+    assert disk.writes == 1
 
 
 def test_files_moved_aside_are_kept_each_under_its_own_name(tmp_path: Path) -> None:
