@@ -1,12 +1,19 @@
-"""Two workers share the suite (`make test`): a file stays whole, the longest go first."""
+"""Two workers share the suite (`make test`): a file stays whole, the longest go first.
+
+And the figures of accuracy that tests keep beside their verdict.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 HERE = Path(__file__).parent
+Figure = Callable[[str, str, float, str], None]
 FIRST = ("external", "integration", "contract")
 
 
@@ -23,3 +30,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _turn(place: Path) -> int:
     return FIRST.index(place.parts[0]) if place.parts[0] in FIRST else len(FIRST)
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Figure:
+    """Keep: program, what was compared, the largest deviation seen, its unit.
+
+    ``benchmarks/label_accuracy.py`` runs the tests that do, and prints them in one table.
+    """
+
+    def keep(program: str, what: str, value: float, unit: str) -> None:
+        record_property("figure", (program, what, float(value), unit))
+
+    return keep
+
+
+def largest(mine: ArrayLike, theirs: ArrayLike) -> float:
+    """The largest deviation of one from the other."""
+    return float(np.abs(np.asarray(mine) - np.asarray(theirs)).max())

@@ -30,6 +30,10 @@ from sis_engine.records import (
 )
 
 
+def _unheard(_what: str, _value: float, _unit: str) -> None:
+    """Nobody asked how large the deviations are."""
+
+
 @dataclass(frozen=True, eq=False)
 class LabelerCase:
     """A labeler with a small system it can do, and how exactly.
@@ -39,6 +43,7 @@ class LabelerCase:
     force_tolerance: eV/Å against finite differences;  virial_tolerance: eV
     repeat_tolerance: eV and eV/Å between two labels of one frame; 0 for bitwise
     components: how many force components are checked (each costs two evaluations)
+    measured: told the largest deviation of a check in numbers: what, how much, in which unit
     """
 
     labeler: Labeler
@@ -51,6 +56,7 @@ class LabelerCase:
     displacement_angstrom: float = 2e-3
     strain: float = 1e-3
     components: int = 4
+    measured: Callable[[str, float, str], None] = _unheard
 
     def label(self, *frames: Frame) -> list[Labelled | LabelFailure]:
         """All results of one task of single points."""
@@ -123,16 +129,19 @@ def check_forces_are_minus_the_energy_gradient(case: LabelerCase) -> None:
     forces = case.good(frame).label.forces
     step = case.displacement_angstrom
     rng = np.random.default_rng(0)
+    worst = 0.0
     for _ in range(case.components):
         atom, axis = int(rng.integers(frame.n_atoms)), int(rng.integers(3))
         plus = case.good(_moved(frame, atom, axis, step)).label.energy
         minus = case.good(_moved(frame, atom, axis, -step)).label.energy
         expected = -(plus - minus) / (2.0 * step)
-        error = abs(forces[atom, axis] - expected)
+        error = abs(float(forces[atom, axis]) - expected)
+        worst = max(worst, error)
         assert error <= case.force_tolerance, (
             f"force on atom {atom} along {axis}: {forces[atom, axis]:.6f} eV/Å, "
             f"energy differences say {expected:.6f}"
         )
+    case.measured("forces against energy differences", worst, "eV/Å")
 
 
 def check_the_virial_is_minus_the_energy_derivative_by_strain(case: LabelerCase) -> None:
@@ -141,15 +150,18 @@ def check_the_virial_is_minus_the_energy_derivative_by_strain(case: LabelerCase)
     virial = case.good(frame).label.virial
     if virial is None:
         return
+    worst = 0.0
     for row, column in ((0, 0), (1, 1), (2, 2), (0, 1), (1, 2)):
         plus = case.good(_strained(frame, row, column, case.strain)).label.energy
         minus = case.good(_strained(frame, row, column, -case.strain)).label.energy
         expected = -(plus - minus) / (2.0 * case.strain)
         seen = float(virial[row, column])
+        worst = max(worst, abs(seen - expected))
         assert abs(seen - expected) <= case.virial_tolerance, (
             f"virial[{row}, {column}] is {seen:.5f} eV, energy differences say {expected:.5f}"
         )
     assert np.allclose(virial, virial.T, atol=case.virial_tolerance), "the virial is not symmetric"
+    case.measured("virial against energy differences", worst, "eV")
 
 
 def check_the_same_frame_gives_the_same_label(case: LabelerCase) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,13 @@ from sis_engine.execution.program import run_program
 from sis_engine.interfaces import Context, SinglePoints
 from sis_engine.records import Failure, Frame, LabelFailure, Labelled, System
 from sis_engine.testing.labeler_contract import CHECKS, LabelerCase
+from tests.conftest import Figure, largest
 from tests.external.conftest import foreign_mpirun, require_program
 from tests.external.cp2k_cases import ORIGIN, cp2k, gfn1, label, labelled, pbe, skewed, waters
 
 pytestmark = [pytest.mark.external, pytest.mark.timeout(1800)]  # DFT on a loaded machine
+
+GFN1 = "CP2K, GFN1-xTB"
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +37,7 @@ def _with_cp2k() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_the_labeler_keeps_its_contract(
-    check: Callable[[LabelerCase], None], tmp_path: Path
+    check: Callable[[LabelerCase], None], tmp_path: Path, figure: Figure
 ) -> None:
     frame = waters(1, skewed(5.0))
     positions = frame.positions.copy()
@@ -47,11 +51,12 @@ def test_the_labeler_keeps_its_contract(
             tmp_path,
             force_tolerance=2e-3,
             components=2,
+            measured=partial(figure, GFN1),
         )
     )
 
 
-def test_units_are_those_worked_out_by_hand(tmp_path: Path) -> None:
+def test_units_are_those_worked_out_by_hand(tmp_path: Path, figure: Figure) -> None:
     """From the printed numbers: 1 hartree is 27.211386 eV, and 27.211386 / 0.52917721 = 51.422067
     so that 1 hartree/bohr is 51.422067 eV/Å.
     """
@@ -60,9 +65,12 @@ def test_units_are_those_worked_out_by_hand(tmp_path: Path) -> None:
     energy = float(next(line.split()[-1] for line in printed if "ENERGY| Total" in line))
     row = next(k for k, line in enumerate(printed) if "ATOMIC FORCES in" in line) + 3
     force = [float(word) for word in printed[row].split()[3:]]
-    result = label(given, frame, tmp_path)
-    assert result.label.energy == pytest.approx(energy * 27.211386, rel=1e-7)
-    assert result.label.forces[0] == pytest.approx(np.array(force) * 51.422067, rel=1e-7)
+    mine = label(given, frame, tmp_path).label
+    by_hand = energy * 27.211386, np.array(force) * 51.422067
+    figure(GFN1, "energy by hand", mine.energy / by_hand[0] - 1.0, "relative")
+    figure(GFN1, "forces by hand", largest(mine.forces[0] / by_hand[1], 1.0), "relative")
+    assert mine.energy == pytest.approx(by_hand[0], rel=1e-7)
+    assert mine.forces[0] == pytest.approx(by_hand[1], rel=1e-7)
 
 
 def input_of(given: Cp2kLabeler, frame: Frame) -> str:
@@ -90,7 +98,9 @@ def test_dpdata_reads_the_same_label_from_the_same_output(tmp_path: Path) -> Non
     assert mine.forces == pytest.approx(theirs["forces"][0], abs=1e-5)
 
 
-def test_labels_agree_with_ases_own_calculator_on_the_same_input(tmp_path: Path) -> None:
+def test_labels_agree_with_ases_own_calculator_on_the_same_input(
+    tmp_path: Path, figure: Figure
+) -> None:
     """ASE talks to CP2K's shell, which answers in eV of CODATA 2006: 9e-8 from ours of 2018."""
     from ase.calculators.cp2k import CP2K
 
@@ -110,11 +120,15 @@ def test_labels_agree_with_ases_own_calculator_on_the_same_input(tmp_path: Path)
         max_scf=None, potential_file=None, pseudo_potential=None, stress_tensor=True,
         poisson_solver=None, xc=None, print_level="LOW",
     )  # fmt: skip
-    result = label(given, frame, tmp_path)
-    assert result.label.energy == pytest.approx(atoms.get_potential_energy(), rel=1e-7)
-    assert result.label.forces == pytest.approx(atoms.get_forces(), abs=2e-6)
-    stress = atoms.get_stress(voigt=False)
-    assert result.label.virial == pytest.approx(-stress * atoms.get_volume(), abs=1e-4)
+    mine = label(given, frame, tmp_path).label
+    energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+    virial = -atoms.get_stress(voigt=False) * atoms.get_volume()
+    figure(GFN1, "energy against ASE", mine.energy / energy - 1.0, "relative")
+    figure(GFN1, "forces against ASE", largest(mine.forces, forces), "eV/Å")
+    figure(GFN1, "virial against ASE", largest(mine.virial, virial), "eV")
+    assert mine.energy == pytest.approx(energy, rel=1e-7)
+    assert mine.forces == pytest.approx(forces, abs=2e-6)
+    assert mine.virial == pytest.approx(virial, abs=1e-4)
 
 
 @pytest.mark.slow

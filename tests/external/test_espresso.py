@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from sis_engine.records import (
 )
 from sis_engine.testing.labeler_contract import CHECKS, LabelerCase
 from sis_engine.units import RYDBERG_EV
+from tests.conftest import Figure, largest
 from tests.external.conftest import foreign_mpirun, require_program
 
 pytestmark = pytest.mark.external
@@ -42,6 +44,7 @@ FRAME = Frame(
     ("Al", "Si"), 0.529177 * np.array([[0.0, 0.0, 0.0], [2.5, 2.4, 2.7]]), CELL, (True,) * 3
 )
 SOFT = {"Al": "Al.pz-vbc.UPF", "Si": "Si.pz-vbc.UPF"}
+PW = "pw.x, LDA"
 LITHIUM = "Li.pbesol-s-kjpaw_psl.0.2.1.UPF"
 
 
@@ -81,7 +84,7 @@ def label(
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_the_labeler_keeps_its_contract(
-    check: Callable[[LabelerCase], None], tmp_path: Path
+    check: Callable[[LabelerCase], None], tmp_path: Path, figure: Figure
 ) -> None:
     """The virial at a cutoff where the Pulay stress is gone (docs/labelers/espresso.md)."""
     cutoff = 40.0 if "strain" in check.__name__ else 16.0
@@ -98,12 +101,13 @@ def test_the_labeler_keeps_its_contract(
             displacement_angstrom=3e-3,
             strain=5e-3,
             components=2,
+            measured=partial(figure, PW),
         )
     )
 
 
 def test_the_virial_is_the_energys_derivative_at_a_fixed_number_of_plane_waves(
-    tmp_path: Path,
+    tmp_path: Path, figure: Figure
 ) -> None:
     """One pw.x keeps its plane waves when the cell changes: no Pulay stress at any cutoff."""
     given, step = alloy(), 2e-3
@@ -119,6 +123,7 @@ def test_the_virial_is_the_energys_derivative_at_a_fixed_number_of_plane_waves(
     assert isinstance(after, Label)
     slope = (after.energy - before.energy) / (2.0 * step) * (1.0 + step)
     assert here.virial is not None
+    figure(PW, "virial, plane waves kept", here.virial[0, 0] + slope, "eV")
     assert here.virial[0, 0] == pytest.approx(-slope, abs=1e-2)
 
 
@@ -141,7 +146,7 @@ def printed(given: EspressoLabeler, frame: Frame, folder: Path) -> tuple[Label, 
     return found, folder / "pw" / OUTPUT
 
 
-def test_units_are_those_worked_out_by_hand(tmp_path: Path) -> None:
+def test_units_are_those_worked_out_by_hand(tmp_path: Path, figure: Figure) -> None:
     """From the printed numbers: 1 Ry is 13.605693 eV, and 13.605693 / 0.52917721 = 25.711043 so
     that 1 Ry/bohr is 25.711043 eV/Å; stress in Ry/bohr³ times the volume is -dE/d(strain).
     """
@@ -152,10 +157,15 @@ def test_units_are_those_worked_out_by_hand(tmp_path: Path) -> None:
     row = next(k for k, line in enumerate(lines) if "total   stress" in line) + 1
     stress = [float(word) for word in lines[row].split()[:3]]
     volume = float(next(line.split()[-2] for line in lines if "unit-cell volume" in line))
-    assert mine.energy == pytest.approx(energy * 13.605693, rel=1e-7)
-    assert mine.forces[1] == pytest.approx(np.array(force, float) * 25.711043, abs=1e-6)
+    forces = np.array(force, float) * 25.711043
+    virial = np.array(stress) * volume * 13.605693
     assert mine.virial is not None
-    assert mine.virial[0] == pytest.approx(np.array(stress) * volume * 13.605693, abs=1e-4)
+    figure(PW, "energy by hand", mine.energy / (energy * 13.605693) - 1.0, "relative")
+    figure(PW, "forces by hand", largest(mine.forces[1], forces), "eV/Å")
+    figure(PW, "virial by hand", largest(mine.virial[0], virial), "eV")
+    assert mine.energy == pytest.approx(energy * 13.605693, rel=1e-7)
+    assert mine.forces[1] == pytest.approx(forces, abs=1e-6)
+    assert mine.virial[0] == pytest.approx(virial, abs=1e-4)
 
 
 def test_ase_reads_the_same_label_from_the_same_output(tmp_path: Path) -> None:
@@ -172,7 +182,9 @@ def test_ase_reads_the_same_label_from_the_same_output(tmp_path: Path) -> None:
     assert mine.virial == pytest.approx(-stress, abs=1e-4)
 
 
-def test_labels_agree_with_ases_own_calculator_for_the_same_settings(tmp_path: Path) -> None:
+def test_labels_agree_with_ases_own_calculator_for_the_same_settings(
+    tmp_path: Path, figure: Figure
+) -> None:
     """ASE writes its own input in Å and reads the text: no socket, no line of ours."""
     from ase.calculators.espresso import Espresso, EspressoProfile
 
@@ -200,10 +212,14 @@ def test_labels_agree_with_ases_own_calculator_for_the_same_settings(tmp_path: P
     )
     mine = label(given, FRAME, tmp_path).label
     energy = atoms.get_potential_energy(force_consistent=True)
+    forces = atoms.get_forces()
+    virial = -atoms.get_stress(voigt=False) * atoms.get_volume()
+    figure(PW, "energy against ASE", mine.energy / energy - 1.0, "relative")
+    figure(PW, "forces against ASE", largest(mine.forces, forces), "eV/Å")
+    figure(PW, "virial against ASE", largest(mine.virial, virial), "eV")
     assert mine.energy == pytest.approx(energy, rel=1.5e-7)  # its constants are of 2006
-    assert mine.forces == pytest.approx(atoms.get_forces(), abs=1e-4)
-    stress = atoms.get_stress(voigt=False) * atoms.get_volume()
-    assert mine.virial == pytest.approx(-stress, abs=1e-3)
+    assert mine.forces == pytest.approx(forces, abs=1e-4)
+    assert mine.virial == pytest.approx(virial, abs=1e-3)
 
 
 def test_wavefunctions_carry_over_and_labels_are_those_of_cold_starts(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +31,13 @@ from sis_engine.records import (
 )
 from sis_engine.reference_md import ReferenceMD
 from sis_engine.testing.labeler_contract import CHECKS, LabelerCase
+from tests.conftest import Figure, largest
 from tests.external.conftest import require_program
 from tests.integration.small_campaigns import records, run, write_campaign
 
 pytestmark = pytest.mark.external
 
+LAMMPS = "teacher: LAMMPS"
 LINES = {"pair_style": "lj/smooth/linear 8.0", "pair_coeff": ["* * 0.0104 3.4"]}
 
 
@@ -75,11 +78,13 @@ def test_the_lammps_teacher_keeps_its_contract(
     periodic: bool,
     labeler: TeacherLabeler,
     tmp_path: Path,
+    figure: Figure,
 ) -> None:
-    check(_case(labeler, tmp_path, periodic=periodic))
+    case = _case(labeler, tmp_path, periodic=periodic)
+    check(replace(case, measured=partial(figure, LAMMPS)))
 
 
-def test_lammps_and_ase_agree_on_lennard_jones(tmp_path: Path) -> None:
+def test_lammps_and_ase_agree_on_lennard_jones(tmp_path: Path, figure: Figure) -> None:
     """A second reader: truncated at 8 Å without shift, in a skewed cell."""
     require_program("lmp")
     labeler = _teacher(pair_style="lj/cut 8.0")
@@ -91,9 +96,13 @@ def test_lammps_and_ase_agree_on_lennard_jones(tmp_path: Path) -> None:
     atoms.calc = LennardJones(sigma=3.4, epsilon=0.0104, rc=8.0)
     shift = 4 * 0.0104 * ((3.4 / 8.0) ** 12 - (3.4 / 8.0) ** 6)
     n_pairs = _pairs_within(frame, 8.0)
-    assert label.energy == pytest.approx(atoms.get_potential_energy() + shift * n_pairs, abs=1e-8)
-    assert label.forces == pytest.approx(atoms.get_forces(), abs=1e-8)
+    energy, forces = atoms.get_potential_energy() + shift * n_pairs, atoms.get_forces()
     virial = -atoms.get_stress(voigt=False) * atoms.get_volume()
+    figure(LAMMPS, "energy against ASE", label.energy / energy - 1.0, "relative")
+    figure(LAMMPS, "forces against ASE", largest(label.forces, forces), "eV/Å")
+    figure(LAMMPS, "virial against ASE", largest(label.virial, virial), "eV")
+    assert label.energy == pytest.approx(energy, abs=1e-8)
+    assert label.forces == pytest.approx(forces, abs=1e-8)
     assert label.virial == pytest.approx(virial, abs=1e-6)
 
 
@@ -213,14 +222,16 @@ REAXFF = {
 }
 
 
-def test_reaxff_has_ethanes_energy_in_ev_and_forces_that_are_its_slope() -> None:
+def test_reaxff_has_ethanes_energy_in_ev_and_forces_that_are_its_slope(figure: Figure) -> None:
     """LAMMPS itself, run by hand: -791.1283559 kcal/mol for ASE's ethane."""
     require_program("lmp")
     teacher = _teacher(**REAXFF)
     ethane = molecule("C2H6")
     frame = Frame(tuple(ethane.get_chemical_symbols()), ethane.positions)
     label = teacher.potential.evaluate(frame)
-    assert label.energy == pytest.approx(-791.1283559 / 23.0605478, abs=1e-5)
+    by_hand = -791.1283559 / 23.0605478
+    figure(LAMMPS, "energy by hand", label.energy / by_hand - 1.0, "relative")
+    assert label.energy == pytest.approx(by_hand, abs=1e-5)
     step = 1e-3
     for atom, axis in ((0, 2), (3, 1)):
         energies = []

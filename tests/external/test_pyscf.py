@@ -8,21 +8,25 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from labelers.geometry import atoms_of
 from labelers.pyscf import handlers
 from labelers.pyscf.labeler import PyscfLabeler
 from sis_engine.errors import ConfigurationError, ProgramUnsuitable, StopRequested
 from sis_engine.interfaces import Context, SinglePoints
 from sis_engine.records import Failure, Frame, LabelFailure, Labelled, Origin, Purpose, System
 from sis_engine.testing.labeler_contract import CHECKS, LabelerCase
+from tests.conftest import Figure, largest
 from tests.external.conftest import require_module, require_program
 
 pytestmark = pytest.mark.external
 
+PYSCF = "PySCF, ωB97X-D3(BJ)"
 ORIGIN = Origin(Purpose.SINGLE, 0, "s", "p", 0)
 WATER = Frame(
     ("O", "H", "H"), np.array([[0.0, 0.0, 0.1173], [0.1, 0.7572, -0.4692], [0.0, -0.7972, -0.4692]])
@@ -64,12 +68,21 @@ def good(given: PyscfLabeler, frame: Frame, folder: Path, **system: int) -> Labe
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_the_labeler_keeps_its_contract(
-    check: Callable[[LabelerCase], None], small: PyscfLabeler, tmp_path: Path
+    check: Callable[[LabelerCase], None], small: PyscfLabeler, tmp_path: Path, figure: Figure
 ) -> None:
     positions = WATER.positions.copy()
     positions[1] = positions[0] + 0.01
     bad = replace(WATER, positions=positions)
-    check(LabelerCase(small, System("contract", WATER), bad, tmp_path, repeat_tolerance=1e-7))
+    check(
+        LabelerCase(
+            small,
+            System("contract", WATER),
+            bad,
+            tmp_path,
+            repeat_tolerance=1e-7,
+            measured=partial(figure, PYSCF),
+        )
+    )
 
 
 # --------------------------------------------------------------------------- values
@@ -92,7 +105,9 @@ def alone(xc: str, *, nlc: object = "", disp: object = None, **settings: object)
     return field
 
 
-def test_units_are_those_worked_out_by_hand(small: PyscfLabeler, tmp_path: Path) -> None:
+def test_units_are_those_worked_out_by_hand(
+    small: PyscfLabeler, tmp_path: Path, figure: Figure
+) -> None:
     """1 hartree is 27.211386 eV, and 27.211386 / 0.52917721 = 51.422067, so that 1 hartree/bohr is
     51.422067 eV/Å. ASE's constants, a second source, say the same.
     """
@@ -102,10 +117,29 @@ def test_units_are_those_worked_out_by_hand(small: PyscfLabeler, tmp_path: Path)
     gradient = field.nuc_grad_method()
     gradient.grid_response = True
     slopes = gradient.kernel()
-    result = good(small, WATER, tmp_path)
-    assert result.label.energy == pytest.approx(field.e_tot * 27.211386, rel=1e-7)
-    assert result.label.forces == pytest.approx(-slopes * 51.422067, abs=1e-5)
-    assert result.label.forces == pytest.approx(-slopes * Hartree / Bohr, abs=1e-5)
+    mine = good(small, WATER, tmp_path).label
+    energy, forces = field.e_tot * 27.211386, -slopes * 51.422067
+    figure(PYSCF, "energy by hand", mine.energy / energy - 1.0, "relative")
+    figure(PYSCF, "forces by hand", largest(mine.forces, forces), "eV/Å")
+    assert mine.energy == pytest.approx(energy, rel=1e-7)
+    assert mine.forces == pytest.approx(forces, abs=1e-5)
+    assert mine.forces == pytest.approx(-slopes * Hartree / Bohr, abs=1e-5)
+
+
+def test_labels_agree_with_ases_calculator_of_pyscf(tmp_path: Path, figure: Figure) -> None:
+    """PySCF's own calculator for ASE, whose forces leave out that the grid moves with the atoms."""
+    from pyscf.pbc.tools.pyscf_ase import PySCF
+
+    given = labeler(grid_response=False)
+    mine = good(given, WATER, tmp_path).label
+    given.close()
+    atoms = atoms_of(WATER)
+    atoms.calc = PySCF(method=alone("wb97x-d3bj", basis="sto-3g"))
+    energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+    figure(PYSCF, "energy against ASE", mine.energy / energy - 1.0, "relative")
+    figure(PYSCF, "forces against ASE", largest(mine.forces, forces), "eV/Å")
+    assert mine.energy == pytest.approx(energy, rel=1e-7)
+    assert mine.forces == pytest.approx(forces, abs=1e-4)
 
 
 def test_the_functional_is_wb97x_v_without_vv10_and_with_the_papers_d3bj(

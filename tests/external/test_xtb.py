@@ -27,6 +27,7 @@ from sis_engine.records import (
 )
 from sis_engine.reference_md import ReferenceMD
 from sis_engine.testing.fakes import FakeBank
+from tests.conftest import Figure, largest
 from tests.external.conftest import require_module
 
 pytestmark = pytest.mark.external
@@ -66,19 +67,46 @@ def boxed() -> Frame:
 
 @pytest.mark.parametrize("method", ["GFN1-xTB", "GFN2-xTB"])
 @pytest.mark.parametrize("periodic", [False, True])
-def test_labels_agree_with_tblites_own_ase_calculator(method: str, periodic: bool) -> None:
+def test_labels_agree_with_tblites_own_ase_calculator(
+    method: str, periodic: bool, figure: Figure
+) -> None:
     """A second reader of the same library, with its own unit conversions (ASE's constants)."""
     from tblite.ase import TBLite
 
     frame = boxed() if periodic else cluster()
-    result = label(labeler(method=method), frame)
+    mine = label(labeler(method=method), frame).label
     atoms = atoms_of(frame)
     atoms.calc = TBLite(method=method, charge=0.0, multiplicity=1, accuracy=0.1, verbosity=0)
-    assert result.label.energy == pytest.approx(atoms.get_potential_energy(), rel=1e-7)
-    assert result.label.forces == pytest.approx(atoms.get_forces(), abs=1e-5)
+    energy, forces = atoms.get_potential_energy(), atoms.get_forces()
+    figure(f"tblite, {method}", "energy against ASE", mine.energy / energy - 1.0, "relative")
+    figure(f"tblite, {method}", "forces against ASE", largest(mine.forces, forces), "eV/Å")
+    assert mine.energy == pytest.approx(energy, rel=1e-7)
+    assert mine.forces == pytest.approx(forces, abs=1e-5)
     if periodic:
-        stress = atoms.get_stress(voigt=False)
-        assert result.label.virial == pytest.approx(-stress * atoms.get_volume(), abs=1e-4)
+        virial = -atoms.get_stress(voigt=False) * atoms.get_volume()
+        figure(f"tblite, {method}", "virial against ASE", largest(mine.virial, virial), "eV")
+        assert mine.virial == pytest.approx(virial, abs=1e-4)
+
+
+def test_units_are_those_worked_out_by_hand(figure: Figure) -> None:
+    """1 hartree is 27.211386 eV, and 27.211386 / 0.52917721 = 51.422067, so that 1 hartree/bohr is
+    51.422067 eV/Å. tblite itself is asked, in its own units.
+    """
+    from ase.data import atomic_numbers
+    from tblite.interface import Calculator
+
+    frame = cluster()
+    numbers = np.array([atomic_numbers[symbol] for symbol in frame.species])
+    theirs = Calculator("GFN2-xTB", numbers, frame.positions / 0.52917721)
+    theirs.set("accuracy", 0.1)
+    theirs.set("verbosity", 0)
+    printed = theirs.singlepoint()
+    mine = label(labeler(), frame).label
+    energy, forces = printed["energy"] * 27.211386, -printed["gradient"] * 51.422067
+    figure("tblite, GFN2-xTB", "energy by hand", mine.energy / energy - 1.0, "relative")
+    figure("tblite, GFN2-xTB", "forces by hand", largest(mine.forces, forces), "eV/Å")
+    assert mine.energy == pytest.approx(energy, rel=1e-7)
+    assert mine.forces == pytest.approx(forces, abs=1e-5)
 
 
 def test_the_energy_of_hydrogen_is_the_published_one_in_ev() -> None:
