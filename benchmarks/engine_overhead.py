@@ -24,12 +24,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sis_engine import campaign_folder
+from sis_engine.bookkeeping import folder as campaign_folder
+from sis_engine.bookkeeping.wallclock import WALL_S
+from sis_engine.commands.reporting import write_report
 from sis_engine.records import Purpose
-from sis_engine.reporting import write_report
+from sis_engine.setup.versions import machine
 from sis_engine.storage.ledger import Ledger, StageRow
-from sis_engine.versions import machine
-from sis_engine.wallclock import WALL_S
 
 GOAL = 0.02
 WORK = ("label", "test", "train", "admit", "explore")

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from sis_engine.versions import machine
+from sis_engine.setup.versions import machine
 
 ROOT = Path(__file__).parents[1]
 TESTS = ("tests/contract/test_labelers.py", "tests/external")

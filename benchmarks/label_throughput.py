@@ -29,13 +29,13 @@ from labelers.xtb.labeler import XtbLabeler
 from sis_engine.execution.parsl_pool import ParslPool
 from sis_engine.execution.pools import LabelPool, LocalProvider
 from sis_engine.interfaces import Context, SinglePoints
-from sis_engine.label_source import Elsewhere, label_source, pooled_label_source
+from sis_engine.labelling.side_by_side import SideBySide
 from sis_engine.records import Frame, Origin, Purpose, System
 from sis_engine.remote.account import Account
-from sis_engine.side_by_side import SideBySide
+from sis_engine.setup.label_source import Elsewhere, label_source, pooled_label_source
+from sis_engine.setup.versions import machine
 from sis_engine.storage.bank import LabelBank
 from sis_engine.structures import read_structure
-from sis_engine.versions import machine
 
 STRUCTURE = Path(__file__).parents[1] / "configs" / "structures" / "lifsi-dol-cluster.xyz"
 SETTINGS = {"type": "xtb", "method": "GFN1-xTB", "threads": 2}

@@ -36,11 +36,11 @@ from labelers.cp2k.launch import INPUT, LONE_RANK, OUTPUT
 from labelers.espresso.input import n_k_points, pw_input
 from labelers.espresso.labeler import EspressoLabeler
 from labelers.espresso.launch import INPUT as PW_INPUT
-from sis_engine.assembly import assemble
+from sis_engine.commands.quote import quote
 from sis_engine.interfaces import Labeler
-from sis_engine.quote import quote
 from sis_engine.records import System
-from sis_engine.versions import machine
+from sis_engine.setup.assembly import assemble
+from sis_engine.setup.versions import machine
 
 PAPER = Path(__file__).parents[1] / "configs" / "paper"
 POLL_S = 0.5

@@ -33,12 +33,12 @@ from sis_engine.errors import StopRequested
 from sis_engine.execution.parsl_pool import ParslFuture, ParslPool
 from sis_engine.execution.pools import LabelPool, LocalProvider
 from sis_engine.interfaces import Context, SinglePoints
-from sis_engine.label_source import Elsewhere, pooled_label_source
+from sis_engine.labelling.side_by_side import SideBySide
 from sis_engine.records import Frame, Origin, Purpose, System
 from sis_engine.remote.account import Account
-from sis_engine.side_by_side import SideBySide
+from sis_engine.setup.label_source import Elsewhere, pooled_label_source
+from sis_engine.setup.versions import machine
 from sis_engine.storage.bank import LabelBank
-from sis_engine.versions import machine
 
 GOAL_MS = 10.0
 GOAL_GIB = 1.0

@@ -30,10 +30,10 @@ from labelers.teacher.labeler import TeacherLabeler
 from sis_engine.execution.parsl_pool import ParslPool
 from sis_engine.execution.pools import LabelPool, LocalProvider
 from sis_engine.interfaces import Context
-from sis_engine.label_source import Elsewhere, pooled_label_source
 from sis_engine.remote.account import Account
+from sis_engine.setup.label_source import Elsewhere, pooled_label_source
+from sis_engine.setup.versions import machine
 from sis_engine.storage.bank import LabelBank
-from sis_engine.versions import machine
 
 GOAL = 0.85
 HERE = Path(__file__).parent

@@ -24,7 +24,7 @@ from pydantic_core import PydanticUndefined
 
 from sis_engine import records
 from sis_engine.comparison.config import ComparisonConfig
-from sis_engine.config import CampaignConfig
+from sis_engine.config.campaign import CampaignConfig
 from sis_engine.plugins import Kind, available, load
 from sis_engine.service.settings import ServiceConfig
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from sis_engine.config_faults import explain, misspelt
+from sis_engine.config.faults import explain, misspelt
 from sis_engine.errors import ConfigurationError, PluginNotFound
 
 Settings = TypeVar("Settings", bound=BaseModel)

@@ -28,7 +28,6 @@ from labelers.geometry import absurdity
 from labelers.remembered import RememberedPoints
 from labelers.tasks import folder_of_task, free_folder, kept_folder
 from sis_engine.errors import StopRequested
-from sis_engine.integrators import draw_velocities, mechanics_of
 from sis_engine.interfaces import (
     Capability,
     Context,
@@ -48,6 +47,7 @@ from sis_engine.records import (
     System,
 )
 from sis_engine.reference_md import ReferenceMD
+from sis_engine.reference_md.integrators import draw_velocities, mechanics_of
 
 Result = Labelled | LabelFailure
 

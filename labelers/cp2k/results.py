@@ -12,7 +12,6 @@ from labelers.cp2k.stepped import GaveUp, Taken
 from labelers.cp2k.steps import Step, label_of
 from labelers.cp2k.units import FORCE_EV_PER_ANGSTROM
 from labelers.endings import PASSING
-from sis_engine.integrators import Mechanics, kinetic_temperature, mechanics_of
 from sis_engine.interfaces import Optimisation, Segment
 from sis_engine.records import (
     FloatArray,
@@ -22,6 +21,7 @@ from sis_engine.records import (
     LevelOfTheory,
     Origin,
 )
+from sis_engine.reference_md.integrators import Mechanics, kinetic_temperature, mechanics_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -50,7 +50,7 @@ def fork(
     """A new campaign that shares the bank and everything up to a generation."""
     from dataclasses import asdict
 
-    from sis_engine.fork import fork_campaign
+    from sis_engine.commands.fork import fork_campaign
 
     made = fork_campaign(campaign, folder, at=at, changes=tuple(changes or ()))
     if as_json:
@@ -69,7 +69,7 @@ def gc(
     as_json: AsJson = False,
 ) -> int:
     """Remove scratch of committed generations (all of it is in the generation files)."""
-    from sis_engine.garbage import collect
+    from sis_engine.commands.garbage import collect
 
     found = collect(folder, dry_run=dry_run)
     if as_json:

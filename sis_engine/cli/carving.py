@@ -47,9 +47,9 @@ def carve(
 ) -> int:
     """Cut clusters of whole molecules out of periodic frames, for codes without periodicity."""
     from sis_engine.analysis.carving import Chemistry
-    from sis_engine.carve_job import Around, carve_all, read_source, write_carved
+    from sis_engine.commands.carve_job import Around, carve_all, read_source, write_carved
+    from sis_engine.commands.label_jobs import selected
     from sis_engine.errors import ConfigurationError
-    from sis_engine.label_jobs import selected
 
     if not around and not atom:
         raise ConfigurationError("around which atoms?", key="--around", allowed="--around, --atom")

@@ -37,7 +37,7 @@ def export(
     """The data set, or the kit that a user of the potential needs."""
     from dataclasses import asdict
 
-    from sis_engine.exporting import export_campaign
+    from sis_engine.commands.exporting import export_campaign
 
     found = export_campaign(folder, out, form.value)
     if as_json:

@@ -27,9 +27,9 @@ def status(
 ) -> int:
     """What it does, what it cost, how long its replicas live."""
     from sis_engine.cli.status_view import show_status
+    from sis_engine.commands.status import event_log
+    from sis_engine.commands.status import status as look
     from sis_engine.report.summary import summary_json
-    from sis_engine.status import event_log
-    from sis_engine.status import status as look
 
     found = look(folder)
     told = event_log(folder) if events else ()
@@ -54,7 +54,7 @@ def report(
     as_json: AsJson = False,
 ) -> int:
     """Write report.html (one file, offline) and report.json."""
-    from sis_engine.reporting import write_report
+    from sis_engine.commands.reporting import write_report
 
     page, numbers = write_report(folder, out or folder)
     if as_json:
@@ -75,7 +75,7 @@ def why(
     """Where a generation, its model, or a frame came from."""
     from dataclasses import asdict
 
-    from sis_engine.lineage import lineage
+    from sis_engine.commands.lineage import lineage
 
     found = lineage(folder, what)
     if as_json:
@@ -89,7 +89,7 @@ def why(
 
 def digest(folder: Folder, as_json: AsJson = False) -> int:
     """One hash over all committed frames, labels, decisions (and, when exact, models)."""
-    from sis_engine.status import open_ledger
+    from sis_engine.commands.status import open_ledger
 
     with open_ledger(folder) as ledger:
         rows = ledger.generations()

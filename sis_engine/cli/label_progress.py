@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from sis_engine.console import PLAIN_EVERY_S
+from sis_engine.campaign.console import PLAIN_EVERY_S
 from sis_engine.report.wording import duration
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from sis_engine import __version__
 from sis_engine.cli import (
     campaigns,
     carving,
@@ -45,6 +46,24 @@ for module in (
     rehearsing,
 ):
     module.register(app)
+
+
+def _say_version(wanted: bool) -> None:  # noqa: FBT001 - typer's signature
+    if wanted:
+        typer.echo(f"sis-engine {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Print the version and leave."
+        ),
+    ] = False,
+) -> None:
+    del version
 
 
 USAGE_ERROR = next(k for k in typer.BadParameter.__mro__ if k.__name__ == "ClickException")

@@ -38,9 +38,9 @@ def doctor(
     """Programs, versions, GPU, threads, MPI mix-ups and disk, each with its mend."""
     if bench:
         return _bench(config or Path(), as_json=as_json)
-    from sis_engine.assembly import assemble
     from sis_engine.cli.tables import show_reports
-    from sis_engine.doctor import examine, problems
+    from sis_engine.commands.doctor import examine, problems
+    from sis_engine.setup.assembly import assemble
 
     parts = None if config is None else assemble(config)
     reports = examine(Path.cwd(), parts)
@@ -52,8 +52,8 @@ def doctor(
 
 
 def _bench(folder: Path, *, as_json: bool) -> int:
-    from sis_engine.bench import measure
     from sis_engine.cli.tables import show_bench
+    from sis_engine.commands.bench import measure
 
     found = measure(folder, tell=lambda item: None if as_json else typer.echo(item.told()))
     if as_json:
@@ -85,8 +85,8 @@ def init(
 
 def validate(config: ConfigFile, as_json: AsJson = False) -> int:
     """Check a campaign file and everything it names; starts nothing."""
-    from sis_engine.assembly import assemble
-    from sis_engine.validation import validate as check
+    from sis_engine.commands.validation import validate as check
+    from sis_engine.setup.assembly import assemble
 
     notes = check(assemble(config))
     if as_json:
@@ -104,7 +104,7 @@ def plan(
 ) -> int:
     """The next round's evaluations, cores, memory, disk and time, before anything starts."""
     from sis_engine.cli.tables import show_quote
-    from sis_engine.quote import quote
+    from sis_engine.commands.quote import quote
 
     found = quote(campaign)
     if as_json:
@@ -120,7 +120,7 @@ def schema(
     ] = False,
 ) -> int:
     """JSON Schema of campaign.yaml, for editors: parts that plug in are included."""
-    from sis_engine import schema as schemas
+    from sis_engine.cli import json_schema as schemas
 
     made = schemas.comparison_schema() if comparison else schemas.campaign_schema()
     typer.echo(json.dumps(made, indent=2))

@@ -11,11 +11,11 @@ from types import FrameType
 
 import typer
 
-from sis_engine import campaign_folder
-from sis_engine.campaign_file import read_campaign
+from sis_engine.bookkeeping import folder as campaign_folder
+from sis_engine.campaign.runner import Ended, run_in_folder
 from sis_engine.cli.output import print_json
+from sis_engine.config.file import read_campaign
 from sis_engine.errors import ConfigurationError
-from sis_engine.runner import Ended, run_in_folder
 
 
 def run_campaign(

@@ -11,21 +11,21 @@ from typing import Any
 
 import typer
 
-from sis_engine.campaign_file import parse_yaml, plain, read_text
 from sis_engine.cli.label_progress import LabelProgress
 from sis_engine.cli.output import print_json
 from sis_engine.cli.running import stop_on_signals
+from sis_engine.commands.label_jobs import Job, claim_folder, make_job, open_bank, selected
+from sis_engine.commands.label_runs import JobQuote, JobResult, need_any, quote, run_job
+from sis_engine.commands.labelled_files import DataFormat, Written, provenance, write_result
+from sis_engine.commands.relabelling import Comparison, compare, read_labelled, refuse_same_level
+from sis_engine.config.file import parse_yaml, plain, read_text
+from sis_engine.config.settings import apply_settings
 from sis_engine.errors import ConfigurationError, StopRequested
 from sis_engine.execution.cores import available_cores
 from sis_engine.interfaces import Labeler
-from sis_engine.label_jobs import Job, claim_folder, make_job, open_bank, selected
-from sis_engine.label_runs import JobQuote, JobResult, need_any, quote, run_job
-from sis_engine.labelled_files import DataFormat, Written, provenance, write_result
 from sis_engine.plugins import Kind, configure, validated
-from sis_engine.relabelling import Comparison, compare, read_labelled, refuse_same_level
 from sis_engine.report.level_page import told
 from sis_engine.report.wording import duration
-from sis_engine.settings import apply_settings
 from sis_engine.storage.atomic import write_text
 from sis_engine.storage.bank import BANK_FILE, LabelBank
 from sis_engine.storage.gate import GateConfig

@@ -8,9 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from sis_engine.outlook import duration
+from sis_engine.bookkeeping.outlook import duration
+from sis_engine.commands.status import Standing
 from sis_engine.report.summary import AuditSummary, CampaignSummary, Survival
-from sis_engine.status import Standing
 
 
 def show_status(found: Standing) -> None:

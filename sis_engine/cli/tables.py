@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from sis_engine.commands.quote import Quote
 from sis_engine.interfaces import ProgramReport
-from sis_engine.quote import Quote
 
 if TYPE_CHECKING:
-    from sis_engine.bench import Bench
+    from sis_engine.commands.bench import Bench
 
 
 def show_reports(reports: Sequence[ProgramReport]) -> None:

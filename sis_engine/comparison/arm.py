@@ -7,18 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sis_engine import campaign_folder
-from sis_engine.campaign import REFUSED
+from sis_engine.bookkeeping import folder as campaign_folder
+from sis_engine.bookkeeping.past import load_past
+from sis_engine.bookkeeping.states import State
+from sis_engine.campaign.loop import REFUSED
+from sis_engine.campaign.runner import run_in_folder
 from sis_engine.comparison.places import Places
 from sis_engine.comparison.plan import Comparison, RunName
 from sis_engine.comparison.results import End
 from sis_engine.comparison.settings import Settings, differing, digest
 from sis_engine.comparison.starts import SETTINGS_FILE, create_campaign, is_ready, start_digest
 from sis_engine.errors import SisError, StopRequested
-from sis_engine.past import load_past
 from sis_engine.records import Exhausted
-from sis_engine.runner import run_in_folder
-from sis_engine.states import State
 from sis_engine.storage.atomic import move_aside, write_text
 from sis_engine.storage.generation import GenerationStore
 from sis_engine.storage.ledger import Ledger

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sis_engine.commands.validation import Labelled
 from sis_engine.comparison import folder as comparison_folder
 from sis_engine.comparison.board import Board
 from sis_engine.comparison.places import Places
@@ -20,7 +21,6 @@ from sis_engine.comparison.worker import arguments_of
 from sis_engine.errors import SisError, StopRequested, TornFile
 from sis_engine.execution.program import ProgramRun, run_program
 from sis_engine.storage.ownership import acquire
-from sis_engine.validation import Labelled
 
 GRACE_S = 120.0
 """A worker asked to stop finishes or drops its step; after this it is killed, and resumes."""

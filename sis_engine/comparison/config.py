@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from sis_engine.config import Count, Positive, Strict
-from sis_engine.config_faults import NAME_PATTERN
+from sis_engine.config.campaign import Count, Positive, Strict
+from sis_engine.config.faults import NAME_PATTERN
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 """Of a comparison, an arm, a case: it becomes part of file names."""

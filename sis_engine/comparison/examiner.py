@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from sis_engine.assembly import Parts
 from sis_engine.comparison.config import ExaminerConfig
 from sis_engine.comparison.reference import Reference, examination
 from sis_engine.comparison.results import (
@@ -23,7 +22,7 @@ from sis_engine.comparison.results import (
     SpeciesResult,
 )
 from sis_engine.comparison.structure import compare_pairs, compare_species, thinned
-from sis_engine.config import SegmentConfig, TestConfig
+from sis_engine.config.campaign import SegmentConfig, TestConfig
 from sis_engine.records import (
     Allowance,
     AuditResult,
@@ -43,6 +42,7 @@ from sis_engine.records import (
     TestResult,
 )
 from sis_engine.seeds import derive_seed
+from sis_engine.setup.assembly import Parts
 from sis_engine.stages.context import StageContext
 from sis_engine.stages.decide import audit
 from sis_engine.stages.explore import explore

@@ -13,14 +13,14 @@ from typing import Any
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from sis_engine.assembly import Parts, assemble
-from sis_engine.campaign_file import parse_yaml, plain, read_text, with_line
+from sis_engine.commands.validation import Labelled, validate
 from sis_engine.comparison.config import Changes, ComparisonConfig
-from sis_engine.config import FORMAT
-from sis_engine.config_faults import explain
+from sis_engine.config.campaign import FORMAT
+from sis_engine.config.faults import explain
+from sis_engine.config.file import parse_yaml, plain, read_text, with_line
 from sis_engine.errors import ConfigurationError
 from sis_engine.seeds import derive_seed
-from sis_engine.validation import Labelled, validate
+from sis_engine.setup.assembly import Parts, assemble
 
 
 @dataclass(frozen=True)

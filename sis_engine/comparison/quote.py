@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sis_engine.comparison.plan import Comparison, RunName
 from sis_engine.comparison.results import RunResult
-from sis_engine.costs import evaluations_of
+from sis_engine.labelling.costs import evaluations_of
 from sis_engine.stages.label import initial_plans
 
 

@@ -9,13 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sis_engine.assembly import Parts
-from sis_engine.campaign_log import CampaignLog
+from sis_engine.bookkeeping.log import CampaignLog
+from sis_engine.campaign.console import CampaignConsole, Facts
 from sis_engine.comparison.config import ReferenceConfig
-from sis_engine.console import CampaignConsole, Facts
 from sis_engine.errors import SisError
 from sis_engine.interfaces import Context
-from sis_engine.label_source import label_source
 from sis_engine.records import (
     Allowance,
     DatasetPart,
@@ -29,6 +27,8 @@ from sis_engine.records import (
     Start,
 )
 from sis_engine.seeds import derive_seed
+from sis_engine.setup.assembly import Parts
+from sis_engine.setup.label_source import label_source
 from sis_engine.stages.context import StageContext
 from sis_engine.stages.label import label
 from sis_engine.storage.bank import LabelBank

@@ -11,12 +11,12 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sis_engine import campaign_folder
-from sis_engine.assembly import Parts
+from sis_engine.bookkeeping import folder as campaign_folder
+from sis_engine.bookkeeping.past import Past
+from sis_engine.commands.status import open_ledger
 from sis_engine.comparison.reference import examination
-from sis_engine.costs import evaluations_of
 from sis_engine.interfaces import Sampler, SamplerInput, never_stop
-from sis_engine.past import Past
+from sis_engine.labelling.costs import evaluations_of
 from sis_engine.records import (
     AuditRequest,
     Cause,
@@ -33,11 +33,11 @@ from sis_engine.records import (
     label_key,
 )
 from sis_engine.seeds import derive_seed
+from sis_engine.setup.assembly import Parts
 from sis_engine.stages.context import StageContext
 from sis_engine.stages.decide import MAX_AUDITS, MAX_LOOKS
 from sis_engine.stages.drift import drift, force_field_of
 from sis_engine.stages.inspect import inspect
-from sis_engine.status import open_ledger
 from sis_engine.storage.bank import LabelBank
 from sis_engine.storage.generation import GenerationRecord, GenerationStore, extract_from
 

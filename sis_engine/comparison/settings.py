@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sis_engine.assembly import Parts
 from sis_engine.comparison.plan import Comparison, RunName
-from sis_engine.config_changes import When, judge_key
+from sis_engine.config.changes import When, judge_key
 from sis_engine.plugins import Kind, load
+from sis_engine.setup.assembly import Parts
 
 Settings = dict[str, Any]
 

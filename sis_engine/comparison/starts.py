@@ -13,11 +13,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from sis_engine import campaign_folder
-from sis_engine.approval import waiting_for
-from sis_engine.assembly import Parts
+from sis_engine.bookkeeping import folder as campaign_folder
+from sis_engine.campaign.runner import Ended, run_in_folder
 from sis_engine.comparison.settings import Settings, digest, start_settings
-from sis_engine.runner import Ended, run_in_folder
+from sis_engine.setup.assembly import Parts
+from sis_engine.stages.approval import waiting_for
 from sis_engine.storage.atomic import sync_folder, write_text
 from sis_engine.storage.bank import LabelBank
 from sis_engine.storage.ledger import Ledger, StageState

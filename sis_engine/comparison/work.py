@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from sis_engine import __version__
+from sis_engine.bookkeeping.wallclock import WALL_S
 from sis_engine.comparison.arm import ArmEnd, run_arm, settle
 from sis_engine.comparison.charges import Charges, charges_of, model_of
 from sis_engine.comparison.examiner import Candidate, examine
@@ -25,9 +26,8 @@ from sis_engine.comparison.settings import (
 )
 from sis_engine.comparison.starts import is_ready, make_start, start_digest
 from sis_engine.errors import StopRequested
+from sis_engine.setup.versions import machine
 from sis_engine.storage.ledger import Ledger
-from sis_engine.versions import machine
-from sis_engine.wallclock import WALL_S
 
 Say = Callable[[str], None]
 Stop = Callable[[], bool]

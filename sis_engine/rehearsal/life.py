@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sis_engine import backoff
+from sis_engine.bookkeeping import backoff
+from sis_engine.campaign.runner import run_in_folder
 from sis_engine.errors import SisError
 from sis_engine.rehearsal import interposer, statements
 from sis_engine.rehearsal.interposer import Fault
-from sis_engine.runner import run_in_folder
 from sis_engine.testing.fakes import FakeLabeler
 
 UNEXPECTED = 70

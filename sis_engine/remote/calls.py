@@ -19,8 +19,8 @@ from sis_engine.execution.job_worker import run_job
 from sis_engine.execution.losses import AFTER_THAT, TRIES, Loss
 from sis_engine.execution.parsl_pool import ParslPool
 from sis_engine.interfaces import Context
+from sis_engine.labelling.remedies import Note
 from sis_engine.records import Failure
-from sis_engine.remedies import Note
 from sis_engine.remote.account import Account
 from sis_engine.remote.job import FollowedJob
 from sis_engine.remote.raised import failure_or_error

@@ -17,8 +17,8 @@ from sis_engine.execution.losses import AFTER_THAT, TRIES, Loss
 from sis_engine.execution.parsl_pool import ParslPool
 from sis_engine.execution.pools import LabelPool
 from sis_engine.interfaces import Context, Labeler, LabelTask
+from sis_engine.labelling.remedies import Note
 from sis_engine.records import Failure, Frame, LabelFailure, Labelled, LevelOfTheory, Origin, System
-from sis_engine.remedies import Note
 from sis_engine.remote.account import Account
 from sis_engine.remote.bench import bench_of
 from sis_engine.remote.book import Book

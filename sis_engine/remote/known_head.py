@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sis_engine.banked import BankedLabeler, LabelStore
 from sis_engine.errors import SisError
 from sis_engine.interfaces import Capability, Context, LabelTask, SinglePoints
+from sis_engine.labelling.banked import BankedLabeler, LabelStore
 from sis_engine.records import Labelled, LevelOfTheory, System, label_key
 from sis_engine.reference_md import LabelSource, ReferenceMD
 from sis_engine.storage.label_stream import Result

@@ -10,10 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sis_engine.banked import LabelStore
 from sis_engine.errors import StopRequested
 from sis_engine.execution.losses import TRIES, Loss
-from sis_engine.in_flight import InFlight
 from sis_engine.interfaces import (
     Capability,
     Context,
@@ -22,6 +20,8 @@ from sis_engine.interfaces import (
     Segment,
     SinglePoints,
 )
+from sis_engine.labelling.banked import LabelStore
+from sis_engine.labelling.in_flight import InFlight
 from sis_engine.records import LabelFailure, Labelled, LevelOfTheory, System
 from sis_engine.remote.batch import Batch
 from sis_engine.remote.book import keys_of

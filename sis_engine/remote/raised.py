@@ -28,7 +28,7 @@ def failure_or_error(
     origin: Origin | None = None,
     level: LevelOfTheory | None = None,
 ) -> LabelFailure | SisError:
-    """As :mod:`sis_engine.remedies` takes what a labeler raises; without a frame an error."""
+    """As :mod:`sis_engine.labelling.remedies` does; without a frame an error."""
     raised = _error(end)
     reason = _reason(end, raised)
     if reason is None or frame is None or origin is None or level is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from sis_engine.bookkeeping.states import State
 from sis_engine.remote.pool_facts import PoolFacts
-from sis_engine.states import State
 from sis_engine.storage.ledger import EventRow, PurposeCount
 
 

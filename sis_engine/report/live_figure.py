@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sis_engine.live import Live
+from sis_engine.bookkeeping.live import Live
 from sis_engine.report.blocks import Figure
 from sis_engine.report.scale import Axis, spanning
 from sis_engine.report.svg import Panel, colour

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sis_engine.interfaces import SamplerInput
+from sis_engine.labelling.starts import relative_force_error
 from sis_engine.records import (
     Exploration,
     LabelPlan,
@@ -17,7 +18,6 @@ from sis_engine.records import (
 from sis_engine.samplers.starting import as_start
 from sis_engine.samplers.stopping_config import AuditFrames
 from sis_engine.seeds import derive_seed
-from sis_engine.starts import relative_force_error
 
 
 def audit_plans(

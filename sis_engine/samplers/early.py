@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sis_engine.costs import least_of
 from sis_engine.interfaces import SamplerInput
+from sis_engine.labelling.costs import least_of
 from sis_engine.records import AuditRequest, Verdict
 from sis_engine.samplers.auditing import audit_plans
 from sis_engine.samplers.sis_config import AuditRule

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from sis_engine.costs import costs_of
 from sis_engine.interfaces import SamplerInput
+from sis_engine.labelling.costs import costs_of
 from sis_engine.records import Allowance, LabelPlan, Purpose
 
 

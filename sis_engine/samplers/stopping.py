@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from sis_engine.costs import least_of
 from sis_engine.errors import ConfigurationError
 from sis_engine.interfaces import Needs, SamplerInput
+from sis_engine.labelling.costs import least_of
 from sis_engine.records import (
     Answer,
     AuditRequest,

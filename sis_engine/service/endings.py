@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from sis_engine.bookkeeping.states import State
+from sis_engine.commands.status import state_of
 from sis_engine.errors import SisError
 from sis_engine.execution.program import tail
 from sis_engine.service.jobs import LEAVES, Job, JobState, Wanted
 from sis_engine.service.settings import ServiceConfig
-from sis_engine.states import State
-from sis_engine.status import state_of
 from sis_engine.storage.ledger import Ledger, StageState
 
 REFUSED = 2

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sis_engine.campaign_log import LOG_FOLDER, TEXT_FILE
+from sis_engine.bookkeeping.log import LOG_FOLDER, TEXT_FILE
 from sis_engine.execution.program import tail
 
 LOOK_EVERY_S = 0.3

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from sis_engine.campaign_file import parse_yaml, plain, read_text, with_line
-from sis_engine.config import Count, Positive, Strict
-from sis_engine.config_faults import explain
+from sis_engine.config.campaign import Count, Positive, Strict
+from sis_engine.config.faults import explain
+from sis_engine.config.file import parse_yaml, plain, read_text, with_line
 from sis_engine.execution.cores import available_cores
 from sis_engine.service.slots import Slots
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sis_engine import campaign_folder
-from sis_engine.assembly import assemble
+from sis_engine.bookkeeping import folder as campaign_folder
+from sis_engine.commands.validation import validate
 from sis_engine.errors import ConfigurationError
 from sis_engine.service.places import Places
+from sis_engine.setup.assembly import assemble
 from sis_engine.storage.ledger import Ledger
 from sis_engine.storage.ownership import acquire
-from sis_engine.validation import validate
 
 
 def set_up(places: Places, config: Path, name: str | None) -> tuple[str, int | None]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sis_engine.campaign_log import EVENTS_FILE, LOG_FOLDER
+from sis_engine.bookkeeping.log import EVENTS_FILE, LOG_FOLDER
 from sis_engine.service.settings import CommandHook, Occasion, WebHook
 
 MOST_WAITING = 1000

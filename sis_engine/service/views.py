@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sis_engine.approval import waiting_for
+from sis_engine.bookkeeping.outlook import Outlook, duration
+from sis_engine.commands.status import open_ledger, standing, timestep_of
 from sis_engine.errors import SisError
-from sis_engine.outlook import Outlook, duration
 from sis_engine.report.summary import CampaignSummary
 from sis_engine.service.following import last_lines
 from sis_engine.service.jobs import Job, JobState, Wanted
 from sis_engine.service.places import Places
 from sis_engine.service.queue import Queue
-from sis_engine.status import open_ledger, standing, timestep_of
+from sis_engine.stages.approval import waiting_for
 from sis_engine.storage.generation import CHEAP_FIELDS, GenerationRecord, GenerationStore
 from sis_engine.storage.ledger import Ledger, StageState
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from sis_engine.assembly import Parts
-from sis_engine.budget import budget_left, spent_through
+from sis_engine.bookkeeping.budget import budget_left, spent_through
 from sis_engine.errors import TornFile
 from sis_engine.interfaces import Context, Progress
+from sis_engine.labelling.side_by_side import SideBySide
 from sis_engine.records import Allowance, Frame, LabelFailure, Labelled, Purpose
 from sis_engine.seeds import derive_seed
-from sis_engine.side_by_side import SideBySide
+from sis_engine.setup.assembly import Parts
 from sis_engine.stages.kept import Kept
 from sis_engine.storage.atomic import move_aside
 from sis_engine.storage.codec import load_record, save_record

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sis_engine.analysis.metrics import AuditCluster
-from sis_engine.approval import approve_labels
-from sis_engine.costs import least_of
 from sis_engine.interfaces import Context, SamplerInput
+from sis_engine.labelling.costs import least_of
 from sis_engine.records import (
     Allowance,
     AuditRequest,
@@ -31,6 +30,7 @@ from sis_engine.records import (
     ReferenceEnd,
     Start,
 )
+from sis_engine.stages.approval import approve_labels
 from sis_engine.stages.context import StageContext
 from sis_engine.stages.drift import drift, force_field_of
 from sis_engine.stages.explore import data_catastrophes

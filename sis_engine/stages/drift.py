@@ -7,7 +7,6 @@ from collections import deque
 from contextlib import closing
 from dataclasses import replace
 
-from sis_engine.assembly import Parts
 from sis_engine.errors import ConfigurationError
 from sis_engine.interfaces import Context, Labeler, Sampler, Segment
 from sis_engine.plugins import Kind, configure
@@ -22,6 +21,7 @@ from sis_engine.records import (
     Start,
 )
 from sis_engine.reference_md import ReferenceMD
+from sis_engine.setup.assembly import Parts
 from sis_engine.stages.context import StageContext
 
 KEY = "sampler.force_field"

@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sis_engine.analysis.support import union, widened
-from sis_engine.approval import require_approval
-from sis_engine.costs import Purse
+from sis_engine.bookkeeping.price import PlanQuote
 from sis_engine.interfaces import Context, SinglePoints
-from sis_engine.price import PlanQuote
+from sis_engine.labelling.costs import Purse
 from sis_engine.records import (
     Cause,
     Committee,
@@ -33,6 +32,7 @@ from sis_engine.records import (
     Trace,
     Verdict,
 )
+from sis_engine.stages.approval import require_approval
 from sis_engine.stages.context import StageContext
 from sis_engine.stages.replicas import plan_replicas
 from sis_engine.stages.runs import explore_kept

@@ -8,11 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from sis_engine.assembly import Parts
-from sis_engine.costs import costs_of, shared_out
 from sis_engine.errors import NothingLabelled
 from sis_engine.interfaces import Context, Progress
-from sis_engine.labelling import ModelForces, walk
+from sis_engine.labelling.costs import costs_of, shared_out
+from sis_engine.labelling.walk import ModelForces, walk
 from sis_engine.records import (
     AcceptBounds,
     Allowance,
@@ -28,6 +27,7 @@ from sis_engine.records import (
     System,
 )
 from sis_engine.seeds import derive_seed
+from sis_engine.setup.assembly import Parts
 from sis_engine.stages.context import StageContext
 from sis_engine.stages.frames import frames_of
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sis_engine.analysis.metrics import AuditCluster, errors_of
 from sis_engine.analysis.nearness import is_near
-from sis_engine.config import TestConfig
+from sis_engine.config.campaign import TestConfig
 from sis_engine.interfaces import Context
 from sis_engine.records import DatasetPart, Labelled, Model, PlanOutcome, TestResult
 from sis_engine.stages.context import StageContext

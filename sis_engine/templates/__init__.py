@@ -12,14 +12,14 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
-from sis_engine import campaign_folder
-from sis_engine.campaign_file import parse_yaml, read_text
+from sis_engine.bookkeeping import folder as campaign_folder
+from sis_engine.commands.validation import runs_in_lammps
+from sis_engine.config.file import parse_yaml, read_text
 from sis_engine.errors import ConfigurationError
 from sis_engine.plugins import Kind, load
 from sis_engine.storage.atomic import write_text
 from sis_engine.storage.exchange import check_importable
 from sis_engine.structures import atoms_of, read_structure
-from sis_engine.validation import runs_in_lammps
 
 TEMPLATE = "quickstart.yaml"
 CLUSTER = "lifsi-dol-cluster.xyz"
@@ -97,7 +97,7 @@ def _data_of(source: Path, folder: Path) -> Path:
     """The data folder itself, or a campaign's data exported beside the new file."""
     if not (source.is_dir() and campaign_folder.exists(source)):
         return source
-    from sis_engine.exporting import export_campaign
+    from sis_engine.commands.exporting import export_campaign
 
     export_campaign(source, folder / "data", "deepmd")
     return folder / "data"

@@ -338,7 +338,7 @@ def _curve(schedule: TrainingSchedule, force: float, energy: float) -> LearningC
 
 
 class FakeBank:
-    """A label bank in memory: :class:`sis_engine.banked.LabelStore`."""
+    """A label bank in memory: :class:`sis_engine.labelling.banked.LabelStore`."""
 
     def __init__(self) -> None:
         self.items: dict[str, Labelled | LabelFailure] = {}

@@ -9,8 +9,8 @@ from itertools import product
 
 import numpy as np
 
-from sis_engine.costs import least_of
 from sis_engine.interfaces import PluginConfig, Sampler, SamplerInput
+from sis_engine.labelling.costs import least_of
 from sis_engine.records import (
     Answer,
     AuditRequest,

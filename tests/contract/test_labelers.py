@@ -13,10 +13,10 @@ import pytest
 
 from labelers.teacher.labeler import TeacherLabeler
 from labelers.xtb.labeler import XtbLabeler
+from sis_engine.labelling.with_charges import WithCharges
 from sis_engine.records import Frame, System
 from sis_engine.testing.fakes import FakeLabeler
 from sis_engine.testing.labeler_contract import CHECKS, LabelerCase
-from sis_engine.with_charges import WithCharges
 from tests.conftest import Figure
 
 pytest.importorskip("tblite", reason="pip install 'sis-engine[xtb]'")

@@ -17,10 +17,9 @@ import pytest
 
 from labelers.cp2k.labeler import Cp2kLabeler
 from labelers.cp2k.launch import OUTPUT
-from sis_engine.banked import BankedLabeler
 from sis_engine.errors import StopRequested
-from sis_engine.integrators import kinetic_energy, mechanics_of
 from sis_engine.interfaces import Context, Optimisation, Segment
+from sis_engine.labelling.banked import BankedLabeler
 from sis_engine.records import (
     Frame,
     LabelFailure,
@@ -30,6 +29,7 @@ from sis_engine.records import (
     Start,
     System,
 )
+from sis_engine.reference_md.integrators import kinetic_energy, mechanics_of
 from sis_engine.storage.bank import LabelBank
 from sis_engine.units import HARTREE_PER_BOHR_EV_PER_ANGSTROM
 from tests.external.conftest import require_program
@@ -77,7 +77,7 @@ def evaluations(folder: Path) -> list[int]:
 ENGINE = """
 import json, sys
 from pathlib import Path
-from sis_engine.banked import BankedLabeler
+from sis_engine.labelling.banked import BankedLabeler
 from sis_engine.interfaces import Context
 from sis_engine.storage.bank import LabelBank
 from sis_engine.units import HARTREE_PER_BOHR_EV_PER_ANGSTROM

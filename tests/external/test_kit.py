@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from sis_engine.config import CampaignConfig
-from sis_engine.kit import DATA, INPUT, lammps_files
+from sis_engine.commands.kit import DATA, INPUT, lammps_files
+from sis_engine.config.campaign import CampaignConfig
 from sis_engine.records import Frame, System
 from tests.contract import lennard_jones as lj
 from tests.external.conftest import require_program

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from sis_engine.commands.status import status
 from sis_engine.remote.book import made_more_than_once
-from sis_engine.status import status
 from tests.external.conftest import require_module
 from tests.integration.small_campaigns import ROOT, digest_of, write_campaign
 from tests.integration.test_durability import TINY

@@ -11,9 +11,8 @@ import pytest
 from labelers.geometry import atoms_of
 from labelers.xtb.labeler import XtbLabeler
 from labelers.xtb.openmp import gnu_openmp, openmp_threads
-from sis_engine.banked import BankedLabeler
-from sis_engine.integrators import kinetic_energy, mechanics_of
 from sis_engine.interfaces import Context, Segment, SinglePoints
+from sis_engine.labelling.banked import BankedLabeler
 from sis_engine.records import (
     Failure,
     Frame,
@@ -26,6 +25,7 @@ from sis_engine.records import (
     System,
 )
 from sis_engine.reference_md import ReferenceMD
+from sis_engine.reference_md.integrators import kinetic_energy, mechanics_of
 from sis_engine.testing.fakes import FakeBank
 from tests.conftest import Figure, largest
 from tests.external.conftest import require_module

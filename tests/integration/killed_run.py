@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from sis_engine import campaign, runner
-from sis_engine.runner import run_in_folder
+from sis_engine.campaign import loop as campaign
+from sis_engine.campaign import runner
+from sis_engine.campaign.runner import run_in_folder
 from sis_engine.stages import context as context_module
 from sis_engine.stages import kept as kept_module
 from sis_engine.stages.context import StageContext

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from sis_engine import backoff, runner
+from sis_engine.bookkeeping import backoff
+from sis_engine.campaign import runner
+from sis_engine.campaign.runner import Ended, run_in_folder
 from sis_engine.records import Purpose
-from sis_engine.runner import Ended, run_in_folder
 from sis_engine.storage.bank import LabelBank
 from sis_engine.storage.generation import GenerationRecord, GenerationStore
 from sis_engine.storage.ledger import Ledger

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from sis_engine import runner
-from sis_engine.config import CampaignConfig
+from sis_engine.bookkeeping.states import State
+from sis_engine.campaign import runner
+from sis_engine.commands.status import status
+from sis_engine.config.campaign import CampaignConfig
 from sis_engine.errors import ConfigurationError, TrainingDiverged
-from sis_engine.label_source import label_source
+from sis_engine.labelling.side_by_side import SideBySide
 from sis_engine.records import (
     Admission,
     Cause,
@@ -26,11 +28,9 @@ from sis_engine.records import (
     Stable,
     Triage,
 )
-from sis_engine.side_by_side import SideBySide
+from sis_engine.setup.label_source import label_source
 from sis_engine.stages import model as model_stage
 from sis_engine.stages import triage as triage_stage
-from sis_engine.states import State
-from sis_engine.status import status
 from sis_engine.storage.atomic import sha256_of
 from sis_engine.storage.ledger import Ledger, StageState
 from sis_engine.testing.fakes import FakeLabeler, FakeTrainer, write_model

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sis_engine.assembly import assemble
+from sis_engine.commands.exporting import export_campaign
+from sis_engine.commands.fork import fork_campaign
+from sis_engine.commands.lineage import lineage
+from sis_engine.commands.validation import validate
 from sis_engine.errors import ConfigurationError
-from sis_engine.exporting import export_campaign
-from sis_engine.fork import fork_campaign
-from sis_engine.lineage import lineage
 from sis_engine.records import Labelled
 from sis_engine.report.outcomes import all_outcomes
+from sis_engine.setup.assembly import assemble
 from sis_engine.storage.exchange import read_frames
 from sis_engine.storage.generation import GenerationRecord
-from sis_engine.validation import validate
 from tests.integration.small_campaigns import digest_of, records, run, write_campaign
 
 LABELER = {

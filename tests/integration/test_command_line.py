@@ -13,9 +13,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
+from sis_engine import __version__
+from sis_engine.cli.json_schema import campaign_schema, comparison_schema
 from sis_engine.comparison.plan import is_comparison
 from sis_engine.plugins import Kind, available
-from sis_engine.schema import campaign_schema, comparison_schema
 from tests.integration.command_line import sis
 from tests.integration.small_campaigns import (
     CLUSTER,
@@ -73,7 +74,7 @@ def test_a_wrong_call_is_bad_input(arguments: tuple[str, ...], capsys: Capture) 
 def test_an_unexpected_error_is_one_line_and_no_traceback(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sis_engine import schema
+    from sis_engine.cli import json_schema as schema
 
     def fail() -> None:
         raise ZeroDivisionError("one over nothing")
@@ -378,3 +379,9 @@ def test_doctor_reports_every_program(
     assert said.code == 0
     for word in ("sis-engine", "cores", "disk", "GPU", "fake labeler", "ase"):
         assert word in said.out
+
+
+def test_the_version_is_that_of_the_package(capsys: Capture) -> None:
+    said = sis(capsys, "--version")
+    assert said.code == 0
+    assert said.out == f"sis-engine {__version__}\n"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from sis_engine.bookkeeping.states import State
 from sis_engine.errors import TrainingDiverged
 from sis_engine.records import Admission, Quantity, Requests, Stable
 from sis_engine.stages import model as model_stage
-from sis_engine.states import State
 from sis_engine.testing.fakes import FakeTrainer
 from tests.integration.small_campaigns import digest_of, events, records, run, write_campaign
 

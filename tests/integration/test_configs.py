@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from sis_engine.assembly import Parts, assemble
+from sis_engine.commands.quote import quote
+from sis_engine.commands.validation import validate
 from sis_engine.comparison.compare import check
 from sis_engine.comparison.plan import is_comparison, read_comparison
 from sis_engine.comparison.quote import quote as quote_comparison
-from sis_engine.quote import quote
 from sis_engine.records import Ensemble, Purpose
 from sis_engine.samplers.grid import widest_gap_angstrom
+from sis_engine.setup.assembly import Parts, assemble
 from sis_engine.stages.label import plans_at_start
 from sis_engine.units import RYDBERG_EV
-from sis_engine.validation import validate
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 ALL = sorted(CONFIGS.rglob("*.yaml"))

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from ase.calculators.emt import EMT
 
-from sis_engine.lineage import lineage
+from sis_engine.commands.lineage import lineage
+from sis_engine.commands.status import status
 from sis_engine.report.summary import summary_json
-from sis_engine.status import status
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from sis_engine.costs import evaluations_of
+from sis_engine.bookkeeping.states import State
+from sis_engine.commands.reporting import write_report
+from sis_engine.commands.status import status
 from sis_engine.errors import CampaignHeld
-from sis_engine.reporting import write_report
-from sis_engine.states import State
-from sis_engine.status import status
+from sis_engine.labelling.costs import evaluations_of
 from sis_engine.storage.ownership import acquire
 from tests.integration.small_campaigns import (
     ROOT,

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from sis_engine.assembly import assemble
+from sis_engine.commands.validation import validate
 from sis_engine.errors import ConfigurationError
-from sis_engine.validation import validate
+from sis_engine.setup.assembly import assemble
 from tests.integration.small_campaigns import SMOKE, smoke, write_campaign
 
 TEXT = SMOKE.read_text()

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from sis_engine import backoff, runner
+from sis_engine.bookkeeping import backoff
+from sis_engine.bookkeeping.states import State
+from sis_engine.campaign import runner
 from sis_engine.errors import ConfigurationError
+from sis_engine.labelling.remedies import LATER_IN_A_ROW
 from sis_engine.records import Failure, LabelFailure, Purpose
-from sis_engine.remedies import LATER_IN_A_ROW
-from sis_engine.states import State
 from sis_engine.storage.ledger import Ledger, Outcome
 from sis_engine.testing.fakes import FakeLabeler
 from tests.integration.small_campaigns import digest_of, events, paid, records, run, write_campaign

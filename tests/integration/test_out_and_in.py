@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sis_engine.status import status
+from sis_engine.commands.status import status
 from tests.integration.command_line import sis
 from tests.integration.small_campaigns import CLUSTER, records, run, write_campaign
 

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from sis_engine.assembly import assemble
-from sis_engine.campaign_file import read_campaign_text
-from sis_engine.config import CampaignConfig
-from sis_engine.config_changes import When, changes_between
-from sis_engine.doctor import examine
+from sis_engine.commands.doctor import examine
+from sis_engine.commands.validation import validate
+from sis_engine.config.campaign import CampaignConfig
+from sis_engine.config.changes import When, changes_between
+from sis_engine.config.file import read_campaign_text
 from sis_engine.errors import ConfigurationError
 from sis_engine.execution.pools import LabelPool, LocalExecution, ParslExecution
-from sis_engine.validation import validate
+from sis_engine.setup.assembly import assemble
 from tests.integration.small_campaigns import ROOT, SMOKE, write_campaign
 
 PAGE = (ROOT / "docs" / "clusters.md").read_text(encoding="utf-8")
@@ -143,7 +143,7 @@ def test_slots_follow_from_nodes_cores_and_gpus() -> None:
 def test_the_snippets_are_yaml_that_the_schema_knows() -> None:
     import jsonschema
 
-    from sis_engine.schema import campaign_schema
+    from sis_engine.cli.json_schema import campaign_schema
 
     tree = YAML(typ="safe", pure=True).load(SMOKE.read_text() + "\n" + SNIPPETS[2])
     jsonschema.validate(tree, campaign_schema())

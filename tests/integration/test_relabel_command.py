@@ -10,8 +10,8 @@ import ase.io
 import numpy as np
 import pytest
 
+from sis_engine.commands.relabelling import campaign_frames
 from sis_engine.records import Purpose
-from sis_engine.relabelling import campaign_frames
 from sis_engine.storage.exchange import read_frames
 from tests.integration.command_line import sis
 from tests.integration.small_campaigns import records

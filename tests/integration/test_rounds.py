@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from sis_engine.assembly import assemble
+from sis_engine.bookkeeping.states import State
+from sis_engine.commands.validation import validate
 from sis_engine.errors import ConfigurationError
 from sis_engine.records import Exit, Requests
-from sis_engine.states import State
+from sis_engine.setup.assembly import assemble
 from sis_engine.storage.generation import GenerationRecord
-from sis_engine.validation import validate
 from tests.integration.small_campaigns import digest_of, paid, records, run, write_campaign
 from tests.integration.test_durability import TINY
 

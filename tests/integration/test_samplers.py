@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from sis_engine.bookkeeping.states import State
 from sis_engine.records import Purpose, Stable
-from sis_engine.states import State
 from tests.integration.small_campaigns import banked, digest_of, paid, records, run, write_campaign
 
 STOP = {"min_survivors": 3, "audit": {"decorrelation_fs": 40.0, "burn_in_ps": 0.1}}

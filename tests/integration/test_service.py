@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from sis_engine.commands.status import state_of
 from sis_engine.service import scheduler as scheduler_module
 from sis_engine.service.jobs import Job, JobState, Wanted
 from sis_engine.service.places import Places
@@ -22,7 +23,6 @@ from sis_engine.service.settings import ServiceConfig
 from sis_engine.service.slots import Slots
 from sis_engine.service.submitting import set_up
 from sis_engine.service.telling import Happening
-from sis_engine.status import state_of
 from sis_engine.storage.ledger import Ledger
 from sis_engine.storage.ownership import holder
 from tests.integration.small_campaigns import write_campaign

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sis_engine.quote import quote
+from sis_engine.bookkeeping.states import State
+from sis_engine.commands.quote import quote
 from sis_engine.records import Purpose
-from sis_engine.states import State
 from sis_engine.storage.ledger import Ledger
 from tests.integration.small_campaigns import digest_of, events, paid, records, run, write_campaign
 

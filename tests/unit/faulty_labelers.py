@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from sis_engine.interfaces import Capability, Context, LabelTask, Optimisation, Segment
-from sis_engine.label_source import label_source
+from sis_engine.labelling.side_by_side import SideBySide
 from sis_engine.records import (
     Failure,
     Frame,
@@ -17,7 +17,7 @@ from sis_engine.records import (
     Purpose,
     System,
 )
-from sis_engine.side_by_side import SideBySide
+from sis_engine.setup.label_source import label_source
 from sis_engine.testing.fakes import FakeBank, FakeLabeler
 
 DIMER = System("dimer", Frame(("Ar", "Ar"), [[0, 0, 0], [2.6, 0, 0]]))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sis_engine.assembly import assemble
 from sis_engine.errors import ConfigurationError
+from sis_engine.setup.assembly import assemble
 from sis_engine.stages.label import initial_plans
 from tests.integration.small_campaigns import write_campaign
 

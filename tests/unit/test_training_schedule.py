@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from sis_engine.config import TrainingConfig
+from sis_engine.config.campaign import TrainingConfig
 
 
 def steps(config: TrainingConfig, generation: int, *, scratch: bool = False) -> int:

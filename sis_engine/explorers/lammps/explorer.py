@@ -18,7 +18,9 @@ from sis_engine.errors import (
     StopRequested,
 )
 from sis_engine.execution.local import LocalExecutor
+from sis_engine.execution.packing import Arrangement, share
 from sis_engine.execution.program import find_program, run_program, tail
+from sis_engine.execution.replica_packing import arrangements, has_gpu
 from sis_engine.explorers.lammps import input as lammps_input
 from sis_engine.explorers.lammps import output as lammps_output
 from sis_engine.explorers.lammps.config import LammpsConfig
@@ -35,7 +37,6 @@ from sis_engine.explorers.lock_step import LockStep
 from sis_engine.explorers.model_file import verify_model
 from sis_engine.explorers.progress import ReplicaProgress
 from sis_engine.interfaces import Context, MdTask, ProgramReport
-from sis_engine.packing import Arrangement, share
 from sis_engine.records import (
     Condition,
     Ensemble,
@@ -47,7 +48,6 @@ from sis_engine.records import (
     Replica,
     Sampling,
 )
-from sis_engine.replica_packing import arrangements, has_gpu
 
 
 class LammpsExplorer:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, HTTPException, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
+from sis_engine.commands.status import open_ledger
 from sis_engine.report.page import asset as report_asset
 from sis_engine.service.following import last_lines
 from sis_engine.service.places import NAME, Places
@@ -22,7 +23,6 @@ from sis_engine.service.web.guard import Guard
 from sis_engine.service.web.metrics import metrics_text
 from sis_engine.service.web.shapes import Campaign, Campaigns, Drawn, Event, Fault
 from sis_engine.service.web.stream import Stream, line_of
-from sis_engine.status import open_ledger
 
 Name = Annotated[str, Path(pattern=f"^{NAME.pattern}$", description="A name of /api/campaigns")]
 DOOR: dict[int | str, dict[str, Any]] = {

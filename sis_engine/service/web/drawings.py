@@ -7,7 +7,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
-from sis_engine.live import read_live
+from sis_engine.bookkeeping.live import read_live
+from sis_engine.commands.status import facts_of, open_ledger
 from sis_engine.report.accuracy import accuracy_figure
 from sis_engine.report.blocks import Figure
 from sis_engine.report.cost import cost_figure
@@ -17,7 +18,6 @@ from sis_engine.report.lives import lives_figure, survival_figure
 from sis_engine.report.scenes import scenes
 from sis_engine.report.traces import trace_figures
 from sis_engine.service.places import Places
-from sis_engine.status import facts_of, open_ledger
 from sis_engine.storage.generation import CHEAP_FIELDS, GenerationStore
 
 FIGURE_FIELDS = CHEAP_FIELDS | {"challengers", "outcomes", "test_outcomes", "suspects"}

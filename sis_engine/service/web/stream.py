@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from sis_engine.live import read_live
+from sis_engine.bookkeeping.live import read_live
 from sis_engine.report.jsonable import jsonable
 from sis_engine.report.live_figure import live_figure
 from sis_engine.service.views import Board, View, as_json

@@ -11,9 +11,9 @@ from labelers.cp2k.labeler import Cp2kLabeler
 from sis_engine.execution.parsl_pool import ParslPool
 from sis_engine.execution.pools import LabelPool
 from sis_engine.interfaces import Context, SinglePoints
-from sis_engine.label_source import Elsewhere, pooled_label_source
 from sis_engine.records import Frame, Labelled, Origin, Purpose, System
 from sis_engine.remote.account import Account
+from sis_engine.setup.label_source import Elsewhere, pooled_label_source
 from sis_engine.storage.bank import LabelBank
 from tests.external.conftest import require_program
 from tests.external.cp2k_cases import waters

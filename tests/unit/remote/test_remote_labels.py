@@ -17,7 +17,7 @@ from sis_engine.execution.job_folder import JobFolder, beating
 from sis_engine.execution.job_records import Bench, LabelJob
 from sis_engine.execution.job_worker import TAKEN, run_job
 from sis_engine.interfaces import Context, Segment, SinglePoints
-from sis_engine.label_source import Elsewhere, label_source, pooled_label_source
+from sis_engine.labelling.side_by_side import SideBySide
 from sis_engine.records import (
     Failure,
     Frame,
@@ -32,7 +32,7 @@ from sis_engine.records import (
 from sis_engine.reference_md import ReferenceMD
 from sis_engine.remote.account import Account
 from sis_engine.remote.book import DONE, made_more_than_once
-from sis_engine.side_by_side import SideBySide
+from sis_engine.setup.label_source import Elsewhere, label_source, pooled_label_source
 from sis_engine.storage.codec import save_record
 from sis_engine.storage.label_stream import End, LabelStream, read_from
 from sis_engine.testing.fakes import FakeBank, FakeLabeler

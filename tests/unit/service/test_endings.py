@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from sis_engine.bookkeeping.states import State
 from sis_engine.service.endings import Ending, Traces, judge
 from sis_engine.service.jobs import Job, JobState, Wanted
 from sis_engine.service.settings import ServiceConfig
-from sis_engine.states import State
 
 CONFIG = ServiceConfig(retry_after_s=(5.0, 30.0), infrastructure_retry_after_s=(600.0,))
 

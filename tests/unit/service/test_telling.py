@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from sis_engine import campaign_log
-from sis_engine.campaign_log import CampaignLog
+from sis_engine.bookkeeping import log as campaign_log
+from sis_engine.bookkeeping.log import CampaignLog
 from sis_engine.service.settings import CommandHook, WebHook
 from sis_engine.service.telling import Happening, Teller, post, read_told, run_command
 from sis_engine.service.watchdog import Systemd

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from sis_engine.errors import ProgramFailed
+from sis_engine.execution.packing import Arrangement
 from sis_engine.interfaces import Context, MdTask
-from sis_engine.packing import Arrangement
 from sis_engine.records import (
     Condition,
     Ensemble,

@@ -1,0 +1,1 @@
+"""What a campaign has, may spend, and says of itself."""

@@ -1,0 +1,1 @@
+"""The loop: generations until a stop rule, one engine on one folder."""

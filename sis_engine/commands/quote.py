@@ -1,0 +1,169 @@
+"""What the next round will cost, said before anything starts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sis_engine.bookkeeping import folder as campaign_folder
+from sis_engine.bookkeeping.budget import budget_left, spent_through
+from sis_engine.bookkeeping.past import Past, load_past
+from sis_engine.bookkeeping.price import PlanQuote, priced, seconds_per_label
+from sis_engine.bookkeeping.wallclock import PEAK_MEMORY_MIB
+from sis_engine.commands.status import open_ledger
+from sis_engine.labelling.banked import BankedLabeler
+from sis_engine.labelling.costs import evaluations_of, nothing_is_known
+from sis_engine.records import Exhausted, Frame, LabelPlan, Stable
+from sis_engine.setup.assembly import Parts, assemble
+from sis_engine.stages.approval import waiting_for
+from sis_engine.stages.label import plans_at_start
+from sis_engine.storage.generation import GenerationStore
+from sis_engine.storage.ledger import Ledger
+
+BYTES_PER_ATOM_AND_FRAME = 24 * 3
+"""Positions, forces and velocities in float64, before compression."""
+
+
+@dataclass(frozen=True)
+class Quote:
+    """The next round.
+
+    evaluations_left: by the budget, ``None`` without one
+    train_seconds, explore_seconds: as the last generation took; ``None`` before the first
+    ended: the last decision was the end, ``reason`` is why, and there is no next round
+    memory_mib: the largest that a process of this campaign was so far; ``None`` before the first
+    disk_mib: that frames and labels will take, uncompressed;  free_disk_gib: at the folder
+    """
+
+    generation: int
+    reason: str
+    plans: tuple[PlanQuote, ...]
+    cores: int
+    evaluations_left: int | None
+    train_seconds: float | None
+    explore_seconds: float | None
+    memory_mib: float | None
+    disk_mib: float
+    free_disk_gib: float
+    ended: bool = False
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Figures beside the plans, for the terminal."""
+        least, most = sum(p.least for p in self.plans), sum(p.most for p in self.plans)
+        unknown = "unknown: nothing was measured yet"
+        return [
+            ("evaluations", str(least) if least == most else f"{least} to {most}"),
+            (
+                "left in the budget",
+                "no limit" if self.evaluations_left is None else str(self.evaluations_left),
+            ),
+            ("cores", str(self.cores)),
+            (
+                "training",
+                unknown
+                if self.train_seconds is None
+                else f"about {self.train_seconds:.0f} s, as the last",
+            ),
+            (
+                "exploration",
+                unknown
+                if self.explore_seconds is None
+                else f"about {self.explore_seconds:.0f} s, as the last",
+            ),
+            (
+                "memory",
+                unknown
+                if self.memory_mib is None
+                else f"up to {self.memory_mib:.0f} MiB a process, as so far",
+            ),
+            ("disk", f"{self.disk_mib:.1f} MiB of frames; {self.free_disk_gib:.0f} GiB are free"),
+        ]
+
+
+def quote(campaign: Path) -> Quote:
+    """The quote for a campaign file (its first round) or a campaign folder (its next)."""
+    if campaign.is_dir():
+        with open_ledger(campaign) as ledger:
+            return _next_round(campaign, ledger)
+    parts = assemble(campaign)
+    quotes = priced(plans_at_start(parts), nothing_is_known, None)
+    return _quote(parts, 0, plans_at_start(parts), quotes, "the first round", campaign.parent, None)
+
+
+def _next_round(folder: Path, ledger: Ledger) -> Quote:
+    """What waits for approval, or what the last decision asks for."""
+    parts = campaign_folder.parts_of(folder, ledger)
+    past = load_past(folder, GenerationStore(folder, ledger), with_model=False)
+    plans = past.plans if past.history else plans_at_start(parts)
+    reason = "nothing: no decision yet" if past.decision is None else past.decision.reason
+    if not past.history:
+        reason = "the first round"
+    waiting = waiting_for(ledger)
+    if waiting is not None and waiting.quotes:
+        told = f"waits for approval before {waiting.what}"
+        return _quote(parts, waiting.generation, plans, waiting.quotes, told, folder, ledger)
+    with campaign_folder.bank_of(folder, parts, ledger, read_only=True) as bank:
+        known = BankedLabeler(parts.labeler, bank).is_known
+
+        def is_known(system: str, frame: Frame) -> bool:
+            return known(parts.system(system), frame, past.next_generation)
+
+        quotes = priced(plans, is_known, seconds_per_label(ledger))
+    found = _quote(parts, past.next_generation, plans, quotes, reason, folder, ledger)
+    return _as_the_last(found, past)
+
+
+def _as_the_last(found: Quote, past: Past) -> Quote:
+    """Times of the last generation's file where the ledger has none: a fork's is new."""
+    took = past.history[-1].stage_seconds if past.history else ()
+    train, explore = found.train_seconds, found.explore_seconds
+    return replace(
+        found,
+        train_seconds=_last_of(took, "train") if train is None else train,
+        explore_seconds=_last_of(took, "explore") if explore is None else explore,
+        ended=isinstance(past.decision, Stable | Exhausted),
+    )
+
+
+def _quote(
+    parts: Parts,
+    generation: int,
+    plans: Sequence[LabelPlan],
+    quotes: tuple[PlanQuote, ...],
+    reason: str,
+    folder: Path,
+    ledger: Ledger | None,
+) -> Quote:
+    spent = {} if ledger is None else spent_through(ledger, generation)
+    atoms = {system.name: system.frame.n_atoms for system in parts.systems}
+    frames = sum(evaluations_of(plan)[1] * atoms[plan.system] for plan in plans)
+    place = folder if folder.is_dir() else Path.cwd()
+    return Quote(
+        generation=generation,
+        reason=reason,
+        plans=quotes,
+        cores=parts.cores,
+        evaluations_left=budget_left(parts.config.budget, spent).total,
+        train_seconds=_last_seconds(ledger, "train"),
+        explore_seconds=_last_seconds(ledger, "explore"),
+        memory_mib=None if ledger is None else _peak_memory_mib(ledger),
+        disk_mib=frames * BYTES_PER_ATOM_AND_FRAME / 2**20,
+        free_disk_gib=shutil.disk_usage(place).free / 2**30,
+    )
+
+
+def _peak_memory_mib(ledger: Ledger) -> float | None:
+    found = ledger.meta(PEAK_MEMORY_MIB)
+    return None if found is None else float(found)
+
+
+def _last_seconds(ledger: Ledger | None, stage: str) -> float | None:
+    """Seconds of the last finished stage whose name begins so."""
+    rows = () if ledger is None else ledger.stages()
+    return _last_of([(r.stage, r.seconds) for r in rows if r.seconds is not None], stage)
+
+
+def _last_of(took: Sequence[tuple[str, float]], stage: str) -> float | None:
+    return next((seconds for name, seconds in reversed(took) if name.startswith(stage)), None)

@@ -1,0 +1,363 @@
+"""All that can be wrong with a campaign, found before anything expensive starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sis_engine.bookkeeping.budget import over_budget
+from sis_engine.config.file import parse_yaml, with_line
+from sis_engine.errors import ConfigurationError, ProgramError, ProgramMissing, ProgramUnsuitable
+from sis_engine.execution.cores import available_cores
+from sis_engine.execution.pool_checks import check_pools
+from sis_engine.execution.pools import ParslExecution
+from sis_engine.interfaces import Context, Describer, Labeler, Monitor, MonitorContext
+from sis_engine.plugins import Kind, available
+from sis_engine.records import Ensemble, Quantity, System
+from sis_engine.setup.assembly import Parts
+from sis_engine.setup.given_model import adopt_given
+from sis_engine.stages.drift import KEY as FORCE_FIELD
+from sis_engine.stages.drift import force_field_of
+from sis_engine.stages.label import plans_at_start
+from sis_engine.storage.exchange import check_importable
+
+Labelled = set[tuple[str, str, str]]
+"""(settings of a labeler, a system without its frame, the frame's key) found to go together."""
+
+
+def validate(parts: Parts, *, given: bool = True, known: Labelled | None = None) -> tuple[str, ...]:
+    """Notes worth knowing; raises ConfigurationError, with its place, for the first fault.
+
+    given: look into ``initial.data`` and load ``initial.model`` too, which takes some seconds
+    known: what earlier calls found good, added to: a labeler may have to start a program for it
+    """
+    try:
+        notes = _notes(parts, set() if known is None else known)
+        if given:
+            _check_given_data(parts)
+            _check_given_model(parts)
+        return notes
+    except ConfigurationError as error:
+        if error.file is None:
+            error.file = str(parts.file)
+        if error.file == str(parts.file):
+            raise with_line(error, parse_yaml(parts.text, parts.file)) from error
+        raise
+
+
+def _notes(parts: Parts, known: Labelled) -> tuple[str, ...]:
+    conditions = [context.condition for context in _contexts(parts)]
+    check_pools(parts.config.execution)
+    with _program_of("labeler", parts.config.labeler):
+        _check_systems(parts, parts.labeler, parts.config.labeler, known)
+    with _program_of("trainer", parts.config.trainer):
+        parts.trainer.check(parts.elements)
+    _check_references(parts)
+    parts.sampler.check(parts.config.explore.replicas)
+    _check_needs(parts, known)
+    _check_rounds(parts)
+    _check_audit(parts)
+    _check_pressure(_contexts(parts))
+    with _program_of("explorer", parts.config.explorer):
+        parts.explorer.check(
+            model_in_lammps=runs_in_lammps(type(parts.trainer)), conditions=conditions
+        )
+    for context in _contexts(parts):
+        for index, monitor in enumerate(parts.monitors):
+            _check_monitor(index, context, monitor)
+    notes = (*_labeler_notes(parts), *_unwatched(parts), *_exactness(parts))
+    return (*notes, *_beyond_the_machine(parts), *_beyond_the_budget(parts))
+
+
+def _check_systems(
+    parts: Parts, labeler: Labeler, settings: Mapping[str, Any], known: Labelled
+) -> None:
+    said = json.dumps(settings, sort_keys=True, default=str)
+    for index, system in enumerate(parts.systems):
+        named = f"{system.name} {system.charge} {system.multiplicity} {system.frozen}"
+        pair = (said, named, system.frame.key)
+        if pair not in known:
+            _check_system(index, system, labeler)
+            known.add(pair)
+
+
+def _check_system(index: int, system: System, labeler: Labeler) -> None:
+    """The labeler's own check, the system's name in its key turned into the place in the file."""
+    try:
+        labeler.check(system)
+    except ConfigurationError as error:
+        key, named = error.key or "", f"systems.{system.name}"
+        if key == named or key.startswith(f"{named}."):
+            error.key = f"systems.{index}{key.removeprefix(named)}"
+        raise
+
+
+def _check_audit(parts: Parts) -> None:
+    """A sampler that draws so many frames for each audit says so in its configuration."""
+    rule = getattr(getattr(parts.sampler, "config", None), "audit", None)
+    drawn, wanted = getattr(rule, "frames_per_system", None), parts.config.audit.min_frames
+    if drawn is not None and drawn < wanted:
+        raise ConfigurationError(
+            f"each audit draws {drawn} frames of a system, but {wanted} have to be right "
+            f"(audit.min_frames): none could pass",
+            key="sampler.audit.frames_per_system",
+            allowed=f"{wanted} or more",
+            hint="or lower audit.min_frames, which weakens what `stable` says",
+        )
+
+
+def _check_pressure(contexts: Sequence[MonitorContext]) -> None:
+    """Only a cell that is periodic in all directions has a volume to change."""
+    for context in contexts:
+        system = context.system
+        if context.condition.ensemble is Ensemble.NPT and not all(system.frame.pbc):
+            raise ConfigurationError(
+                f"system {system.name!r} is periodic along {system.frame.pbc}: it has no volume "
+                "that a pressure could change",
+                key="explore.condition.ensemble",
+                allowed="nvt, or systems that are periodic in all directions",
+            )
+
+
+def _beyond_the_machine(parts: Parts) -> Iterator[str]:
+    here = available_cores()
+    if parts.cores > here:
+        yield f"execution.cores is {parts.cores}; this process may use {here} on this machine"
+
+
+def _beyond_the_budget(parts: Parts) -> Iterator[str]:
+    """A campaign whose first round does not fit its budget would end before it began."""
+    over = over_budget(
+        parts.config.budget, generation=0, plans=plans_at_start(parts), spent={}, hours=0.0
+    )
+    if over is not None:
+        yield f"it would end exhausted at once: {over}"
+
+
+def _labeler_notes(parts: Parts) -> Iterator[str]:
+    """A labeler may have something to say of a system it can label (``notes(system)``)."""
+    notes = getattr(parts.labeler, "notes", lambda _: ())
+    for system in parts.systems:
+        yield from notes(system)
+
+
+def runs_in_lammps(trainer: type[Any]) -> bool:
+    """A trainer whose models do not says so with a class attribute ``runs_in_lammps = False``."""
+    return bool(getattr(trainer, "runs_in_lammps", True))
+
+
+@contextmanager
+def _program_of(part: str, given: dict[str, Any]) -> Iterator[None]:
+    """A missing or unsuitable program as a fault of the key that names it."""
+    try:
+        yield
+    except (ProgramMissing, ProgramUnsuitable) as error:
+        key = next((f"{part}.{name}" for name in ("program", "python") if name in given), part)
+        raise ConfigurationError(
+            error.message, key=key, hint=error.hint or "`sis doctor` looks at every program"
+        ) from error
+    except ProgramError as error:
+        raise ConfigurationError(str(error), key=part, hint="`sis doctor`") from error
+
+
+def _contexts(parts: Parts) -> list[MonitorContext]:
+    return [
+        MonitorContext(system, condition, None, 0, model_elements=parts.elements)
+        for system in parts.systems
+        for condition in parts.sampler.conditions(parts.base_condition, 0, system)
+    ]
+
+
+def _check_monitor(index: int, context: MonitorContext, monitor: Monitor) -> None:
+    """The monitor's own check, its key turned into the place in the file."""
+    try:
+        monitor.check(context)
+    except ConfigurationError as error:
+        last = (error.key or "").rpartition(".")[2]
+        error.key = f"monitors.{index}.{last}" if last else f"monitors.{index}"
+        raise
+
+
+def _check_references(parts: Parts) -> None:
+    """Files and folders that the campaign names must exist."""
+    initial = parts.config.initial
+    named = [(f"initial.data.{k}", path) for k, path in enumerate(initial.data)]
+    if initial.model is not None:
+        named.append(("initial.model", initial.model))
+    for key, path in named:
+        if not parts.path(path).exists():
+            raise ConfigurationError(
+                f"{str(path)!r} does not exist",
+                file=parts.file,
+                key=key,
+                allowed="a path relative to the campaign file",
+            )
+
+
+def _check_given_data(parts: Parts) -> None:
+    """Data that cannot be imported are found before anything is labelled."""
+    for index, path in enumerate(parts.config.initial.data):
+        try:
+            check_importable(parts.path(path))
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"{str(path)!r} cannot be imported: {error.message}",
+                key=f"initial.data.{index}",
+                allowed=error.allowed,
+                hint=error.hint,
+            ) from error
+
+
+def _check_given_model(parts: Parts) -> None:
+    with TemporaryDirectory() as scratch, _program_of("trainer", parts.config.trainer):
+        adopt_given(parts, Context(Path(scratch)))
+
+
+def _check_rounds(parts: Parts) -> None:
+    """Rounds end by what the sampler waits for, and where one process sees all replicas."""
+    config, key = parts.config, "explore.round_ps"
+    if config.explore.round_ps is None:
+        return
+    if parts.sampler.needs.failures is None:
+        raise ConfigurationError(
+            f"sampler {config.sampler.get('type')} looks at every replica's end: none may be "
+            "stopped at the end of a round",
+            key=key,
+            allowed="null; a number with sampler.type: sis that is not published",
+        )
+    if isinstance(config.execution, ParslExecution) and config.execution.pools.explore is not None:
+        raise ConfigurationError(
+            "in a pool each replica is a task of its own, and cannot be held at the end of a round",
+            key=key,
+            allowed="null, or no execution.pools.explore",
+        )
+
+
+def _check_needs(parts: Parts, known: Labelled) -> None:
+    """The sampler's needs must be what the other parts can give."""
+    kind = parts.config.sampler["type"]
+    if parts.sampler.needs.descriptors and not isinstance(parts.trainer, Describer):
+        raise ConfigurationError(
+            f"the sampler {kind} chooses frames by the model's descriptor, and the trainer "
+            f"{parts.config.trainer['type']} gives none",
+            file=parts.file,
+            key="sampler",
+            hint="choose frames at random (see docs/samplers.md), or use another trainer",
+        )
+    if parts.sampler.needs.force_field is not None:
+        _check_force_field(parts, known)
+    if parts.sampler.needs.members > 1 and parts.sampler.needs.watch:
+        _check_looks(parts)
+
+
+def _check_force_field(parts: Parts, known: Labelled) -> None:
+    """It has to move every system, found before the first label is paid for."""
+    settings = dict(parts.sampler.needs.force_field or {})
+    with _program_of(FORCE_FIELD, settings):
+        _check_systems(parts, force_field_of(parts.sampler, parts), settings, known)
+
+
+def _check_looks(parts: Parts) -> None:
+    """Trace rows and kept frames must fall on steps at which the committee is asked."""
+    explore = parts.config.explore
+    every = explore.sampling.deviation_every_steps
+    sparse = round(1000.0 * explore.sampling.sparse_every_ps / explore.condition.timestep_fs)
+    steps = {
+        "trace_every_steps": explore.sampling.trace_every_steps,
+        "ring_every_steps": explore.sampling.ring_every_steps,
+        "sparse_every_ps": max(1, sparse),
+    }
+    for key, n_steps in steps.items():
+        if n_steps % every:
+            raise ConfigurationError(
+                f"the committee is asked every {every} steps, but {key} means every {n_steps}: "
+                "frames and trace rows between two looks say nothing of it",
+                file=parts.file,
+                key="explore.sampling.deviation_every_steps",
+                allowed=f"a divisor of {', '.join(map(str, steps.values()))}",
+            )
+
+
+def _unwatched(parts: Parts) -> tuple[str, ...]:
+    """Rules that the explorer cannot evaluate while MD runs."""
+    wanted: dict[Quantity, str] = {}
+    for context in _contexts(parts):
+        for monitor in parts.monitors:
+            for rule in monitor.halt_rules(context):
+                wanted.setdefault(rule.quantity, monitor.name)
+    return tuple(
+        f"{parts.config.explorer['type']} does not evaluate {quantity.value} while it runs: the "
+        f"{name} monitor judges it at the end of each run"
+        for quantity, name in wanted.items()
+        if quantity not in parts.explorer.watches
+    )
+
+
+def _settings(
+    given: dict[str, Any], name: str, prefix: str = "labeler"
+) -> Iterator[tuple[str, Any]]:
+    """(key, value) of a setting, in a labeler and in those it is made of."""
+    for key, value in given.items():
+        if isinstance(value, dict):
+            yield from _settings(value, name, f"{prefix}.{key}")
+        elif key == name:
+            yield f"{prefix}.{key}", value
+
+
+def _exactness(parts: Parts) -> tuple[str, ...]:
+    config = parts.config
+    notes = []
+    warm = [key for key, value in _settings(config.labeler, "warm_start") if value]
+    if config.exact and warm:
+        raise ConfigurationError(
+            "warm_start: true makes labels depend on what came before, which `exact` forbids",
+            file=parts.file,
+            key=warm[0],
+            allowed="false, or `exact: false`",
+        )
+    threads = _settings(config.labeler, "threads")
+    many = [(key, n) for key, n in threads if isinstance(n, int) and n > 1]
+    if config.exact and many:
+        # Measured with tblite: two threads, three runs, three sets of last bits.
+        raise ConfigurationError(
+            f"labels made with {many[0][1]} OpenMP threads differ in their last bits from run to "
+            "run, which `exact` forbids",
+            file=parts.file,
+            key=many[0][0],
+            allowed="1, or `exact: false`",
+        )
+    _refuse_inexact(parts)
+    if len(parts.monitors) == 1 and not config.sampler.get("published"):
+        notes.append(
+            f"only one monitor watches ({parts.monitors[0].name}): a temperature window alone is "
+            f"fooled by a cold wrong model; there are {', '.join(sorted(available(Kind.MONITOR)))}"
+        )
+    return tuple(notes)
+
+
+def _refuse_inexact(parts: Parts) -> None:
+    for what, kind, part in (
+        ("labels", "labeler", parts.labeler),
+        ("MD", "explorer", parts.explorer),
+    ):
+        reason = _inexact(part)
+        if parts.config.exact and reason is not None:
+            raise ConfigurationError(
+                f"{what} cannot be kept exact: {reason}",
+                file=parts.file,
+                key="exact",
+                allowed=f"exact: false, or settings of the {kind} that allow it",
+            )
+
+
+def _inexact(part: object) -> str | None:
+    """Why a part, or the base of one, cannot keep the *exact* promise; ``None``: it can."""
+    for one in (part, getattr(part, "base", None)):
+        reason = getattr(one, "not_exact_because", None)
+        if reason is not None:
+            return str(reason)
+    return None

@@ -1,0 +1,1 @@
+"""What a person writes: read, checked key by key, compared with what was."""

@@ -1,0 +1,1 @@
+"""All that stands around a label: bank, packing, remedies, the walk down a plan."""

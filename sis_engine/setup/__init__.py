@@ -1,0 +1,1 @@
+"""A campaign file turned into parts that work together."""
