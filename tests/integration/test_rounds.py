@@ -1,4 +1,4 @@
-"""Replicas in rounds of MD time: the rest is stopped at a round's end, whatever happens."""
+"""Campaigns in rounds of MD time: kills change nothing (who is stopped: tests/unit/stages)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import pytest
 from sis_engine.bookkeeping.states import State
 from sis_engine.commands.validation import validate
 from sis_engine.errors import ConfigurationError
-from sis_engine.records import Exit, Requests
+from sis_engine.records import Requests
 from sis_engine.setup.assembly import assemble
-from sis_engine.storage.generation import GenerationRecord
 from tests.integration.small_campaigns import digest_of, paid, records, run, write_campaign
 from tests.integration.test_durability import TINY
 
@@ -36,21 +35,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def done(folder: Path, config: Path) -> None:
     ended = run(folder, config)
     assert ended.state in {State.EXHAUSTED, State.STABLE}, ended.reason
-
-
-def ended_early(record: GenerationRecord) -> list[float]:
-    return [run.md_ps for run in record.explorations if run.exit is Exit.STOPPED]
-
-
-def test_after_a_round_with_a_failure_all_others_end_with_it(whole: Path) -> None:
-    for record in records(whole):
-        first = min((life.time_ps for life in record.lives if not life.censored), default=None)
-        stopped = ended_early(record)
-        assert len(set(stopped)) <= 1
-        if stopped:
-            assert first is not None
-            assert stopped[0] - ROUND_PS <= first <= stopped[0]
-    assert any(ended_early(record) for record in records(whole))
 
 
 def test_the_labels_are_those_of_a_campaign_without_rounds(whole: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from sis_engine.records import (
     HaltRule,
     MdFrame,
     Model,
+    ModelFile,
     ModelForm,
     Quantity,
     Relation,
@@ -34,7 +35,8 @@ from sis_engine.records import (
 from sis_engine.stages import explore
 
 FRAME = Frame(("H",), np.zeros((1, 3)))
-MODEL = Model("m", "t", ("H",), (), ModelForm.FROZEN)
+FILE = ModelFile(ModelForm.FROZEN, Path("m.pth"), "0" * 64)
+MODEL = Model("m", "t", ("H",), (FILE,), ModelForm.FROZEN)
 SURE = HaltRule("blow_up", Quantity.MAX_FORCE, Relation.ABOVE, 1.0)
 SUSPECT = HaltRule("energy", Quantity.POTENTIAL_ENERGY, Relation.BELOW, 0.0, suspect=True)
 END_PS = 1.0
@@ -138,7 +140,7 @@ def test_where_a_suspect_was_none_those_that_were_stopped_go_on() -> None:
     assert [item.time_offset_fs for item in second.replicas] == [120.0, 200.0, 200.0]
     assert second.rounds == first.rounds
     assert lives(found) == {"r0": (0.6, False), "r1": (0.55, True), "r2": (0.6, False)}
-    assert found["r2"].exploration.trace.time_fs.tolist() == [200.0, 600.0]
+    assert found["r2"].exploration.trace.time_fs.tolist() == pytest.approx([200.0, 600.0])
 
 
 def test_a_known_failure_ends_what_goes_on_after_a_suspect() -> None:
