@@ -70,10 +70,12 @@ def ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
     return False
 
 
-def to_the_end(config: Path, folder: Path) -> None:
-    code = start("run", config, folder, "--quiet").wait()
+def to_the_end(*campaign: Path) -> None:
+    """campaign: its file and folder, or the folder of one that was begun."""
+    code = start("run", *campaign, "--quiet").wait()
     if code not in ENDED:
-        sys.exit(f"{config} in {folder} ended with exit code {code}: sis status {folder}")
+        folder = campaign[-1]
+        sys.exit(f"{folder} ended with exit code {code}: sis status {folder}")
 
 
 def moments(course: Course, *, quick: bool) -> Iterator[Moment]:
@@ -120,7 +122,7 @@ def stop_daemons(config: Path, root: Path, course: Course, wanted: list[Moment])
     if daemon.poll() is None:
         daemon.terminate()
         daemon.wait()
-    to_the_end(folder / "campaign.yaml", folder)
+    to_the_end(folder)
     return found
 
 
