@@ -139,11 +139,8 @@ def test_a_generation_exists_only_with_its_ledger_row(tmp_path, failing_disk) ->
     with Ledger(tmp_path / "counted") as ledger:
         commit_generation(record, ledger, disk=counting)
     calls = 10**9 - counting.left
-    places = sorted(
-        {1, 2, 3, calls, calls - 1, calls - 2, calls - 3, *range(5, calls, calls // 12)}
-    )
     with Ledger(tmp_path) as ledger:
-        for k in places:
+        for k in range(1, calls + 1):
             with pytest.raises(InfrastructureError):
                 commit_generation(record, ledger, disk=failing_disk(k))
             assert ledger.generations() == ()
