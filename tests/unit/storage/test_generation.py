@@ -159,7 +159,7 @@ def test_what_the_disk_garbles_while_writing_is_found_before_the_commit(tmp_path
             return super().write(descriptor, data, offset)
 
     with Ledger(tmp_path) as ledger:
-        with pytest.raises(TornFile, match="as written"):
+        with pytest.raises(TornFile, match="recorded SHA-256"):
             commit_generation(make_generation(tmp_path / "model"), ledger, disk=GarblingDisk())
         assert ledger.generations() == ()
 
