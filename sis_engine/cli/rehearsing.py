@@ -86,9 +86,8 @@ def _real(config: Path, folder: Path, kills: int, seed: int, quiet: bool, as_jso
             typer.echo(line, err=True)
 
     place = folder.absolute()
-    journal = Journal.of(place)
-    for trial in Real(config.absolute(), place, kills, seed, tell).rehearse():
-        journal.add(trial)
+    trial = Real(config.absolute(), place, kills, seed, tell).rehearse()
+    Journal.of(place).add(trial)
     return _tell(place, quick=False, with_library=True, as_json=as_json)
 
 

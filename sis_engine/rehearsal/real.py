@@ -8,15 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from os import close, pidfd_open
 from pathlib import Path
 
 from sis_engine.errors import ProgramFailed
-from sis_engine.rehearsal.course import Course, reach
 from sis_engine.rehearsal.life import ENDED, adopt_orphans
 from sis_engine.rehearsal.remains import Remains, look, orphans
 from sis_engine.rehearsal.trial import Trial
@@ -35,49 +32,38 @@ class Real:
     seed: int
     tell: Callable[[str], None]
 
-    def rehearse(self) -> tuple[Trial, ...]:
-        """Once undisturbed, then killed at moments drawn over its whole course; a trial a stage."""
+    def rehearse(self) -> Trial:
+        """Once undisturbed, then killed until there were enough kills or it has ended."""
         adopt_orphans()
         begun = time.monotonic()
-        whole, killed = self.folder / "undisturbed", self.folder / "killed"
+        whole = self.folder / "undisturbed"
         self._to_the_end(whole)
-        course = Course.of(whole)
-        self.tell(
-            f"undisturbed: {time.monotonic() - begun:.0f} s, {course.seconds:.0f} s in stages"
-        )
-        kills, left = self._kill(killed, course)
-        self._to_the_end(killed)
-        wrong = _differences(look(killed), look(whole))
         seconds = time.monotonic() - begun
-        return tuple(
-            Trial(
-                name=f"real: {self.config.name}: {stage}",
-                fault=f"SIGKILL in {stage}, real parts ({self.config.name})",
-                outcome="went on to the same end",
-                kills=times,
-                differences=wrong if number == 0 else (),
-                orphans=tuple(left) if number == 0 else (),
-                seconds=seconds if number == 0 else 0.0,
-            )
-            for number, (stage, times) in enumerate(kills.items())
-        )
-
-    def _kill(self, folder: Path, course: Course) -> tuple[Counter[str], list[str]]:
-        """(kills by stage, what was left running)."""
-        lot = random.Random(self.seed)  # noqa: S311 - times of kills, nothing secret
-        times = sorted(lot.uniform(0.0, course.seconds) for _ in range(self.kills))
-        kills: Counter[str] = Counter()
+        self.tell(f"undisturbed: {seconds:.0f} s")
+        killed = self.folder / "killed"
         left: list[str] = []
-        for moment in map(course.at, times):
-            process = self._start(folder)
-            if not reach(folder, moment, course, partial(_ends_within, process)):
+        lot = random.Random(self.seed)  # noqa: S311 - times of kills, nothing secret
+        kills = 0
+        while kills < self.kills:
+            process = self._start(killed)
+            if _ends_within(process, lot.expovariate(self.kills / seconds)):
                 break
             process.send_signal(signal.SIGKILL)
             process.wait()
-            kills[moment.kind] += 1
-            left += orphans(folder)
-            self.tell(f"{kills.total()} kills: {moment}, after {moment.after_s:.1f} s")
-        return kills, left
+            kills += 1
+            left += orphans(killed)
+            self.tell(f"{kills} kills")
+        self._to_the_end(killed)
+        differences = _differences(look(killed), look(whole))
+        return Trial(
+            name=f"real: {self.config.name}",
+            fault=f"SIGKILL at a random time, real parts ({self.config.name})",
+            outcome="went on to the same end",
+            kills=kills,
+            differences=differences,
+            orphans=tuple(left),
+            seconds=time.monotonic() - begun,
+        )
 
     def _start(self, folder: Path) -> subprocess.Popen[bytes]:
         folder.parent.mkdir(parents=True, exist_ok=True)

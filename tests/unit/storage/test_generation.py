@@ -139,11 +139,8 @@ def test_a_generation_exists_only_with_its_ledger_row(tmp_path, failing_disk) ->
     with Ledger(tmp_path / "counted") as ledger:
         commit_generation(record, ledger, disk=counting)
     calls = 10**9 - counting.left
-    places = sorted(
-        {1, 2, 3, calls, calls - 1, calls - 2, calls - 3, *range(5, calls, calls // 12)}
-    )
     with Ledger(tmp_path) as ledger:
-        for k in places:
+        for k in range(1, calls + 1):
             with pytest.raises(InfrastructureError):
                 commit_generation(record, ledger, disk=failing_disk(k))
             assert ledger.generations() == ()
@@ -162,7 +159,7 @@ def test_what_the_disk_garbles_while_writing_is_found_before_the_commit(tmp_path
             return super().write(descriptor, data, offset)
 
     with Ledger(tmp_path) as ledger:
-        with pytest.raises(TornFile, match="as written"):
+        with pytest.raises(TornFile, match="recorded SHA-256"):
             commit_generation(make_generation(tmp_path / "model"), ledger, disk=GarblingDisk())
         assert ledger.generations() == ()
 
