@@ -3,8 +3,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Two workers, a file each at a time (tests/conftest.py): most tests wait for programs of one thread.
-SHARED := --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+# Two workers, half the suite each until one helps the other: most programs have one thread.
+SHARED := --numprocesses 2 --dist worksteal
 
 .PHONY: install quickstart rehearse test test-fast check format docs clean
 
