@@ -7,6 +7,7 @@ of modes, but not in spite of a read-only mount, so this meets root as well.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import sys
 import traceback
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from sis_engine.rehearsal.trial import Trial
 
+ATTEMPTS = 1000
 BALLAST = "ballast"
 """Name of the file that fills it up."""
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
@@ -88,12 +90,21 @@ def make_read_only(folder: Path, *, read_only: bool) -> None:
 
 
 def fill(folder: Path, left_bytes: int = 0) -> None:
-    """Fill the file system on ``folder`` up to so many bytes."""
-    facts = os.statvfs(folder)
-    size = facts.f_bavail * facts.f_frsize - left_bytes
-    if size > 0:
-        with (folder / BALLAST).open("wb") as ballast:
-            os.posix_fallocate(ballast.fileno(), 0, size)
+    """Fill the file system on ``folder`` up to so many bytes; others may write there meanwhile."""
+    with (folder / BALLAST).open("ab") as ballast:
+        held = ballast.tell()
+        for attempt in range(ATTEMPTS):
+            facts = os.statvfs(folder)
+            size = facts.f_bavail * facts.f_frsize - left_bytes
+            if size <= 0:
+                return
+            try:
+                os.posix_fallocate(ballast.fileno(), held, size)
+            except OSError as error:  # somebody else took some of it since
+                if error.errno != errno.ENOSPC or attempt == ATTEMPTS - 1:
+                    raise
+            else:
+                held += size
 
 
 def make_room(folder: Path) -> None:
