@@ -54,7 +54,7 @@ def test_the_panel_names_every_figure(clock: Clock) -> None:
     text = shown(console)
     assert "3, explore" in text
     assert "not known: it ends when the replicas live" in text
-    assert "at most 7 generations (budget.generations): 0:16:20 if each is as long" in text
+    assert "at most 7 generations (budget.generations): 0:16:20 if each takes as long" in text
     assert "25%" in text
     assert "left of this stage 0:00:15, of this generation 0:00:25" in text
     assert "312 K" in text
