@@ -25,10 +25,11 @@ from sis_engine.comparison.settings import (
     settings_of,
 )
 from sis_engine.comparison.starts import is_ready, make_start, start_digest
-from sis_engine.errors import StopRequested
+from sis_engine.errors import CampaignHeld, StopRequested
 from sis_engine.setup.versions import machine
 from sis_engine.storage.ledger import Ledger
 
+WAIT_S = 0.2
 Say = Callable[[str], None]
 Stop = Callable[[], bool]
 
@@ -45,12 +46,19 @@ class Bench:
     def reference(self, case: str) -> Reference:
         """The reference trajectories of a case: made, or found again.
 
-        They hang on the examiner's settings: a changed one starts in a folder of its own.
+        They hang on the examiner's settings: a changed one starts in a folder of its own. Another
+        run of this comparison may be looking at the moment: it is waited for.
         """
         parts = self.comparison.examiner_parts(case, 0)
         folder = self.places.examiner(case) / _short(reference_settings(self.comparison, case))
         config = self.comparison.config.examiner.reference
-        return make_reference(folder, parts, config, stop=self.stop)
+        while True:
+            try:
+                return make_reference(folder, parts, config, stop=self.stop)
+            except CampaignHeld:  # the comparison is held by us, so by a sibling
+                if self.stop():
+                    raise StopRequested(f"stopped while {folder} was in use") from None
+                time.sleep(WAIT_S)
 
     def start(self, run: RunName) -> None:
         """The first labels and model that this run shares with others. A failure is told only:
