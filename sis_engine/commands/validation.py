@@ -25,11 +25,13 @@ from sis_engine.stages.drift import force_field_of
 from sis_engine.stages.label import plans_at_start
 from sis_engine.storage.exchange import check_importable
 
-Labelled = set[tuple[str, str, str]]
+GoodTogether = set[tuple[str, str, str]]
 """(settings of a labeler, a system without its frame, the frame's key) found to go together."""
 
 
-def validate(parts: Parts, *, given: bool = True, known: Labelled | None = None) -> tuple[str, ...]:
+def validate(
+    parts: Parts, *, given: bool = True, known: GoodTogether | None = None
+) -> tuple[str, ...]:
     """Notes worth knowing; raises ConfigurationError, with its place, for the first fault.
 
     given: look into ``initial.data`` and load ``initial.model`` too, which takes some seconds
@@ -49,7 +51,7 @@ def validate(parts: Parts, *, given: bool = True, known: Labelled | None = None)
         raise
 
 
-def _notes(parts: Parts, known: Labelled) -> tuple[str, ...]:
+def _notes(parts: Parts, known: GoodTogether) -> tuple[str, ...]:
     conditions = [context.condition for context in _contexts(parts)]
     check_pools(parts.config.execution)
     with _program_of("labeler", parts.config.labeler):
@@ -74,7 +76,7 @@ def _notes(parts: Parts, known: Labelled) -> tuple[str, ...]:
 
 
 def _check_systems(
-    parts: Parts, labeler: Labeler, settings: Mapping[str, Any], known: Labelled
+    parts: Parts, labeler: Labeler, settings: Mapping[str, Any], known: GoodTogether
 ) -> None:
     said = json.dumps(settings, sort_keys=True, default=str)
     for index, system in enumerate(parts.systems):
@@ -237,7 +239,7 @@ def _check_rounds(parts: Parts) -> None:
         )
 
 
-def _check_needs(parts: Parts, known: Labelled) -> None:
+def _check_needs(parts: Parts, known: GoodTogether) -> None:
     """The sampler's needs must be what the other parts can give."""
     kind = parts.config.sampler["type"]
     if parts.sampler.needs.descriptors and not isinstance(parts.trainer, Describer):
@@ -254,7 +256,7 @@ def _check_needs(parts: Parts, known: Labelled) -> None:
         _check_looks(parts)
 
 
-def _check_force_field(parts: Parts, known: Labelled) -> None:
+def _check_force_field(parts: Parts, known: GoodTogether) -> None:
     """It has to move every system, found before the first label is paid for."""
     settings = dict(parts.sampler.needs.force_field or {})
     with _program_of(FORCE_FIELD, settings):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sis_engine.commands.validation import Labelled
+from sis_engine.commands.validation import GoodTogether
 from sis_engine.comparison import folder as comparison_folder
 from sis_engine.comparison.board import Board
 from sis_engine.comparison.places import Places
@@ -44,7 +44,7 @@ def check(comparison: Comparison) -> tuple[str, ...]:
     """Everything that can be wrong with any arm or the examiner, before anything starts."""
     seed = comparison.config.seeds[0]
     notes: list[str] = []
-    known: Labelled = set()
+    known: GoodTogether = set()
     for case in comparison.config.case_names:
         for arm in comparison.config.arms:
             run = RunName(case, arm, seed)

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 
-from sis_engine.commands.validation import Labelled, validate
+from sis_engine.commands.validation import GoodTogether, validate
 from sis_engine.comparison.config import Changes, ComparisonConfig
 from sis_engine.config.campaign import FORMAT
 from sis_engine.config.faults import explain
@@ -123,7 +123,9 @@ class Comparison:
         tree["systems"] = [item for item in tree["systems"] if item["name"] in wanted]
         tree["initial"] = {**(tree.get("initial") or {}), "lengths_fs": {}}
 
-    def validated(self, parts: Parts, place: str, known: Labelled | None = None) -> tuple[str, ...]:
+    def validated(
+        self, parts: Parts, place: str, known: GoodTogether | None = None
+    ) -> tuple[str, ...]:
         """Notes on parts of ours; a fault names its place in the comparison file."""
         with _placed(place):
             return validate(parts, known=known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from sis_engine.admission import admit
 from sis_engine.errors import ModelRefused, TrainingDiverged
@@ -154,17 +155,22 @@ def _train(
 
 
 def _with_files(stage: StageContext, found: TrainingResult) -> TrainingResult | None:
-    """The result with its model files where they are now; ``None`` if one is not as recorded.
-
-    The campaign folder may have been moved since: paths inside it are followed.
-    """
+    """The result with its model files where they are now; ``None`` if one is not as recorded."""
     files = []
     for file in found.model.files:
-        path = file.path
-        if not path.is_file() and "work" in path.parts:
-            inside = path.parts[len(path.parts) - path.parts[::-1].index("work") :]
-            path = stage.folder.joinpath("work", *inside)
+        path = _here(stage.folder, file.path)
         if not path.is_file() or sha256_of(path) != file.sha256:
             return None
         files.append(replace(file, path=path))
     return replace(found, model=replace(found.model, files=tuple(files)))
+
+
+def _here(folder: Path, recorded: Path) -> Path:
+    """The file in this campaign's own scratch, if it is there: the folder may have been moved, or
+    copied from one that still stands, whose files are not this one's to read.
+    """
+    if "work" not in recorded.parts:
+        return recorded
+    inside = recorded.parts[len(recorded.parts) - recorded.parts[::-1].index("work") :]
+    own = folder.joinpath("work", *inside)
+    return own if own.is_file() else recorded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -271,16 +272,20 @@ def test_a_torn_kept_replica_is_run_again(tmp_path: Path, unkilled: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("copied", [False, True])
 def test_a_torn_model_file_of_a_stage_in_hand_is_trained_again(
-    tmp_path: Path, unkilled: Path
+    copied: bool, tmp_path: Path, unkilled: Path
 ) -> None:
     config = write_campaign(tmp_path / "given", TINY)
     folder = tmp_path / "run"
     assert killed("done:train-1:1", config, folder, tmp_path / "log") == -signal.SIGKILL
+    if copied:  # the files of the first one are whole, but not this one's
+        folder = Path(shutil.copytree(folder, tmp_path / "copy"))
     truncate(folder / "work" / "0000" / "train-1" / "1" / "frozen.json")
     ended = run(folder)
     assert ended.state in {State.STABLE, State.EXHAUSTED}, ended
     assert digest_of(folder) == digest_of(unkilled / "run")
+    assert "torn_result" in events(folder)
 
 
 @pytest.mark.slow
