@@ -114,7 +114,8 @@ def lost_labels(ledger: Ledger, bank: LabelBank) -> int:
     lost = counted - bank.keys(good=None)
     if counted and lost == counted:
         raise TornFile(
-            f"{bank.path} has none of the {len(counted)} labels that this campaign paid for",
+            f"{bank.path} has none of the {len(counted)} labels that this campaign paid for "
+            f"(or its journal {bank.path.name}-wal was cut)",
             path=bank.path,
             hint="restore it from a copy, or move the folder back to where it was",
         )

@@ -81,6 +81,7 @@ def open_database(
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _keep_journal_of_emptied(path)
     except OSError as error:
         raise infrastructure_error(error, path, "opening") from error
     with translated(path):
@@ -104,6 +105,19 @@ def open_database(
             connection.close()
             raise
     return connection
+
+
+def _keep_journal_of_emptied(path: Path) -> None:
+    """SQLite takes an empty file for a new database and throws away the journal beside it, which
+    may be all that is left: whoever restores the file needs it.
+    """
+    journal = path.with_name(f"{path.name}-wal")
+    if path.is_file() and not path.stat().st_size and journal.is_file() and journal.stat().st_size:
+        raise TornFile(
+            f"{path} is empty, but its journal {journal.name} is not",
+            path=path,
+            hint=_RESTORE,
+        )
 
 
 def open_read_only(path: Path, *, version: int) -> sqlite3.Connection:

@@ -223,3 +223,19 @@ def test_a_disk_that_takes_no_note_of_the_owner_is_named_and_the_lock_let_go(
         acquire(tmp_path, disk=failing_disk(k))
     assert holder(tmp_path) is None
     acquire(tmp_path).release()
+
+
+def test_an_emptied_ledger_is_refused_and_its_journal_kept(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.set_meta("name", "demo")
+        file, journal = ledger.path, ledger.path.with_name(f"{ledger.path.name}-wal")
+        copies = {path: path.read_bytes() for path in (file, journal)}
+    for path, data in copies.items():
+        path.write_bytes(data)
+    file.write_bytes(b"")
+    with pytest.raises(TornFile, match=journal.name):
+        Ledger(tmp_path)
+    assert journal.read_bytes() == copies[journal]
+    file.write_bytes(copies[file])  # restored by a person
+    with Ledger(tmp_path) as ledger:
+        assert ledger.meta("name") == "demo"
