@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from sis_engine.errors import TornFile
 from sis_engine.storage.atomic import ASIDE_FOLDER, PARTIAL_SUFFIX
 from sis_engine.storage.bank import BANK_FILE, LabelBank
 from sis_engine.storage.ledger import Ledger
@@ -58,8 +59,11 @@ def banked(folder: Path) -> frozenset[str]:
                 shutil.copy(place / name, copy)
         if not (Path(copy) / BANK_FILE).exists():
             return frozenset()
-        with LabelBank(Path(copy)) as bank:
-            return bank.keys(good=None)
+        try:
+            with LabelBank(Path(copy)) as bank:
+                return bank.keys(good=None)
+        except TornFile:  # the engine will not read it either
+            return frozenset()
 
 
 def orphans(folder: Path) -> tuple[str, ...]:
