@@ -31,10 +31,10 @@ import numpy as np
 from labelers.xtb.labeler import XtbLabeler
 from sis_engine.execution.core_gate import CoreGate
 from sis_engine.execution.cores import FreeCores, available_cores
-from sis_engine.execution.packing import Arrangement, Timings, arrangements
+from sis_engine.execution.packing import Timings, arrangements
 from sis_engine.interfaces import Context, SinglePoints
 from sis_engine.labelling.side_by_side import Demand, PackedLabeler, SideBySide
-from sis_engine.records import Frame, Origin, Purpose, System
+from sis_engine.records import Arrangement, Frame, Origin, Purpose, System
 from sis_engine.setup.versions import machine
 from sis_engine.structures import read_structure
 

@@ -26,12 +26,11 @@ import numpy as np
 
 from sis_engine.commands.bench import newest_model, options
 from sis_engine.execution.cores import available_cores
-from sis_engine.execution.packing import Arrangement
 from sis_engine.execution.replica_packing import Measured, best, has_gpu
 from sis_engine.explorers.lammps.config import LammpsConfig
 from sis_engine.explorers.lammps.explorer import LammpsExplorer
 from sis_engine.interfaces import Context, MdTask
-from sis_engine.records import Condition, Ensemble, Model, Replica, System
+from sis_engine.records import Arrangement, Condition, Ensemble, Model, Replica, System
 from sis_engine.setup.versions import machine
 
 GOAL = 1.5

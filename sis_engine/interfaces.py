@@ -16,10 +16,10 @@ from typing import Annotated, Any, ClassVar, Protocol, Self, runtime_checkable
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
-from sis_engine.execution.packing import Arrangement
 from sis_engine.records import (
     Allowance,
     Answer,
+    Arrangement,
     AuditResult,
     Condition,
     Dataset,

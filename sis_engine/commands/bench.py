@@ -11,10 +11,9 @@ from pathlib import Path
 from sis_engine.bookkeeping import folder as campaign_folder
 from sis_engine.commands.status import open_ledger
 from sis_engine.errors import ConfigurationError
-from sis_engine.execution.packing import Arrangement
 from sis_engine.execution.replica_packing import Measured, arrangements, best, has_gpu
 from sis_engine.interfaces import Arrangeable, Context, MdTask
-from sis_engine.records import Model, Replica
+from sis_engine.records import Arrangement, Model, Replica
 from sis_engine.setup.assembly import Parts
 from sis_engine.storage.generation import GenerationStore, extract_from
 

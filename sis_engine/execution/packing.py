@@ -10,8 +10,9 @@ import statistics
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from sis_engine.records import Arrangement
 
 SAMPLES = 3
 """Labels that have to be timed before a number of threads is judged: the first of a process is
@@ -25,18 +26,6 @@ TRY_FROM_ROUNDS = 4
 other (memory bandwidth); that is tried when at least so many labels a core are waiting."""
 TIE = 0.05
 """Less gain than this does not pay for a thread more."""
-
-
-@dataclass(frozen=True)
-class Arrangement:
-    """``workers`` labels at a time with ``threads`` each."""
-
-    workers: int
-    threads: int
-
-    def rounds(self, n_tasks: int) -> int:
-        """How often a worker's turn comes until all tasks are done."""
-        return -(-n_tasks // self.workers)
 
 
 def arrangements(n_tasks: int, cores: int) -> tuple[Arrangement, ...]:
@@ -58,8 +47,10 @@ def choose(n_tasks: int, cores: int, seconds: Mapping[int, float]) -> Arrangemen
     seconds: measured time of one task by its number of threads; numbers of threads that are not
         in it were not tried yet
 
-    Begins with the cores shared out evenly; then looks at its neighbours, as long as they could
-    be better at their best; then takes the fastest, the one with fewer threads of two alike.
+    Begins with the cores shared out evenly; then looks at the next with fewer threads and at those
+    with more, as long as they could be better at their best (five labels on 13 cores leave three
+    idle with two threads each, none with 13); then takes the fastest, the one with fewer threads
+    of two alike.
     """
     options = arrangements(n_tasks, cores)
     first = next(o for o in options if o.threads == share(n_tasks, cores))
@@ -72,9 +63,9 @@ def choose(n_tasks: int, cores: int, seconds: Mapping[int, float]) -> Arrangemen
         ):
             best = option
     place = options.index(best)
-    for neighbour in (*options[max(place - 1, 0) : place], *options[place + 1 : place + 2]):
-        if neighbour.threads not in seconds and _may_win(neighbour, best, n_tasks, cores, seconds):
-            return neighbour
+    for other in (*options[max(place - 1, 0) : place], *options[place + 1 :]):
+        if other.threads not in seconds and _may_win(other, best, n_tasks, cores, seconds):
+            return other
     return best
 
 

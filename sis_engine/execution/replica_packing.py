@@ -12,7 +12,8 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sis_engine.execution.packing import TIE, Arrangement
+from sis_engine.execution.packing import TIE
+from sis_engine.records import Arrangement
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ Conventions
 
 from __future__ import annotations
 
+from sis_engine.records.arrangement import Arrangement
 from sis_engine.records.arrays import BoolArray, FloatArray, frozen_array
 from sis_engine.records.datasets import Dataset, DatasetPart, FrameSet, Split
 from sis_engine.records.decisions import (
@@ -109,6 +110,7 @@ __all__ = [
     "Admission",
     "Allowance",
     "Answer",
+    "Arrangement",
     "AuditRequest",
     "AuditResult",
     "AuditRound",

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from sis_engine.errors import ProgramError
-from sis_engine.execution.packing import Arrangement
 from sis_engine.execution.replica_packing import Measured, best, time_of
 from sis_engine.interfaces import Arrangeable, Context, MdTask
-from sis_engine.records import Replica
+from sis_engine.records import Arrangement, Replica
 from sis_engine.stages.context import StageContext
 
 PAYS = 20.0

@@ -18,7 +18,7 @@ from sis_engine.errors import (
     StopRequested,
 )
 from sis_engine.execution.local import LocalExecutor
-from sis_engine.execution.packing import Arrangement, share
+from sis_engine.execution.packing import share
 from sis_engine.execution.program import find_program, run_program, tail
 from sis_engine.execution.replica_packing import arrangements, has_gpu
 from sis_engine.explorers.lammps import input as lammps_input
@@ -38,6 +38,7 @@ from sis_engine.explorers.model_file import verify_model
 from sis_engine.explorers.progress import ReplicaProgress
 from sis_engine.interfaces import Context, MdTask, ProgramReport
 from sis_engine.records import (
+    Arrangement,
     Condition,
     Ensemble,
     Exploration,

@@ -4,7 +4,7 @@ import itertools
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sis_engine.execution.packing import (
@@ -63,6 +63,7 @@ def test_two_of_which_one_uses_fewer_threads_within_the_noise_are_alike() -> Non
 
 
 @settings(max_examples=200)
+@example(5, 13, 0.0)
 @given(st.integers(1, 200), st.integers(1, 32), st.floats(0.0, 1.0))
 def test_what_it_settles_on_is_near_the_best_there_is(n, cores, serial) -> None:
     seconds = amdahl(serial)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sis_engine.execution.packing import Arrangement
 from sis_engine.execution.replica_packing import Measured, arrangements, best, has_gpu
+from sis_engine.records import Arrangement
 
 
 def pairs(found: tuple[Arrangement, ...]) -> list[tuple[int, int]]:

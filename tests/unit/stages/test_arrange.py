@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from sis_engine.errors import ProgramFailed
-from sis_engine.execution.packing import Arrangement
 from sis_engine.interfaces import Context, MdTask
 from sis_engine.records import (
+    Arrangement,
     Condition,
     Ensemble,
     Frame,
