@@ -6,6 +6,7 @@ labeler evaluates is appended to LOG, one key a line, so that repeated work can 
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -34,16 +35,16 @@ def around(
 ) -> None:
     """Replace ``owner.name`` by one that dies before or after its count-th (matching) call."""
     original = getattr(owner, name)
-    seen = [0]
+    numbers = itertools.count(1)  # taken at the start of a call: two may be in progress
 
     def call(*given: Any, **named: Any) -> Any:
         if when is not None and not when(*given, **named):
             return original(*given, **named)
-        seen[0] += 1
-        if before and seen[0] == count:
+        number = next(numbers)
+        if before and number == count:
             die()
         result = original(*given, **named)
-        if seen[0] == count:
+        if number == count:
             die()
         return result
 
