@@ -6,7 +6,8 @@ trained? Are its errors on all the data what training claimed? Has it forgotten 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -91,12 +92,20 @@ def admit(
     previous: the model it was trained from, for the forgetting guard
     """
     model = result.model
-    comparisons = _all_comparisons(trainer, explorer, model, dataset, limits, context)
+    samples = spread_frames(dataset, limits.frames_per_system)
     predict = _predictor(trainer, model, model.deployed, context)
-    training = errors_over(_predicted(dataset.of(Split.TRAINING), predict))
-    after = _predicted(dataset.of(Split.VALIDATION), predict)
-    validation = errors_over(after) if after else None
-    before = _before(trainer, previous, dataset.of(Split.VALIDATION), context)
+    with ThreadPoolExecutor(1) as beside:  # the engine's program mostly loads the model
+        engine = beside.submit(_by_engine, trainer, explorer, model, samples, context)
+        said = {
+            form: [_ask(trainer, model, form, frames, context) for frames in samples]
+            for form in ModelForm
+            if model.file(form) is not None
+        }
+        training = errors_over(_predicted(dataset.of(Split.TRAINING), predict))
+        after = _predicted(dataset.of(Split.VALIDATION), predict)
+        validation = errors_over(after) if after else None
+        before = _before(trainer, previous, dataset.of(Split.VALIDATION), context)
+        comparisons = _all_comparisons(said, engine.result(), limits)
     blocks = tuple(
         BlockErrors(part.name, part.generation, old, errors_of(*new))
         for part, old, new in zip(_filled(dataset, Split.VALIDATION), before, after, strict=True)
@@ -119,19 +128,12 @@ def admit(
 
 
 def _all_comparisons(
-    trainer: Trainer,
-    explorer: Explorer,
-    model: Model,
-    dataset: Dataset,
+    said: Mapping[ModelForm, Sequence[Prediction]],
+    engine: Sequence[Prediction],
     limits: AdmissionLimits,
-    context: Context,
 ) -> tuple[Comparison, ...]:
     """Every form, and the engine, against the most original form, over all systems."""
-    samples = spread_frames(dataset, limits.frames_per_system)
-    forms = [form for form in ModelForm if model.file(form) is not None]
-    reference, *others = forms
-    said = {form: [_ask(trainer, model, form, s, context) for s in samples] for form in forms}
-    engine = [_ask_engine(trainer, explorer, model, s, context) for s in samples]
+    reference, *others = said
     tolerances = {ModelForm.FROZEN: limits.frozen, ModelForm.COMPRESSED: limits.compressed}
     found = [
         compare((reference.value, said[reference]), (form.value, said[form]), tolerances[form])
@@ -145,6 +147,16 @@ def _ask(
     trainer: Trainer, model: Model, form: ModelForm, frames: FrameSet, context: Context
 ) -> Prediction:
     return trainer.predict(model, form, frames, context)
+
+
+def _by_engine(
+    trainer: Trainer,
+    explorer: Explorer,
+    model: Model,
+    samples: Sequence[FrameSet],
+    context: Context,
+) -> list[Prediction]:
+    return [_ask_engine(trainer, explorer, model, frames, context) for frames in samples]
 
 
 def _ask_engine(

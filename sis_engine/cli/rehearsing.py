@@ -48,7 +48,9 @@ def rehearse(
     ] = None,
     real: Annotated[
         Path | None,
-        typer.Option(help="Kill this campaign file's own run instead, 20 times, in FOLDER."),
+        typer.Option(
+            help="Kill this campaign file's own run 20 times and stop it in every stage instead."
+        ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the end.")] = False,
     as_json: AsJson = False,
@@ -86,8 +88,9 @@ def _real(config: Path, folder: Path, kills: int, seed: int, quiet: bool, as_jso
             typer.echo(line, err=True)
 
     place = folder.absolute()
-    trial = Real(config.absolute(), place, kills, seed, tell).rehearse()
-    Journal.of(place).add(trial)
+    journal = Journal.of(place)
+    for trial in Real(config.absolute(), place, kills, seed, tell).rehearse():
+        journal.add(trial)
     return _tell(place, quick=False, with_library=True, as_json=as_json)
 
 

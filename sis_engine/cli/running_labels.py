@@ -115,7 +115,7 @@ def _run(
         claim_folder(work, out, job)
         held.enter_context(acquire(work))
         bank = held.enter_context(open_bank(asked.bank or work, job))
-        result = need_any(_labelled(job, bank, work, cores, gate, asked))
+        result = need_any(_labelled(job, bank, work, cores, gate, asked), bank)
         found = compare(result) if again else None
         extra = {} if found is None else {"difference": asdict(found.shift)}
         written = write_result(result, out, form, extra)

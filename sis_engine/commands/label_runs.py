@@ -197,10 +197,15 @@ def _tell(
     progress(len(results), total, told, failed=failed, seconds=result.seconds)
 
 
-def need_any(result: JobResult) -> JobResult:
-    """The result itself; NothingLabelled where not one structure got a label."""
+def need_any(result: JobResult, bank: LabelBank) -> JobResult:
+    """The result itself; NothingLabelled where not one structure got a label.
+
+    Nothing has shown then that the labeler works: the bank forgets the failures, and the same
+    command tries again.
+    """
     if any(isinstance(item, Labelled) for item in result.results):
         return result
+    bank.forget_failures([failure.key for failure in result.failures])
     first = result.failures[0]
     raise NothingLabelled(
         f"not one of {len(result.results)} structures got a label; the first: "

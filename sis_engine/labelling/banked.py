@@ -43,6 +43,10 @@ class LabelStore(Protocol):
         """The recorded failure of a frame that has no label, ``cached`` as for :meth:`get`."""
         ...
 
+    def forget_failures(self, keys: Sequence[str]) -> int:
+        """These frames may be tried again; how many failures were forgotten. Labels stay."""
+        ...
+
     def put(self, item: Result, *, at_once: bool = True) -> None:
         """Keep it; durable when this returns, or, not ``at_once``, when :meth:`flush` does."""
         ...

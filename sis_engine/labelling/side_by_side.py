@@ -18,6 +18,7 @@ from sis_engine.errors import StopRequested
 from sis_engine.execution.core_gate import CoreGate
 from sis_engine.execution.packing import Timings, choose, share
 from sis_engine.interfaces import Capability, Context, Labeler, LabelTask, SinglePoints, no_progress
+from sis_engine.labelling.banked import LabelStore
 from sis_engine.records import Frame, LabelFailure, Labelled, LevelOfTheory, System
 from sis_engine.reference_md import LabelSource
 
@@ -126,6 +127,7 @@ class SideBySide:
     fixed: threads of a label follow from the task alone, for the *exact* promise
     known: whether a label was in the bank before a generation began
     workers: of a pool that makes them; ``None``: they are made here
+    banks: that remember which frames failed
     """
 
     source: LabelSource
@@ -134,6 +136,7 @@ class SideBySide:
     fixed: bool = False
     known: Known = nothing_was_known
     workers: int | None = None
+    banks: tuple[LabelStore, ...] = ()
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -158,6 +161,11 @@ class SideBySide:
         """
         beside = self.fixed and Capability.SIDE_BY_SIDE in self.capabilities
         return share(n_tasks, threads) if beside else threads
+
+    def forget_failures(self, failures: Sequence[LabelFailure]) -> None:
+        """Their frames may be tried again."""
+        for bank in self.banks:
+            bank.forget_failures([failure.key for failure in failures])
 
     def label(self, task: LabelTask, context: Context) -> Iterator[Result]:
         """One result a frame, in the order they finish. Raises what the labeler raised first."""

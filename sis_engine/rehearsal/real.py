@@ -1,21 +1,23 @@
-"""SIGKILLs on a campaign with real parts: ``sis run`` as a person starts it, with its programs."""
+"""SIGKILLs, and a SIGTERM in every stage, on a campaign with real parts.
+
+``sis run`` as a person starts it, with its programs.
+"""
 
 from __future__ import annotations
 
 import random
-import select
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from os import close, pidfd_open
 from pathlib import Path
 
 from sis_engine.errors import ProgramFailed
 from sis_engine.rehearsal.life import ENDED, adopt_orphans
-from sis_engine.rehearsal.remains import Remains, look, orphans
+from sis_engine.rehearsal.remains import differences_of, look, orphans
+from sis_engine.rehearsal.stops import Stops, done_stages, ends_within
 from sis_engine.rehearsal.trial import Trial
 
 OUTPUT = "said.txt"
@@ -32,21 +34,29 @@ class Real:
     seed: int
     tell: Callable[[str], None]
 
-    def rehearse(self) -> Trial:
-        """Once undisturbed, then killed until there were enough kills or it has ended."""
+    def rehearse(self) -> tuple[Trial, ...]:
+        """Once undisturbed, once killed at random times, once stopped in every stage."""
         adopt_orphans()
-        begun = time.monotonic()
         whole = self.folder / "undisturbed"
         self._to_the_end(whole)
-        seconds = time.monotonic() - begun
+        seconds = sum(row.seconds or 0.0 for row in done_stages(whole))
         self.tell(f"undisturbed: {seconds:.0f} s")
+        killed = self._killed(whole, seconds)
+        stops = Stops(self.folder / "stopped", whole, self.config.name, self.seed, self.tell)
+        stops.make(self._start)
+        self._to_the_end(stops.folder)
+        return (killed, *stops.trials())
+
+    def _killed(self, whole: Path, seconds: float) -> Trial:
+        """Until there were enough kills, or it has ended."""
+        begun = time.monotonic()
         killed = self.folder / "killed"
         left: list[str] = []
         lot = random.Random(self.seed)  # noqa: S311 - times of kills, nothing secret
         kills = 0
         while kills < self.kills:
             process = self._start(killed)
-            if _ends_within(process, lot.expovariate(self.kills / seconds)):
+            if ends_within(process, lot.expovariate(self.kills / seconds)):
                 break
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -54,7 +64,7 @@ class Real:
             left += orphans(killed)
             self.tell(f"{kills} kills")
         self._to_the_end(killed)
-        differences = _differences(look(killed), look(whole))
+        differences = differences_of(look(killed), look(whole))
         return Trial(
             name=f"real: {self.config.name}",
             fault=f"SIGKILL at a random time, real parts ({self.config.name})",
@@ -92,20 +102,3 @@ class Real:
                 directory=folder,
                 hint=f"read the end of {self.folder / OUTPUT}",
             )
-
-
-def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    handle = pidfd_open(process.pid)
-    try:
-        return bool(select.select([handle], [], [], seconds)[0])
-    finally:
-        close(handle)
-
-
-def _differences(found: Remains, wanted: Remains) -> tuple[str, ...]:
-    told = []
-    if found.digest != wanted.digest:
-        told.append("another digest")
-    if found.paid != wanted.paid:
-        told.append(f"{found.paid} evaluations counted, not {wanted.paid}")
-    return (*told, *(f"{name} is left" for name in sorted(found.files - wanted.files)))

@@ -98,3 +98,13 @@ def _children() -> dict[int, str]:
                 if int(rest.split()[1]) == os.getpid():
                     found[int(entry.name)] = name.partition("(")[2]
     return found
+
+
+def differences_of(found: Remains, wanted: Remains) -> tuple[str, ...]:
+    """What differs from the undisturbed campaign, in words; files moved aside are no difference."""
+    told = []
+    if found.digest != wanted.digest:
+        told.append("another digest")
+    if found.paid != wanted.paid:
+        told.append(f"{found.paid} evaluations counted, not {wanted.paid}")
+    return (*told, *(f"{name} is left" for name in sorted(found.files - wanted.files)))

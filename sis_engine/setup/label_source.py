@@ -48,7 +48,12 @@ def label_source(
     packed = PackedLabeler(_counted(labeler), gate, demand, Timings(timings), fixed=exact)
     base = BankedLabeler(_answered(packed, note, known), bank)
     return SideBySide(
-        _with_charges(labeler, base, bank), cores, demand, fixed=exact, known=base.is_known
+        _with_charges(labeler, base, bank),
+        cores,
+        demand,
+        fixed=exact,
+        known=base.is_known,
+        banks=_banks(bank, known),
     )
 
 
@@ -103,7 +108,12 @@ def pooled_label_source(
         fixed=exact,
         known=base.is_known,
         workers=place.pool.slots,
+        banks=_banks(bank, known),
     )
+
+
+def _banks(bank: LabelStore, known: LabelStore | None) -> tuple[LabelStore, ...]:
+    return (bank,) if known is None else (bank, known)
 
 
 def _counted(labeler: Labeler) -> Labeler:

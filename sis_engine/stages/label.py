@@ -119,19 +119,19 @@ def label(
 def need_labels(stage: StageContext, result: LabelResult) -> LabelResult:
     """The result itself; NothingLabelled where there would be nothing to train the first model on.
 
-    Raised before the stage is done, so that it is done again when what failed is mended.
+    Raised before the stage is done, so that it is done again when what failed is mended. No label
+    has shown yet that the labeler works, so that no failure is held against its frame either: the
+    bank forgets them.
     """
     initial = stage.parts.config.initial
     found = any(outcome.labelled for outcome in result.outcomes)
     if found or stage.generation > 0 or initial.data or initial.model is not None:
         return result
-    reasons = Counter(
-        f"{failure.reason.value.replace('_', ' ')}: {failure.message}"
-        for outcome in result.outcomes
-        for failure in outcome.failures
-    )
+    failures = [failure for outcome in result.outcomes for failure in outcome.failures]
+    stage.labeler.forget_failures(failures)
+    reasons = Counter(f"{f.reason.value.replace('_', ' ')}: {f.message}" for f in failures)
     told = "; ".join(f"{text} ({n} times)" for text, n in reasons.most_common(3))
-    kept = [f.directory for o in result.outcomes for f in o.failures if f.directory is not None]
+    kept = [f.directory for f in failures if f.directory is not None]
     files = f"; files: {kept[0]}" if kept else ""
     raise NothingLabelled(
         f"not one frame of the first round got a label: {told or 'no plan could be walked'}{files}",

@@ -142,6 +142,14 @@ class LabelBank(Database):
         own = entry.campaign == self._campaign and entry.item.origin == origin
         return dataclasses.replace(entry.item, frame=frame, origin=origin, cached=not own)
 
+    def forget_failures(self, keys: Sequence[str]) -> int:
+        """These frames may be tried again; how many failures were forgotten. Labels stay."""
+        with self._lock, transaction(self._connection, self.path):
+            done = self._connection.executemany(
+                "DELETE FROM labels WHERE key=? AND good=0", [(key,) for key in keys]
+            )
+            return done.rowcount
+
     def before(
         self, frame: Frame, level: LevelOfTheory, generation: int
     ) -> Labelled | LabelFailure | None:

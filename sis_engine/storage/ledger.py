@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -231,23 +232,36 @@ class Ledger(Database):
         return changed > 0
 
     def count_evaluation(self, generation: int, item: Labelled | LabelFailure) -> bool:
-        """Count a labeler's result by its origin; ``False`` if it was counted before."""
+        """Count a labeler's result by its origin; ``False`` if it was counted before.
+
+        A label made where there was a failure (which the bank has forgotten since) is another
+        evaluation.
+        """
         origin = item.origin
         failed = isinstance(item, LabelFailure)
         paid = Outcome.FAILED if failed else Outcome.GOOD
-        return self.count(
-            EvaluationRow(
-                key=item.key,
-                generation=generation,
-                purpose=origin.purpose,
-                outcome=Outcome.CACHED if item.cached else paid,
-                system=origin.system,
-                plan=origin.plan,
-                idx=origin.index,
-                seconds=item.seconds,
-                reason=item.reason.value if isinstance(item, LabelFailure) else None,
-            )
+        row = EvaluationRow(
+            key=item.key,
+            generation=generation,
+            purpose=origin.purpose,
+            outcome=Outcome.CACHED if item.cached else paid,
+            system=origin.system,
+            plan=origin.plan,
+            idx=origin.index,
+            seconds=item.seconds,
+            reason=item.reason.value if isinstance(item, LabelFailure) else None,
         )
+        return self.count(
+            row if failed or not self._failed_before(row) else replace(row, attempt=1)
+        )
+
+    def _failed_before(self, row: EvaluationRow) -> bool:
+        found = self._all(
+            "SELECT 1 FROM evaluations WHERE key=? AND generation=? AND purpose=? AND plan=? "
+            "AND idx=? AND attempt=0 AND outcome=?",
+            (row.key, row.generation, row.purpose.value, row.plan, row.idx, Outcome.FAILED.value),
+        )
+        return bool(found)
 
     def counts(
         self, generation: int | None = None, *, through: int | None = None

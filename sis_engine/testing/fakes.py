@@ -368,5 +368,11 @@ class FakeBank:
         self.items[item.key] = item
         return True
 
+    def forget_failures(self, keys: Sequence[str]) -> int:
+        failed = [key for key in keys if isinstance(self.items.get(key), LabelFailure)]
+        for key in failed:
+            del self.items[key]
+        return len(failed)
+
     def flush(self) -> None:
         """There is no disk."""

@@ -140,6 +140,28 @@ def test_a_first_round_without_a_label_pauses_with_the_reasons(tmp_path: Path, f
     assert ended.state is State.PAUSED
     assert "not converged: fake not_converged (1 times)" in ended.reason
     assert "NothingLabelled" in events(place)
+    again = run(place)  # not mended: it is asked once more, and pauses again
+    assert again.reason == ended.reason
+
+
+@pytest.mark.parametrize("reason", [Failure.NOT_CONVERGED, Failure.BAD_GEOMETRY])
+def test_a_labeler_that_is_mended_is_asked_again_where_nothing_had_shown_that_it_works(
+    reason: Failure, tmp_path: Path, failing
+) -> None:
+    """Its settings (cycles of the SCF, say) may change nothing of the level of theory."""
+    config, place = write_campaign(tmp_path / "given", ONE), tmp_path / "run"
+    run(tmp_path / "undisturbed", config)
+    failing(lambda _n, _purpose: reason)
+    assert run(place, config).state is State.PAUSED
+    failing(lambda _n, _purpose: None)
+    run(place)
+    assert digest_of(place) == digest_of(tmp_path / "undisturbed")
+    with Ledger(place, read_only=True) as ledger:
+        rows = ledger.evaluations()
+    lost, made = rows[0], rows[1]
+    assert (lost.outcome, made.outcome) == (Outcome.FAILED, Outcome.GOOD)
+    assert lost.key == made.key  # both were paid for
+    assert all(row.outcome is not Outcome.FAILED for row in rows[1:])
 
 
 def test_threads_that_change_last_bits_are_refused_where_bits_are_promised(tmp_path: Path) -> None:
