@@ -270,6 +270,15 @@ class Describer(Protocol):
         ...
 
 
+@runtime_checkable
+class KeepsProgram(Protocol):
+    """A trainer whose program goes on running between two calls."""
+
+    def close(self) -> None:
+        """End it; the next call starts it again."""
+        ...
+
+
 # --------------------------------------------------------------------------- explorer
 
 

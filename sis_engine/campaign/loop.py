@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from sis_engine.campaign.console import CampaignConsole
 from sis_engine.campaign.generation import run_generation
 from sis_engine.config.changes import When
 from sis_engine.errors import ModelRefused
+from sis_engine.execution.turns import turns_of
 from sis_engine.labelling.side_by_side import SideBySide
 from sis_engine.records import Exhausted, Stable
 from sis_engine.setup.assembly import Parts
@@ -74,6 +76,7 @@ class Campaign:
         self.accepted: Accepted | None = None
         """What holds now: a retry after a fault goes on with this."""
         self._store = GenerationStore(folder, ledger)
+        self._turns = turns_of(os.environ, self.note)
 
     def note(self, kind: str, text: str, *, level: str = "info") -> None:
         """An event, in the ledger and for the person watching."""
@@ -138,6 +141,7 @@ class Campaign:
             generation=past.next_generation,
             console=self.console,
             stop=self.stop,
+            turns=self._turns,
         )
         try:
             record, committee = run_generation(stage, past)

@@ -40,6 +40,11 @@ class Places:
         return self.own / "control.sock"
 
     @property
+    def gpu_turns(self) -> Path:
+        """Locks of the GPUs that campaigns take turns on."""
+        return self.own / "gpus"
+
+    @property
     def token(self) -> Path:
         return self.own / "token"
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from sis_engine.errors import SisError
+from sis_engine.execution.turns import VISIBLE, turns_for
 from sis_engine.service.endings import judge, reached, traces_of
 from sis_engine.service.jobs import LEAVES, Job, JobState, Process, Wanted
 from sis_engine.service.places import Places
@@ -198,14 +200,23 @@ class Scheduler:
 
     def _start_what_fits(self, now: float) -> None:
         jobs = self._queue.jobs()
-        waiting = [j for j in jobs if j.state is JobState.QUEUED and j.wanted is Wanted.RUN]
-        for job, given in next_to_start(waiting, self.free, now):
-            self._start(job, given)
+        waiting = {j.name: j for j in jobs if j.state is JobState.QUEUED and j.wanted is Wanted.RUN}
+        turns = self._config.gpu_turns
+        asked = [replace(job, gpus=0) if turns else job for job in waiting.values()]
+        for job, given in next_to_start(asked, self.free, now):
+            self._start(waiting[job.name], given)
+
+    def _environment(self, job: Job, given: Slots) -> dict[str, str]:
+        """What tells an engine and its programs which GPUs they may use."""
+        if not self._slots.gpus:
+            return {}
+        if self._config.gpu_turns and job.gpus:
+            return turns_for(self._places.gpu_turns, self._slots.gpus, job.gpus)
+        return {VISIBLE: ",".join(given.gpus)}
 
     def _start(self, job: Job, given: Slots) -> None:
         folder = self._places.campaign(job.name)
         whole = len(given.cores) == len(self._slots.cores)
-        environment = {"CUDA_VISIBLE_DEVICES": ",".join(given.gpus)} if self._slots.gpus else {}
         # Noted before it starts: a daemon killed in between looks for it, and starts it anew.
         job = self._queue.change(
             job,
@@ -222,7 +233,7 @@ class Scheduler:
                     folder,
                     self._places.said(job.name),
                     approve=job.approve,
-                    environment=environment,
+                    environment=self._environment(job, given),
                     cores=() if whole else given.cores,
                 )
             except SisError as error:

@@ -48,6 +48,8 @@ class ServiceConfig(Strict):
 
     cores: how many campaigns may hold together; all by default
     gpus: as CUDA_VISIBLE_DEVICES names them, e.g. ["0", "1"]
+    gpu_turns: a campaign holds its GPUs only from a training to the end of the MD that follows, and
+        takes turns with the others; they label meanwhile. Not for labelers that use a GPU
     stop_within_s: after a request to stop, a campaign that still runs is killed
     retry_after_s: after an engine that died, by faults in a row; then the campaign is paused
     infrastructure_retry_after_s: the same after faults of disk or network that outlived the
@@ -58,6 +60,7 @@ class ServiceConfig(Strict):
 
     cores: Count | None = None
     gpus: tuple[str, ...] = ()
+    gpu_turns: bool = False
     stop_within_s: Annotated[float, Field(gt=0.0, le=25.0)] = 20.0
     retry_after_s: tuple[Positive, ...] = (5.0, 30.0, 120.0)
     infrastructure_retry_after_s: tuple[Positive, ...] = (600.0, 1800.0, 3600.0)

@@ -11,7 +11,15 @@ from sis_engine.config.campaign import CampaignConfig, SystemConfig
 from sis_engine.config.file import parse_yaml, read_campaign_text, read_text, with_line
 from sis_engine.errors import ConfigurationError
 from sis_engine.execution.cores import available_cores
-from sis_engine.interfaces import Explorer, Labeler, Monitor, ProgramReport, Sampler, Trainer
+from sis_engine.interfaces import (
+    Explorer,
+    KeepsProgram,
+    Labeler,
+    Monitor,
+    ProgramReport,
+    Sampler,
+    Trainer,
+)
 from sis_engine.plugins import Kind, configure
 from sis_engine.records import Condition, System
 from sis_engine.structures import read_structure
@@ -59,6 +67,12 @@ class Parts:
                 configure(Kind.TRAINER, self.config.trainer, key="trainer", file=self.file)
             )
         return (self.trainer, *self._others[: n - 1])
+
+    def close_programs(self) -> None:
+        """End what trainers keep running; it starts again when it is needed."""
+        for trainer in (self.trainer, *self._others):
+            if isinstance(trainer, KeepsProgram):
+                trainer.close()
 
     @cached_property
     def _others(self) -> list[Trainer]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from sis_engine.bookkeeping.budget import budget_left, spent_through
 from sis_engine.errors import TornFile
+from sis_engine.execution.turns import NoTurns, Turns
 from sis_engine.interfaces import Context, Progress
 from sis_engine.labelling.side_by_side import SideBySide
 from sis_engine.records import Allowance, Frame, LabelFailure, Labelled, Purpose
@@ -21,6 +22,9 @@ from sis_engine.storage.codec import load_record, save_record
 from sis_engine.storage.ledger import Ledger, StageRow
 
 Record = TypeVar("Record")
+
+ON_GPU, LABELS = frozenset({"train", "admit", "explore"}), frozenset({"label", "test"})
+"""Kinds of stage that are worth a GPU, and those that others may have it in. The rest keeps it."""
 
 
 class Console(Protocol):
@@ -46,6 +50,7 @@ class StageContext:
     generation: int
     console: Console
     stop: Callable[[], bool]
+    turns: Turns = field(default_factory=NoTurns)
 
     def seed(self, *purpose: str | int) -> int:
         """A seed for this generation and purpose."""
@@ -99,6 +104,7 @@ class StageContext:
         found = self._found(name, kind, whole)
         if found is not None:
             return found
+        self._take_turn(name.partition("-")[0])
         attempt = self.ledger.start_stage(self.generation, name)
         started = time.monotonic()
         try:
@@ -123,6 +129,18 @@ class StageContext:
             seconds=time.monotonic() - started,
         )
         return result
+
+    def _take_turn(self, kind: str) -> None:
+        if kind in LABELS:
+            self.leave_gpu()
+        elif kind in ON_GPU and self.turns.take(self.stop):
+            self.parts.close_programs()
+
+    def leave_gpu(self) -> None:
+        """Labels are made on CPUs, and may take long."""
+        if self.turns.held:
+            self.parts.close_programs()
+            self.turns.give_back()
 
     def _found(
         self, name: str, kind: type[Record], whole: Callable[[Record], Record | None] | None

@@ -167,6 +167,7 @@ def audit(
 ) -> AuditRound:
     """Label frames of the survivors and compare with what the model said of them."""
     approve_labels(stage, plans, what=f"audit {number}")
+    stage.leave_gpu()
     outcomes = label(stage, plans, context, left).outcomes
     clusters: dict[str, list[AuditCluster]] = {plan.system: [] for plan in plans}
     failed = dict.fromkeys(clusters, 0)

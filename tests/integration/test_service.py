@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -187,3 +188,36 @@ def test_a_zombie_is_not_alive() -> None:
     assert started_at(child.pid) is None
     assert started is None or not is_alive(scheduler_module.Process(child.pid, started))
     child.wait()
+
+
+@pytest.mark.slow
+def test_one_labels_while_another_trains_on_the_only_gpu(tmp_path: Path) -> None:
+    places = Places(tmp_path / "root")
+    places.make()
+    settings = ServiceConfig(gpus=("0",), gpu_turns=True)
+    with Queue(places.queue) as queue:
+        service = Service(places, queue, settings)
+        service.scheduler._slots = Slots((0, 1, 2, 3), ("0",))
+        names = ("a", "b")
+        for name in names:
+            config = write_campaign(tmp_path / f"given-{name}", None)
+            set_up(places, config, name)
+            queue.put(Job(name, cores=2, gpus=1, submitted_at=time.time()))
+        service.until(lambda: all(service.state(name) is JobState.STABLE for name in names))
+        service.scheduler.stop_all(0.0)
+    turns = []
+    for name in names:
+        with Ledger(places.campaign(name), read_only=True) as ledger:
+            events, stages = ledger.events(), ledger.stages()
+        taken = [event.time for event in events if event.kind == "gpu_taken"]
+        back = [event.time for event in events if event.kind == "gpu_given_back"]
+        if len(back) < len(taken):  # the last one with the process
+            back.append(str(stages[-1].ended_at))
+        own = list(zip(taken, back, strict=True))
+        assert len(own) > 1
+        for stage in stages:  # nobody keeps the GPU while labels are made
+            if stage.stage == "label":
+                assert not any(a < str(stage.ended_at) and stage.started_at < b for a, b in own)
+        turns += own
+    turns.sort()
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(turns))
