@@ -23,7 +23,7 @@ rehearse: install ## the fault campaign in its long form: hours, and it goes on 
 	$(BIN)/sis rehearse runs/rehearsal
 
 test: install ## everything, the real programs included
-	$(BIN)/python -m pytest $(SHARED)
+	$(BIN)/python -m pytest $(SHARED) --durations 25
 
 test-fast: install ## the inner loop: under two minutes
 	$(BIN)/python -m pytest $(SHARED) -m 'not slow and not external'

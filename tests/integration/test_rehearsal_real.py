@@ -1,4 +1,4 @@
-"""``sis rehearse --real``: kills and stops of ``sis run`` itself, here on parts that take no time."""
+"""``sis rehearse --real``: kills and stops of ``sis run`` itself, here on parts that are fast."""
 
 from __future__ import annotations
 
