@@ -40,13 +40,34 @@ def skewed(edge: float) -> np.ndarray:
     return edge * np.array([[1.0, 0.03, 0.0], [0.0, 1.06, 0.05], [0.02, 0.0, 1.03]])
 
 
+def hydrogens(cell: np.ndarray) -> Frame:
+    """Six H2 molecules in a cell: twelve atoms with a wide gap, the cheapest DFT there is."""
+    rng = np.random.default_rng(1)
+    ends = []
+    for i in range(2):
+        for j in range(3):
+            middle = np.array([(i + 0.5) / 2, (j + 0.5) / 3, 0.1 + 0.4 * ((i + j) % 2)]) @ cell
+            half = rng.normal(size=3)
+            half *= 0.375 / np.linalg.norm(half)
+            ends += [middle + half, middle - half]
+    return Frame(("H",) * 12, np.array(ends), cell, PERIODIC)
+
+
 def gfn1(**settings: object) -> Cp2kLabeler:
     return cp2k(method={"type": "gfn1-xtb"}, **{"scf": {"eps_scf": 1e-7}, **settings})
 
 
-def pbe(cutoff: float = 300.0, **settings: object) -> Cp2kLabeler:
-    method = {"type": "dft", "cutoff_rydberg": cutoff}
-    return cp2k(method=method, **{"scf": {"eps_scf": 1e-7}, **settings})
+def pbe(**settings: object) -> Cp2kLabeler:
+    """PBE-D3 in the smallest basis: forces are the energy's derivatives in any."""
+    method = {
+        "type": "dft",
+        "basis": "SZV-MOLOPT-SR-GTH",
+        "cutoff_rydberg": 200.0,
+        "relative_cutoff_rydberg": 40.0,
+    }
+    return cp2k(
+        method=method, **{"scf": {"eps_scf": 1e-6, "preconditioner": "FULL_ALL"}, **settings}
+    )
 
 
 def cp2k(**settings: object) -> Cp2kLabeler:

@@ -26,7 +26,7 @@ from tests.external.cp2k_cases import ORIGIN, cp2k, gfn1, label, labelled, pbe, 
 
 pytestmark = [pytest.mark.external, pytest.mark.timeout(1800)]  # DFT on a loaded machine
 
-GFN1 = "CP2K, GFN1-xTB"
+GFN1, PBE = "CP2K, GFN1-xTB", "CP2K, PBE-D3"
 
 
 @pytest.fixture(autouse=True)
@@ -132,15 +132,18 @@ def test_labels_agree_with_ases_own_calculator_on_the_same_input(
 
 
 @pytest.mark.slow
-def test_pbe_forces_and_stress_are_derivatives_of_the_energy(tmp_path: Path) -> None:
-    frame = waters(1, skewed(4.5))
-    given = pbe(400.0)
+def test_pbe_forces_and_stress_are_derivatives_of_the_energy(
+    tmp_path: Path, figure: Figure
+) -> None:
+    frame = waters(1, skewed(6.0))
+    given = pbe()
     here = label(given, frame, tmp_path).label
-    step = 2e-3
-    force = -slope(lambda by: moved(frame, 1, 0, by), given, tmp_path, step)
-    assert here.forces[1, 0] == pytest.approx(force, abs=2e-3)
-    virial = -slope(lambda by: strained(frame, 0, 1, by), given, tmp_path, 1e-3)
     assert here.virial is not None
+    force = -slope(lambda by: moved(frame, 1, 0, by), given, tmp_path, 2e-3)
+    virial = -slope(lambda by: strained(frame, 0, 1, by), given, tmp_path, 1e-3)
+    figure(PBE, "forces against energy differences", here.forces[1, 0] - force, "eV/Å")
+    figure(PBE, "virial against energy differences", here.virial[0, 1] - virial, "eV")
+    assert here.forces[1, 0] == pytest.approx(force, abs=2e-3)
     assert here.virial[0, 1] == pytest.approx(virial, abs=2e-2)
 
 
