@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,19 +42,6 @@ def is_half_done(ledger: Ledger) -> bool:
 
 def _is_refused(ledger: Ledger) -> bool:
     return ledger.meta(REFUSED) == str(len(ledger.generations()))
-
-
-def _ask_versions(parts: Parts) -> None:
-    """Programs take seconds to say their versions: they are asked while the first stages run.
-
-    A generation's record waits for the answer; a fault is met there.
-    """
-
-    def ask() -> None:
-        with contextlib.suppress(Exception):
-            _ = parts.reports
-
-    threading.Thread(target=ask, name="versions", daemon=True).start()
 
 
 @dataclass(frozen=True)
@@ -158,7 +143,6 @@ class Campaign:
             stop=self.stop,
             turns=self._turns,
         )
-        _ask_versions(stage.parts)
         try:
             record, committee = run_generation(stage, past)
         except ModelRefused:

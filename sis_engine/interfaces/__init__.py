@@ -19,6 +19,7 @@ from sis_engine.interfaces.monitor import Monitor, MonitorContext
 from sis_engine.interfaces.parts import (
     Context,
     InputPath,
+    KnowsVersions,
     PluginConfig,
     ProgramReport,
     Progress,
@@ -38,6 +39,7 @@ __all__ = [
     "Future",
     "InputPath",
     "KeepsProgram",
+    "KnowsVersions",
     "LabelTask",
     "Labeler",
     "MdTask",

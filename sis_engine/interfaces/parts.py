@@ -83,3 +83,12 @@ class ProgramReport:
     version: str | None
     problem: str | None = None
     mend: str | None = None
+
+
+@runtime_checkable
+class KnowsVersions(Protocol):
+    """A part that can say its programs' versions faster than ``doctor`` looks at them."""
+
+    def versions(self) -> tuple[tuple[str, str], ...]:
+        """(name, version), the names as in ``doctor``."""
+        ...

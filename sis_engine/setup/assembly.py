@@ -14,9 +14,9 @@ from sis_engine.execution.cores import available_cores
 from sis_engine.interfaces import (
     Explorer,
     KeepsProgram,
+    KnowsVersions,
     Labeler,
     Monitor,
-    ProgramReport,
     Sampler,
     Trainer,
 )
@@ -84,10 +84,16 @@ class Parts:
         return tuple(sorted({s for system in self.systems for s in system.frame.species}))
 
     @cached_property
-    def reports(self) -> tuple[ProgramReport, ...]:
-        """What the parts say of their programs; asked once: starting ``dp`` takes seconds."""
-        parts = (self.labeler, self.trainer, self.explorer)
-        return tuple(report for part in parts for report in part.doctor())
+    def versions(self) -> tuple[tuple[str, str], ...]:
+        """(name, version) of the parts' programs; asked once."""
+        found: list[tuple[str, str]] = []
+        for part in (self.labeler, self.trainer, self.explorer):
+            if isinstance(part, KnowsVersions):
+                found += part.versions()
+            else:
+                reports = part.doctor()
+                found += [(r.name, r.version) for r in reports if r.version is not None]
+        return tuple(found)
 
     @property
     def base_condition(self) -> Condition:

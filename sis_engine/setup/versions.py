@@ -11,9 +11,8 @@ from sis_engine.setup.assembly import Parts
 def versions_of(parts: Parts) -> tuple[tuple[str, str], ...]:
     """(name, version) of the engine, Python, and what the parts report of their programs."""
     found = {"sis-engine": __version__, "python": platform.python_version()}
-    for report in parts.reports:
-        if report.version is not None:
-            found.setdefault(report.name, report.version)
+    for name, version in parts.versions:
+        found.setdefault(name, version)
     return tuple(found.items())
 
 

@@ -231,3 +231,10 @@ def test_a_fault_in_deepmd_is_named_with_its_folder(trainers, dataset, tmp_path)
     with pytest.raises(ProgramFailed, match="nonsense") as caught:
         trainer.train(dataset, None, SCHEDULE, Context(tmp_path, 1))
     assert caught.value.directory is not None
+
+
+def test_versions_are_said_without_starting_anything_as_doctor_finds_them(trainers):
+    trainer = trainers()
+    found = [(item.name, item.version) for item in trainer.doctor() if item.version is not None]
+    assert list(trainer.versions()) == found
+    assert {name for name, _ in found} == {"deepmd-kit", "torch", "lmp + deepmd plugin"}

