@@ -18,8 +18,9 @@ from sis_engine.commands.status import status
 from sis_engine.errors import CampaignHeld
 from sis_engine.labelling.costs import evaluations_of
 from sis_engine.storage.ownership import acquire
+from tests.integration import killed_run
+from tests.integration.forked import forked
 from tests.integration.small_campaigns import (
-    ROOT,
     digest_of,
     events,
     paid,
@@ -85,16 +86,11 @@ POINTS = (
 
 
 def killed(point: str, config: Path, folder: Path, log: Path) -> int:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.integration.killed_run", point, config, folder, log],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode in {-signal.SIGKILL, 0, 4}, done.stderr
-    return done.returncode
+    said = log.with_suffix(".said")
+    given = (point, str(config), str(folder), str(log))
+    code = forked(killed_run.main, *given, said=said, timeout_s=120.0)
+    assert code in {-signal.SIGKILL, 0, 4}, said.read_text()
+    return code
 
 
 @pytest.fixture(scope="session")
