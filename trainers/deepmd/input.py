@@ -12,8 +12,9 @@ from sis_engine.records import TrainingSchedule
 from trainers.deepmd.config import Adam, DeepmdConfig, Dpa1, Kalman, SeE2A
 from trainers.deepmd.data import System, neighbour_counts
 
-CURVE_POINTS = 100
-"""Lines of the learning curve, so that progress moves and the file stays small."""
+CURVE_POINTS, CHEAP_EVERY = 100, 12
+"""Points of the learning curve, so that progress moves and the file stays small. One costs half a
+Kalman step: they lie this many steps apart at least."""
 
 SEL_STEP = 4
 """``sel`` is rounded up to a multiple, as DeePMD's own ``auto`` does."""
@@ -166,6 +167,10 @@ def loss_input(schedule: TrainingSchedule, *, masked: bool) -> dict[str, Any]:
     return loss
 
 
+def _display_every(steps: int) -> int:
+    return max(steps // CURVE_POINTS, min(CHEAP_EVERY, max(1, steps // 5)))
+
+
 def training_input(schedule: TrainingSchedule, folders: DataFolders, seed: int) -> dict[str, Any]:
     """DeePMD's ``training``: one checkpoint at the end, a curve averaged between its points."""
     training: dict[str, Any] = {
@@ -176,7 +181,7 @@ def training_input(schedule: TrainingSchedule, folders: DataFolders, seed: int) 
         },
         "numb_steps": schedule.steps,
         "seed": seed,
-        "disp_freq": max(1, schedule.steps // CURVE_POINTS),
+        "disp_freq": _display_every(schedule.steps),
         "disp_avg": True,
         "save_freq": schedule.steps,
     }
