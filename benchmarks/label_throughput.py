@@ -1,6 +1,6 @@
 """Labels a second by two one-core workers, here and in a pool, against the best single worker.
 
-    python benchmarks/label_throughput.py [--labels 48] [--repeats 5] [--quick]
+    python benchmarks/label_throughput.py [--labels 192] [--repeats 3] [--quick]
 
 GFN1-xTB single points of a cluster, in turn and shuffled anew in each repetition: one worker with
 one thread; one worker with two; two workers with one thread each, in this process; the same as a
@@ -113,8 +113,8 @@ class Bench:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--labels", type=int, default=48)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--labels", type=int, default=192)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="6 labels, twice")
     asked = parser.parse_args()
     if asked.quick:
