@@ -251,9 +251,9 @@ class Ledger(Database):
             seconds=item.seconds,
             reason=item.reason.value if isinstance(item, LabelFailure) else None,
         )
-        return self.count(
-            row if failed or not self._failed_before(row) else replace(row, attempt=1)
-        )
+        if self.count(row):
+            return True
+        return not failed and self._failed_before(row) and self.count(replace(row, attempt=1))
 
     def _failed_before(self, row: EvaluationRow) -> bool:
         found = self._all(

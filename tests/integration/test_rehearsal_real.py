@@ -22,6 +22,8 @@ def test_a_run_that_is_killed_and_stopped_in_every_stage_comes_to_the_same_end(
     assert killed.kills == 3
     kinds = {trial.name.partition(":")[0] for trial in stopped}
     assert "SIGTERM in label" in kinds
+    met = {line.partition(":")[0] for line in said if line.startswith("SIGTERM")}
+    assert together.outcome.startswith(f"met {len(met)} of ")
     assert all(trial.injected > 0 for trial in stopped)
     assert sum("SIGTERM" in line for line in said) == sum(trial.injected for trial in stopped)
     for trial in (killed, *stopped, together):
@@ -31,9 +33,9 @@ def test_a_run_that_is_killed_and_stopped_in_every_stage_comes_to_the_same_end(
 
 
 def test_a_stop_that_takes_too_long_or_ends_otherwise_is_a_difference() -> None:
-    assert Stop("train", 3, 1.0).differences == ()
-    assert Stop("train", 0, 1.0).differences == ()  # it was over just then
-    (told,) = Stop("train", 3, STOPS_WITHIN_S + 1.0).differences
+    assert Stop(0, "train-1", 3, 1.0).differences == ()
+    assert Stop(0, "train-1", 0, 1.0).differences == ()  # it was over just then
+    (told,) = Stop(0, "train-1", 3, STOPS_WITHIN_S + 1.0).differences
     assert told == "31.0 s from SIGTERM to exit"
-    (told,) = Stop("train", -9, 1.0).differences
+    (told,) = Stop(0, "train-1", -9, 1.0).differences
     assert told == "exit code -9, not 3"

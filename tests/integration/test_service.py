@@ -191,7 +191,7 @@ def test_a_zombie_is_not_alive() -> None:
 
 
 @pytest.mark.slow
-def test_one_labels_while_another_trains_on_the_only_gpu(tmp_path: Path) -> None:
+def test_the_only_gpu_is_held_by_one_at_a_time_and_by_none_that_labels(tmp_path: Path) -> None:
     places = Places(tmp_path / "root")
     places.make()
     settings = ServiceConfig(gpus=("0",), gpu_turns=True)
