@@ -45,6 +45,8 @@ from tests.integration.small_campaigns import (
     write_campaign,
 )
 
+pytestmark = pytest.mark.slow  # whole campaigns
+
 
 def test_the_loop_ends_stable_after_catastrophes_and_growing_lives(finished: Path) -> None:
     found = records(finished)

@@ -15,6 +15,8 @@ from sis_engine.stages import model as model_stage
 from sis_engine.testing.fakes import FakeTrainer
 from tests.integration.small_campaigns import digest_of, events, records, run, write_campaign
 
+pytestmark = pytest.mark.slow  # whole campaigns
+
 COMMITTEE: dict[str, Any] = {
     "type": "committee",
     "members": 3,

@@ -1,8 +1,12 @@
 """Labels of other campaigns at their recorded price: a sampler is not cheaper for coming second."""
 
+import pytest
+
 from sis_engine.storage.bank import LabelBank
 from sis_engine.storage.ledger import Ledger
 from tests.integration.small_campaigns import digest_of, paid, run, write_campaign
+
+pytestmark = pytest.mark.slow  # whole campaigns
 
 
 def _seconds(folder):

@@ -19,6 +19,8 @@ from sis_engine.testing.fakes import FakeLabeler
 from tests.integration.small_campaigns import digest_of, events, paid, records, run, write_campaign
 from tests.integration.test_durability import TINY
 
+pytestmark = pytest.mark.slow  # whole campaigns
+
 ONE = {**TINY, "budget.generations": 1}
 
 Answer = Callable[[int, Purpose], Failure | None]

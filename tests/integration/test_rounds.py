@@ -14,6 +14,8 @@ from sis_engine.setup.assembly import assemble
 from tests.integration.small_campaigns import digest_of, paid, records, run, write_campaign
 from tests.integration.test_durability import TINY
 
+pytestmark = pytest.mark.slow  # whole campaigns
+
 ROUND_PS = 0.05
 IN_ROUNDS = {
     **TINY,

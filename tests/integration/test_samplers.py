@@ -12,6 +12,8 @@ from sis_engine.bookkeeping.states import State
 from sis_engine.records import Purpose, Stable
 from tests.integration.small_campaigns import banked, digest_of, paid, records, run, write_campaign
 
+pytestmark = pytest.mark.slow  # whole campaigns
+
 STOP = {"min_survivors": 3, "audit": {"decorrelation_fs": 40.0, "burn_in_ps": 0.1}}
 SAMPLERS: dict[str, dict[str, Any]] = {
     "random": {"type": "random", "labels_per_system": 40, **STOP},

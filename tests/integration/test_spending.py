@@ -12,6 +12,8 @@ from sis_engine.records import Purpose
 from sis_engine.storage.ledger import Ledger
 from tests.integration.small_campaigns import digest_of, events, paid, records, run, write_campaign
 
+pytestmark = pytest.mark.slow  # whole campaigns
+
 SPENDS = {
     "seed": 7,
     "monitors.1": {

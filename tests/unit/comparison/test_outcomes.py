@@ -29,6 +29,7 @@ def test_a_planted_difference_is_found_with_its_size():
     assert versus.cost_ratio.lower < 1 / 3 < versus.cost_ratio.upper < 0.6
 
 
+@pytest.mark.slow
 def test_between_two_copies_of_an_arm_nothing_is_found_more_often_than_promised():
     random = np.random.default_rng(2)
     found = []
