@@ -14,7 +14,6 @@ from sis_engine.config.file import parse_yaml, with_line
 from sis_engine.errors import ConfigurationError, ProgramError, ProgramMissing, ProgramUnsuitable
 from sis_engine.execution.cores import available_cores
 from sis_engine.execution.pool_checks import check_pools
-from sis_engine.execution.pools import ParslExecution
 from sis_engine.interfaces import Context, Describer, Labeler, Monitor, MonitorContext
 from sis_engine.plugins import Kind, available
 from sis_engine.records import Ensemble, Quantity, System
@@ -220,7 +219,7 @@ def _check_given_model(parts: Parts) -> None:
 
 
 def _check_rounds(parts: Parts) -> None:
-    """Rounds end by what the sampler waits for, and where one process sees all replicas."""
+    """Rounds end by what the sampler waits for."""
     config, key = parts.config, "explore.round_ps"
     if config.explore.round_ps is None:
         return
@@ -230,12 +229,6 @@ def _check_rounds(parts: Parts) -> None:
             "stopped at the end of a round",
             key=key,
             allowed="null; a number with sampler.type: sis that is not published",
-        )
-    if isinstance(config.execution, ParslExecution) and config.execution.pools.explore is not None:
-        raise ConfigurationError(
-            "in a pool each replica is a task of its own, and cannot be held at the end of a round",
-            key=key,
-            allowed="null, or no execution.pools.explore",
         )
 
 

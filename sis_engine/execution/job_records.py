@@ -11,12 +11,14 @@ from pathlib import Path
 from sis_engine.interfaces import MdTask, Optimisation, Segment, SinglePoints
 from sis_engine.records import (
     Dataset,
+    Exploration,
     FrameSet,
     Labelled,
     Model,
     ModelForm,
     TrainingSchedule,
 )
+from sis_engine.storage.label_stream import End
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,23 @@ class PredictJob:
 
 @dataclass(frozen=True, eq=False)
 class ExploreJob:
-    """MD of one replica; the answer is an Exploration. explorer, trainer: configurations, JSON"""
+    """MD of one replica, or of all that go in rounds; the answer is an Explored.
+
+    explorer, trainer: configurations, JSON
+    """
 
     bench: Bench
     explorer: str
     trainer: str
     task: MdTask
+
+
+@dataclass(frozen=True, eq=False)
+class Explored:
+    """Replicas that came to an end, and how the job did: a failed one never takes its siblings."""
+
+    runs: tuple[Exploration, ...]
+    raised: End | None
 
 
 @dataclass(frozen=True, eq=False)

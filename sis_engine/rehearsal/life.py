@@ -7,7 +7,6 @@ real one, its kills are real kills, and it dies with all that it holds.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
 import json
 import os
@@ -38,7 +37,6 @@ EVALUATIONS = "evaluations.txt"
 """Keys of the evaluations that all lives finished, among our notes."""
 MODULES = "modules.json"
 """What a life imported that its parent had not, among our notes."""
-_PR_SET_CHILD_SUBREAPER = 36
 _SHORTEST_S = 0.001
 First = Callable[[], None]
 """What is done in a life before its campaign."""
@@ -83,11 +81,6 @@ class Stage:
     folder: Path
     config: Path | None
     notes: Path
-
-
-def adopt_orphans() -> None:
-    """What a dead life leaves running becomes a child of this process, so that it is found."""
-    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def nothing() -> None:

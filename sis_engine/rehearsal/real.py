@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sis_engine.errors import ProgramFailed
-from sis_engine.rehearsal.life import ENDED, adopt_orphans
-from sis_engine.rehearsal.remains import differences_of, look, orphans
+from sis_engine.rehearsal.life import ENDED
+from sis_engine.rehearsal.remains import adopt_orphans, differences_of, look, orphans
 from sis_engine.rehearsal.stops import Stops, done_stages, ends_within
 from sis_engine.rehearsal.trial import Trial
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from sis_engine.rehearsal import models, programme, programs
 from sis_engine.rehearsal.damage import DAMAGES, FILES, damaged, killed_half_way
 from sis_engine.rehearsal.given import NOTHING, Changes, Undisturbed, undisturbed
-from sis_engine.rehearsal.life import First, adopt_orphans, nothing
+from sis_engine.rehearsal.life import First, nothing
 from sis_engine.rehearsal.programme import KILLS_EACH, ONE_GENERATION, Compared, Wanted
+from sis_engine.rehearsal.remains import adopt_orphans
 from sis_engine.rehearsal.surroundings import disturbed, names
 from sis_engine.rehearsal.trial import Trial, table, tally
 from sis_engine.storage.atomic import write_text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
 import tempfile
@@ -16,8 +17,20 @@ from sis_engine.storage.bank import BANK_FILE, LabelBank
 from sis_engine.storage.ledger import Ledger
 from sis_engine.storage.ownership import holder
 
+_PR_SET_CHILD_SUBREAPER = 36
+
 PATIENCE_S = 60.0
 """How long a warden is given to take down what its engine left, on a loaded machine."""
+
+_OURS: set[int] = set()
+"""Children that this process had before: no life left them."""
+
+
+def adopt_orphans() -> None:
+    """What a dead life leaves running becomes a child of this process, so that it is found."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _OURS.clear()
+    _OURS.update(_children())
 
 
 @dataclass(frozen=True)
@@ -95,7 +108,8 @@ def _children() -> dict[int, str]:
         if entry.name.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError):
                 name, _, rest = (entry / "stat").read_text().rpartition(")")
-                if int(rest.split()[1]) == os.getpid():
+                ours = int(entry.name) in _OURS
+                if int(rest.split()[1]) == os.getpid() and not ours:
                     found[int(entry.name)] = name.partition("(")[2]
     return found
 

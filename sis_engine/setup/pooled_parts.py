@@ -8,7 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from sis_engine.execution.job_records import ExploreJob, MdPredictJob, PredictJob, TrainJob
+from sis_engine.execution.job_records import (
+    Explored,
+    ExploreJob,
+    MdPredictJob,
+    PredictJob,
+    TrainJob,
+)
 from sis_engine.execution.parsl_pool import ParslPool
 from sis_engine.interfaces import (
     Context,
@@ -36,6 +42,7 @@ from sis_engine.records import (
 from sis_engine.remote.account import Accounts
 from sis_engine.remote.bench import bench_of
 from sis_engine.remote.calls import Calls
+from sis_engine.remote.raised import failure_or_error
 from sis_engine.setup.assembly import Parts
 
 
@@ -122,7 +129,7 @@ class RemoteDescriber(RemoteTrainer):
 
 
 class RemoteExplorer:
-    """Each replica is a task of its own in a pool."""
+    """Each replica is a task of its own in a pool; those that go in rounds are one task."""
 
     Config: ClassVar[type[PluginConfig]] = PluginConfig
 
@@ -152,17 +159,25 @@ class RemoteExplorer:
         context: Context,
         calculator: Callable[[Model], Any] | None = None,
     ) -> Iterator[Exploration]:
-        """One result per replica as each ends; the trainer's calculator is made on the node."""
+        """One result per replica as its task ends; the trainer's calculator is made on the node.
+
+        What was raised in a task first is raised last.
+        """
         del calculator
         bench = bench_of(context, self._base, self.calls.pool)
-        asked = [
-            ExploreJob(bench, self._settings, self._trainer, replace(task, replicas=(replica,)))
-            for replica in task.replicas
-        ]
-        runs = self.calls.each("explore", asked, Exploration, context)
-        for done, (_, found) in enumerate(runs, start=1):
-            context.progress(done, len(asked), f"{found.replica.id} ended")
-            yield found
+        tasks = [task]
+        if task.rounds is None:
+            tasks = [replace(task, replicas=(replica,)) for replica in task.replicas]
+        asked = [ExploreJob(bench, self._settings, self._trainer, item) for item in tasks]
+        done, raised = 0, None
+        for _, found in self.calls.each("explore", asked, Explored, context):
+            for run in found.runs:
+                done += 1
+                context.progress(done, len(task.replicas), f"{run.replica.id} ended")
+                yield run
+            raised = raised or found.raised
+        if raised is not None:
+            raise failure_or_error(raised)
 
     def predict(
         self,

@@ -14,6 +14,7 @@ from sis_engine.remote.book import made_more_than_once
 from tests.external.conftest import require_module
 from tests.integration.small_campaigns import ROOT, digest_of, write_campaign
 from tests.integration.test_durability import TINY
+from tests.integration.test_rounds import IN_ROUNDS
 
 pytestmark = [pytest.mark.external, pytest.mark.slow, pytest.mark.timeout(1800)]
 ONE = {**TINY, "budget.generations": 1}
@@ -44,3 +45,14 @@ def test_pools_of_every_kind_give_the_digest_that_one_process_gives(tmp_path: Pa
     pools = {item["pool"]: item for item in status(tmp_path / "there" / "run").pools}
     assert pools.keys() == {"label", "train", "explore"}
     assert all(item["tasks"] > 0 and item["open"] == 0 for item in pools.values())
+
+
+def test_replicas_that_go_in_rounds_are_one_task_of_a_pool(tmp_path: Path) -> None:
+    require_module("parsl")
+    rounds = {**IN_ROUNDS, "budget.generations": 1}
+    explore = {"type": "parsl", "pools": {"explore": {**WORKERS, "cores_per_worker": 2}}}
+    here = ran(tmp_path / "here", rounds)
+    assert ran(tmp_path / "there", {**rounds, "execution": explore}) == here
+    (pool,) = status(tmp_path / "there" / "run").pools
+    assert (pool["pool"], pool["open"]) == ("explore", 0)
+    assert 0 < pool["tasks"] < IN_ROUNDS["explore.replicas"]

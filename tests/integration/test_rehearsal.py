@@ -17,9 +17,10 @@ from ruamel.yaml import YAML
 
 from sis_engine.rehearsal.given import NOTHING, Ordeal, Undisturbed, prepare, undisturbed
 from sis_engine.rehearsal.interposer import build
-from sis_engine.rehearsal.life import ENDED, adopt_orphans
+from sis_engine.rehearsal.life import ENDED
 from sis_engine.rehearsal.order import Order
 from sis_engine.rehearsal.programme import Compared
+from sis_engine.rehearsal.remains import adopt_orphans
 from sis_engine.rehearsal.surroundings import disturbed
 from tests.integration.small_campaigns import ROOT
 

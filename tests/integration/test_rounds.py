@@ -74,11 +74,3 @@ def test_a_sampler_that_looks_at_every_end_refuses_rounds(tmp_path: Path) -> Non
     with pytest.raises(ConfigurationError, match="looks at every replica's end") as raised:
         validate(assemble(config))
     assert raised.value.key == "explore.round_ps"
-
-
-def test_rounds_do_not_go_with_a_pool_of_replicas(tmp_path: Path) -> None:
-    pools = {"explore": {"provider": {"type": "local"}}}
-    config = write_campaign(tmp_path, {**IN_ROUNDS, "execution": {"type": "parsl", "pools": pools}})
-    with pytest.raises(ConfigurationError, match="cannot be held") as raised:
-        validate(assemble(config))
-    assert raised.value.key == "explore.round_ps"
