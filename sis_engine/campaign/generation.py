@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from sis_engine.analysis.deviation import foreseen
 from sis_engine.bookkeeping.past import Past, ends_after
 from sis_engine.errors import StopRequested
-from sis_engine.interfaces import Context
+from sis_engine.interfaces import Context, StartsEarly
 from sis_engine.records import (
+    Allowance,
     AuditResult,
     Cause,
     Committee,
@@ -138,8 +139,22 @@ def _label(
     return stage.once(
         name,
         LabelResult,
-        lambda context: need_labels(stage, label(stage, plans, context, left, model)),
+        lambda context: need_labels(stage, _labels(stage, plans, context, left, model)),
     )
+
+
+def _labels(
+    stage: StageContext,
+    plans: Sequence[LabelPlan],
+    context: Context,
+    left: Allowance,
+    model: Model | None,
+) -> LabelResult:
+    """The trainer's program starts meanwhile, where there is a core for it."""
+    trainer = stage.parts.trainer
+    if isinstance(trainer, StartsEarly) and context.threads > 1:
+        trainer.begin(context)
+    return label(stage, plans, context, left, model)
 
 
 def _model(

@@ -77,7 +77,8 @@ class Reply:
 
 
 class Worker:
-    """One process, started at the first request and again after its death or for new settings.
+    """One process, started at the first request (or by :meth:`begin`) and again after its death or
+    for new settings.
 
     Requests are serial. A stop, a timeout and a death kill the whole process group.
     """
@@ -85,6 +86,7 @@ class Worker:
     def __init__(self) -> None:
         self._settings: WorkerSettings | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._ready = Path()
         self._finalizer: weakref.finalize[[subprocess.Popen[bytes]], Worker] | None = None
         self._lock = threading.Lock()
 
@@ -93,6 +95,16 @@ class Worker:
         if self._finalizer is not None:
             self._finalizer()
         self._process = None
+
+    def begin(self, settings: WorkerSettings, folder: Path) -> None:
+        """Start it already, in ``folder``, and go on at once. What goes wrong is said by the next
+        request. Raises ProgramMissing.
+        """
+        with self._lock:
+            self._use(settings)
+            if self._process is None or self._process.poll() is not None:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._start(settings, folder)
 
     def ask(
         self,
@@ -111,9 +123,7 @@ class Worker:
         (folder / "request.json").write_text(json.dumps(dict(request), indent=1))
         (folder / "answer.json").unlink(missing_ok=True)
         with self._lock:
-            if settings != self._settings:
-                self.close()
-                self._settings = settings
+            self._use(settings)
             try:
                 process = self._running(settings, folder, context)
                 return _replied(process, settings, folder, context, watch)
@@ -121,17 +131,21 @@ class Worker:
                 self.close()
                 raise
 
+    def _use(self, settings: WorkerSettings) -> None:
+        if settings != self._settings:
+            self.close()
+            self._settings = settings
+
     def _running(
         self, settings: WorkerSettings, folder: Path, context: Context
     ) -> subprocess.Popen[bytes]:
         """The live process, started if need be; returns when it has started."""
-        if self._process is not None and self._process.poll() is None:
-            return self._process
-        ready = folder / "worker.ready"
-        ready.unlink(missing_ok=True)
-        process = self._start(settings, folder, ready)
+        process = self._process
+        if process is None or process.poll() is not None:
+            process = self._start(settings, folder)
+        folder = self._ready.parent
         begun = time.monotonic()
-        while not ready.is_file():
+        while not self._ready.is_file():
             _stop_if_asked(settings, context)
             if process.poll() is not None:
                 raise ProgramFailed(
@@ -144,9 +158,9 @@ class Worker:
             time.sleep(POLL_S)
         return process
 
-    def _start(
-        self, settings: WorkerSettings, folder: Path, ready: Path
-    ) -> subprocess.Popen[bytes]:
+    def _start(self, settings: WorkerSettings, folder: Path) -> subprocess.Popen[bytes]:
+        ready = folder / "worker.ready"
+        ready.unlink(missing_ok=True)
         command = [
             str(settings.python),
             str(SERVER),
@@ -170,7 +184,7 @@ class Worker:
                 directory=folder,
                 hint=f"{settings.key}.python is the interpreter of {settings.name}'s environment",
             ) from error
-        self._process = process
+        self._process, self._ready = process, ready
         self._finalizer = weakref.finalize(self, _kill, process)
         return process
 

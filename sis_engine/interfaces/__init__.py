@@ -27,7 +27,7 @@ from sis_engine.interfaces.parts import (
     no_progress,
 )
 from sis_engine.interfaces.sampler import Needs, Sampler, SamplerInput
-from sis_engine.interfaces.trainer import Describer, KeepsProgram, Trainer
+from sis_engine.interfaces.trainer import Describer, KeepsProgram, StartsEarly, Trainer
 
 __all__ = [
     "Arrangeable",
@@ -54,6 +54,7 @@ __all__ = [
     "SamplerInput",
     "Segment",
     "SinglePoints",
+    "StartsEarly",
     "Trainer",
     "never_stop",
     "no_progress",

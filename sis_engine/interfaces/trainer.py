@@ -72,6 +72,15 @@ class Describer(Protocol):
 
 
 @runtime_checkable
+class StartsEarly(Protocol):
+    """A trainer whose program takes long to start and may do so while labels are made."""
+
+    def begin(self, context: Context) -> None:
+        """Start it and go on at once; the next call waits for it. Raises ProgramMissing."""
+        ...
+
+
+@runtime_checkable
 class KeepsProgram(Protocol):
     """A trainer whose program goes on running between two calls."""
 

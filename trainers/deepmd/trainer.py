@@ -37,7 +37,7 @@ from trainers.deepmd.input import (
     dp_seed,
     phases,
 )
-from trainers.deepmd.session import Answer, Settings, ask
+from trainers.deepmd.session import Answer, Settings, ask, worker_settings
 from trainers.deepmd.watch import CurveWatch
 from trainers.deepmd.zbl import write_table
 
@@ -332,6 +332,11 @@ class DeepmdTrainer:
 
     def versions(self) -> tuple[tuple[str, str], ...]:
         return doctor.named_versions(self.config.python)
+
+    def begin(self, context: Context) -> None:
+        """Start the worker process, which takes 10 s, beside other work."""
+        if self.config.keep_worker:
+            self._worker.begin(worker_settings(self._settings()), context.workdir / "trainer")
 
     def close(self) -> None:
         """Stop the worker process; it starts again when needed."""

@@ -199,3 +199,24 @@ def _alive(pid: int) -> bool:
         return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return False
+
+
+def test_a_process_begun_early_answers_the_first_request(
+    worker: Worker, settings: WorkerSettings, tmp_path: Path
+) -> None:
+    worker.begin(settings, tmp_path / "early")
+    worker.begin(settings, tmp_path / "again")
+    begun = worker._process
+    assert begun is not None
+    assert double(worker, settings, tmp_path / "a", 2)["pid"] == begun.pid
+    assert not (tmp_path / "again").exists()
+
+
+def test_what_went_wrong_with_a_process_begun_early_is_said_by_the_first_request(
+    worker: Worker, settings: WorkerSettings, tmp_path: Path
+) -> None:
+    broken = replace(settings, environment=(("WORKER_BROKEN", "1"),))
+    worker.begin(broken, tmp_path / "early")
+    with pytest.raises(ProgramFailed, match="no such package") as raised:
+        double(worker, broken, tmp_path / "a", 2)
+    assert raised.value.directory == tmp_path / "early"
