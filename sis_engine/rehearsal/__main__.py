@@ -11,13 +11,10 @@ from pathlib import Path
 
 from sis_engine.errors import SisError
 from sis_engine.rehearsal.interposer import is_loaded
-from sis_engine.rehearsal.order import Order
+from sis_engine.rehearsal.order import STOPPED, Order
 from sis_engine.rehearsal.programme import Wanted
 from sis_engine.rehearsal.rehearse import Bench, rehearse, scratch_folder
 from sis_engine.rehearsal.trial import tally
-
-STOPPED = 3
-"""Exit code after SIGTERM: what was led is noted, and the same command goes on with the rest."""
 
 
 def main(text: str) -> int:

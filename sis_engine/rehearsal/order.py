@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sis_engine.errors import ConfigurationError, ProgramFailed
+from sis_engine.errors import ConfigurationError, ProgramFailed, StopRequested
 from sis_engine.rehearsal.interposer import build
 
 PARTS = ("operations", "damage", "surroundings", "programs", "models", "kills")
 QUICK_KILLS, LONG_KILLS = 20, 300
 QUICK_SAMPLE = 5
+STOPPED = 3
+"""Exit code after SIGTERM: what was led is noted, and the same command goes on with the rest."""
 
 
 @dataclass(frozen=True)
@@ -58,22 +62,36 @@ def parts_of(only: Sequence[str] | None) -> tuple[str, ...]:
 def carry_out(order: Order) -> bool:
     """Have it done by a process that has the faults in front of its C library.
 
-    Whether they were there: without a C compiler no operation is made to fail.
+    Whether they were there: without a C compiler no operation is made to fail. Raises StopRequested
+    after SIGTERM, which that process gets too.
     """
     library = build(Path(order.folder))
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     if library is not None:
         environment["LD_PRELOAD"] = str(library)
-    done = subprocess.run(
+    process = subprocess.Popen(
         (sys.executable, "-m", "sis_engine.rehearsal", order.as_text()),
         env=environment,
         stdout=subprocess.DEVNULL,
-        check=False,
     )
-    if done.returncode != 0:
+    with process, _terminated_with_us(process):
+        code = process.wait()
+    if code == STOPPED:
+        raise StopRequested("the rehearsal was stopped; the same command goes on where it was")
+    if code != 0:
         raise ProgramFailed(
-            f"the rehearsal ended with exit code {done.returncode}",
+            f"the rehearsal ended with exit code {code}",
             directory=Path(order.folder),
             hint="the same command goes on where it was",
         )
     return library is not None
+
+
+@contextlib.contextmanager
+def _terminated_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """SIGTERM to this process goes on to that one."""
+    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -107,7 +107,7 @@ def test_training_gets_our_measurements_and_its_own_again() -> None:
     original = training.KFOptimizerWrapper
     made, optimizer = wrapper()
     atoms = (np.array([1, 3]), np.array([0.5, 0.5]))
-    undo = worker_kalman.install(optimizer, 1, lambda: atoms, 1.0)
+    undo = worker_kalman.install(optimizer, 1, lambda: atoms, 1.0, range(1, 2))
     own = training.KFOptimizerWrapper(made, optimizer, SELECTED, PER_GROUP, False)
     assert isinstance(own, worker_kalman.Measurements)
     chosen = own._groups()
@@ -115,3 +115,16 @@ def test_training_gets_our_measurements_and_its_own_again() -> None:
     assert set(chosen.ravel()) <= {1, 3}
     undo()
     assert training.KFOptimizerWrapper is original
+
+
+def test_the_weights_become_the_mean_of_the_last_steps() -> None:
+    require_module("deepmd")
+    made, optimizer = wrapper()
+    kalman = worker_kalman.Filter(optimizer, 1.0, range(2, 5))
+    seen = []
+    for step in range(1, 6):
+        for item in made.parameters():
+            item.data.fill_(float(step))
+        kalman.end_step()
+        seen.append(set(weights(made)))
+    assert seen == [{1.0}, {2.0}, {3.0}, {3.0}, {5.0}]  # (2 + 3 + 4) / 3

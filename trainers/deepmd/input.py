@@ -222,17 +222,18 @@ def phases(
     schedule: TrainingSchedule,
     folders: DataFolders,
 ) -> tuple[Phase, ...]:
-    """Adam alone; or the Kalman filter and then Adam, which takes out its noise."""
+    """Adam alone; or the Kalman filter, and then Adam where it is asked for."""
     chosen = config.optimizer
     if isinstance(chosen, Adam):
         return (_phase("adam", config, elements, sel, schedule, folders),)
     kalman = replace(schedule, steps=max(1, round(schedule.steps * chosen.steps_ratio)))
     first = _phase("kalman", config, elements, sel, kalman, folders, _kalman_input(chosen))
-    if chosen.polish_steps == 0:
+    steps = chosen.polish_steps_for(virials=any(value > 0.0 for value in schedule.virial_prefactor))
+    if steps == 0:
         return (first,)
     polish = replace(
         schedule,
-        steps=chosen.polish_steps,
+        steps=steps,
         start_lr=chosen.polish_start_lr,
         stop_lr=chosen.polish_stop_lr,
     )

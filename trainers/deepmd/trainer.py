@@ -194,6 +194,7 @@ class DeepmdTrainer:
             "gain": self.config.descriptor_gain,
             "covariance": kalman.covariance,
             "covariance_continued": kalman.covariance_continued,
+            "average": kalman.average,
         }
 
     def _start(

@@ -135,7 +135,9 @@ def _prepare(trainer: Any, phase: Answer, *, fresh: bool) -> list[Any]:
     covariance = phase["covariance"] if fresh else phase["covariance_continued"]
     kalman = _sibling("worker_kalman")
     atoms = lambda: (batches.movable, batches.chances)  # noqa: E731
-    return [kalman.install(trainer.optimizer, phase["seed"], atoms, covariance)]
+    last = trainer.num_steps
+    averaged = range(last - max(1, round(phase["average"] * last)) + 1, last + 1)
+    return [kalman.install(trainer.optimizer, phase["seed"], atoms, covariance, averaged)]
 
 
 def _sibling(name: str) -> Any:

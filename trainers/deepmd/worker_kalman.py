@@ -8,6 +8,9 @@ weights that the one before left. What is saved:
 - the energy's derivative needs no forces, and no derivative by positions is taken to the weights;
 - the covariance is rewritten once in a while: meanwhile it is that and a few columns.
 
+The filter does not settle: its weights go on moving with each batch. So those of the last steps are
+averaged (Polyak and Juditsky, SIAM J. Control Optim. 30, 838 (1992)).
+
 The choice of force atoms, unseeded in DeePMD, is seeded here and leaves out atoms whose forces do
 not count.
 """
@@ -28,14 +31,17 @@ Atoms = Callable[[], tuple[Any, Any]]
 """Indices of the atoms whose forces count in the batch at hand, and their chances."""
 
 
-def install(optimizer: Any, seed: int, atoms: Atoms, covariance: float) -> Callable[[], None]:
+def install(
+    optimizer: Any, seed: int, atoms: Atoms, covariance: float, averaged: range
+) -> Callable[[], None]:
     """Let DeePMD's training take its Kalman steps here; gives back what undoes it.
 
     covariance: of the weights at the start, DeePMD's is 1; less makes the first steps gentler
+    averaged: steps, from 1, whose mean the weights become with the last of them
     """
     from deepmd.pt.train import training
 
-    kalman, random = Filter(optimizer, covariance), np.random.default_rng([seed, 3])
+    kalman, random = Filter(optimizer, covariance, averaged), np.random.default_rng([seed, 3])
     original = training.KFOptimizerWrapper
 
     def measurements(wrapper: Any, _optimizer: Any, selected: int, per_group: int, *_: Any) -> Any:
@@ -85,6 +91,7 @@ class Measurements:
             gradient = self._kalman.gradient(seen, n_atoms * len(group) * 3)
             error = prefactor * float(miss.detach().abs().mean()) / n_atoms
             self._kalman.update(gradient, error * len(label) ** 0.5)
+        self._kalman.end_step()
         return energies, None if forces is None else forces.detach()
 
     def _energies(self, inputs: dict[str, Any], positions: Any = None) -> Any:
@@ -124,14 +131,16 @@ class Measurements:
 
 
 class Filter:
-    """Weights, their covariance by blocks, and the factor by which it forgets."""
+    """Weights and their mean, their covariance by blocks, the factor by which it forgets."""
 
-    def __init__(self, optimizer: Any, covariance: float) -> None:
+    def __init__(self, optimizer: Any, covariance: float, averaged: range = range(0)) -> None:
         self._state = optimizer._state  # noqa: SLF001  DeePMD has no public way to the filter
         self._nue = optimizer.param_groups[0]["kalman_nue"]
         self._parameters = optimizer.param_groups[0]["params"]
         self._sizes = list(self._state["params_packed_index"])
         self._blocks = [Covariance(block.mul_(covariance)) for block in self._state["P"]]
+        self._averaged, self._step = averaged, 0
+        self._mean = [torch.zeros_like(item) for item in self._parameters]
 
     def gradient(self, seen: Any, prefactor: int) -> list[Any]:
         """Of what was measured, by the weights, over ``prefactor``; block by block."""
@@ -150,6 +159,17 @@ class Filter:
         self._state["kalman_lambda"] = self._nue * forget + 1.0 - self._nue
         whole = torch.cat(gains)
         self._move(whole, _bounded(scale * error, whole))
+
+    def end_step(self) -> None:
+        """The batch has been seen; with the last of ``averaged`` the weights are their mean."""
+        self._step += 1
+        if self._step not in self._averaged:
+            return
+        with torch.no_grad():
+            for mean, item in zip(self._mean, self._parameters, strict=True):
+                mean.add_(item, alpha=1.0 / len(self._averaged))
+                if self._step == self._averaged[-1]:
+                    item.copy_(mean)
 
     def _split(self, tensors: Sequence[Any], prefactor: int) -> list[Any]:
         """The filter keeps each matrix transposed, one after another."""

@@ -144,6 +144,14 @@ def test_the_kalman_filter_is_followed_by_a_polish(tmp_path):
     assert "optimizer" not in polish.input
 
 
+@pytest.mark.parametrize(("virial", "names"), [(0.0, ["kalman"]), (0.02, ["kalman", "polish"])])
+def test_adam_polishes_where_virials_are_asked_for(tmp_path, virial, names):
+    config = DeepmdConfig(optimizer={"type": "lkf"})
+    schedule = replace(SCHEDULE, virial_prefactor=(virial, virial))
+    planned = phases(config, ELEMENTS, (24,), schedule, folders(tmp_path))
+    assert [phase.name for phase in planned] == names
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
