@@ -1,14 +1,14 @@
 """Labels a second by two one-core workers, here and in a pool, against the best single worker.
 
-    python benchmarks/label_throughput.py [--labels 192] [--repeats 3] [--quick]
+    python benchmarks/label_throughput.py [--labels 192] [--repeats 3] [--quick] [--slurm PARTITION]
 
 GFN1-xTB single points of a cluster, in turn and shuffled anew in each repetition: one worker with
 one thread; one worker with two; two workers with one thread each, in this process; the same as a
 campaign has it, every label durable; and a pool of two one-core workers (Parsl on this machine,
-warm), every label durable too. Value: labels a second of two workers over those of the best single
-one, medians of the repetitions; interval: bootstrap over repetitions. The pool is compared with
-what makes the same promise here, and, without a goal, with labels that are kept nowhere. The last
-line is JSON. Exit code 0: within both goals; 1: not.
+warm; with ``--slurm`` two jobs of one core each), every label durable too. Value: labels a second
+of two workers over those of the best single one, medians of the repetitions; interval: bootstrap
+over repetitions. The pool is compared with what makes the same promise here, and, without a goal,
+with labels that are kept nowhere. The last line is JSON. Exit code 0: within both goals; 1: not.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import numpy as np
 
 from labelers.xtb.labeler import XtbLabeler
 from sis_engine.execution.parsl_pool import ParslPool
-from sis_engine.execution.pools import LabelPool, LocalProvider
+from sis_engine.execution.pools import LabelPool, LocalProvider, SlurmProvider
 from sis_engine.interfaces import Context, SinglePoints
 from sis_engine.labelling.side_by_side import SideBySide
 from sis_engine.records import Frame, Origin, Purpose, System
@@ -116,11 +116,17 @@ def main() -> int:
     parser.add_argument("--labels", type=int, default=192)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="6 labels, twice")
+    parser.add_argument(
+        "--slurm",
+        metavar="PARTITION",
+        help="the pool's workers are jobs there; a Slurm of one's own on this machine: "
+        "python -m tests.external.slurm.cluster start FOLDER; export SLURM_CONF=FOLDER/slurm.conf",
+    )
     asked = parser.parse_args()
     if asked.quick:
         asked.labels, asked.repeats = 6, 2
     print(f"machine: {machine()}; load average at the start: {os.getloadavg()[0]:.2f}")
-    rates = measured(asked.labels, asked.repeats)
+    rates = measured(asked.labels, asked.repeats, pool_settings(asked.slurm))
     for name, found in rates.items():
         print(
             f"  {name:22} {np.median(found):7.3f} labels/s  ({min(found):.3f} … {max(found):.3f})"
@@ -146,6 +152,7 @@ def main() -> int:
                 "pool_over_two_durable_workers": round(pool, 4),
                 "pool_over_two_workers": round(at["pool of two workers"] / at["two workers"], 4),
                 "pool_goal": POOL_GOAL,
+                "pool": f"Slurm, partition {asked.slurm}" if asked.slurm else "this machine",
             }
         )
     )
@@ -157,11 +164,20 @@ def ratio(rates: dict[str, list[float]], name: str, chosen: np.ndarray) -> float
     return median[name] / max(median["one worker, 1 thread"], median["one worker, 2 threads"])
 
 
-def measured(n: int, repeats: int) -> dict[str, list[float]]:
+def pool_settings(partition: str | None) -> LabelPool:
+    """Two one-core workers, here or in two jobs of a Slurm."""
+    if partition is None:
+        return LabelPool(provider=LocalProvider(), workers_per_node=2, group_s=5.0)
+    jobs = SlurmProvider(
+        partition=partition, cores_per_node=1, max_blocks=2, min_blocks=2, status_every_s=1.0
+    )
+    return LabelPool(provider=jobs, workers_per_node=1, group_s=5.0)
+
+
+def measured(n: int, repeats: int, config: LabelPool) -> dict[str, list[float]]:
     """Labels a second of every way, one number a repetition."""
     with tempfile.TemporaryDirectory(prefix="throughput-") as scratch:
         folder = Path(scratch)
-        config = LabelPool(provider=LocalProvider(), workers_per_node=2, group_s=5.0)
         pool = ParslPool("label", config, folder / "parsl", "127.0.0.1")
         bench = Bench(folder, pool, n)
         ways: dict[str, Callable[[], float]] = {

@@ -1,6 +1,7 @@
 """Work with one answer (a training, a replica, a prediction), done in a pool.
 
-A lost one is done again, as its loss allows; one that fails never ends its siblings.
+A lost one is done again, as its loss allows; one that fails never ends its siblings. One that an
+engine was killed over is found again by what it asks: its answer is taken, or waited for.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from sis_engine.errors import InfrastructureError, ProgramFailed, SisError, StopRequested
 from sis_engine.execution.job_folder import JobFolder
-from sis_engine.execution.job_worker import run_job
+from sis_engine.execution.job_records import Bench
+from sis_engine.execution.job_worker import DONE, run_job
 from sis_engine.execution.losses import AFTER_THAT, TRIES, Loss
 from sis_engine.execution.parsl_pool import ParslPool
 from sis_engine.interfaces import Context
@@ -24,7 +27,7 @@ from sis_engine.records import Failure
 from sis_engine.remote.account import Account
 from sis_engine.remote.job import FollowedJob
 from sis_engine.remote.raised import failure_or_error
-from sis_engine.storage.codec import hand_over_record, load_record
+from sis_engine.storage.codec import fingerprint, hand_over_record, load_record
 
 Answer = TypeVar("Answer")
 
@@ -41,6 +44,8 @@ class Calls:
         self._spool = spool
         self._note = note
         self._arrived = threading.Event()
+        self._lock = threading.Lock()
+        self._own: set[str] = set()
 
     def one(self, kind: str, asked: Any, answer: type[Answer], context: Context) -> Answer:
         """The answer to one. Raises what was raised there."""
@@ -83,12 +88,37 @@ class Calls:
             raise first
 
     def _submit(self, kind: str, asked: Any) -> FollowedJob:
-        folder = JobFolder.new(self._spool, kind)
+        name = f"{kind}-{_key(asked)}"
+        with self._lock:
+            left = self._left_behind(name)
+            if left is not None:
+                return left
+            folder = JobFolder.new(self._spool, name)
+            self._own.add(folder.name)
         hand_over_record(folder.task, asked)
         future = self.pool.submit(partial(run_job, str(folder.path.absolute())))
         future.when_done(self._arrived.set)
         self.account.submitted()
         return FollowedJob(folder, None, (), future)
+
+    def _left_behind(self, name: str) -> FollowedJob | None:
+        """The same work of an engine that was killed: done, or still being done.
+
+        What nobody had begun is revoked; what was stopped, or failed, is done anew.
+        """
+        for path in sorted(self._spool.glob(f"{name}-*")):
+            folder = JobFolder(path)
+            if path.name in self._own or folder.is_cancelled():
+                continue
+            if folder.claimed_by() is None and folder.revoke():
+                shutil.rmtree(path, ignore_errors=True)
+                continue
+            job = FollowedJob(folder, None, (), None)
+            job.results()
+            if job.end is None or job.end.state == DONE:
+                self._own.add(path.name)
+                return job
+        return None
 
     def _wait(self, pause: float) -> float:
         trouble = self.pool.check()
@@ -136,3 +166,11 @@ class Calls:
             raise InfrastructureError(told, hint="mend the scheduler, then `sis run` goes on")
         hint = f"more memory or walltime in execution.pools.{self.pool.name}, or smaller work"
         raise ProgramFailed(told, directory=job.folder.path, hint=hint)
+
+
+_NO_BENCH = Bench(None, Path(), None, 0, 0.0)
+
+
+def _key(asked: Any) -> str:
+    """Of what is asked, wherever and with however many threads it is done."""
+    return fingerprint(replace(asked, bench=_NO_BENCH))[:16]
