@@ -252,7 +252,7 @@ class SharedColumn:
 
 
 def _has_attribute(group: h5py.Group, name: str, attribute: bytes) -> bool:
-    """Whether an item is there and has it; without a Python object of the item, for there are many."""
+    """Whether an item is there and has it; no Python object of the item is made, there are many."""
     try:
         return bool(h5py.h5a.exists(group.id, attribute, obj_name=name.encode()))
     except (KeyError, RuntimeError):
