@@ -31,7 +31,7 @@ MOST_WORKERS = 4000
 """Of 1,000 nodes, four labels at a time on each."""
 
 WIDTH, HEIGHT, MARGIN = 430.0, 270.0, 14.0
-LIFE_MARKS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+LIFE_MARKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 RULES = re.compile(
     r"^(?::root|@media \(prefers-color-scheme: dark\)) \{.*?^\}", re.MULTILINE | re.DOTALL
 )
@@ -83,8 +83,9 @@ def lives(report: dict[str, Any]) -> str:
     found = report["summary"]["survival"]
     generations = [item["generation"] for item in found]
     end = max(item["time_ps"] for item in found)
-    marks = tuple((value, f"{value:g}") for value in LIFE_MARKS)
-    axis = Axis("life / ps", 0.08, end * 1.9, log=True, marks=marks)
+    least = min(item["time_ps"] for item in found) / 1.3
+    marks = tuple((value, f"{value:g}") for value in LIFE_MARKS if value > least)
+    axis = Axis("life / ps", least, end * 1.9, log=True, marks=marks)
     panel = Panel(
         "How long the model’s MD lives", generation_axis(generations), axis, width=WIDTH,
         height=HEIGHT,
