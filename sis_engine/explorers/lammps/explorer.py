@@ -31,6 +31,7 @@ from sis_engine.explorers.lammps.integrator import FS_PER_PS
 from sis_engine.explorers.lammps.launch import Launch
 from sis_engine.explorers.lammps.prediction import predict
 from sis_engine.explorers.lammps.rules import WATCHED, CompiledRules
+from sis_engine.explorers.lammps.shared_memory import remove_what_the_dead_left
 from sis_engine.explorers.lammps.snapshots import Ring
 from sis_engine.explorers.lammps.speed import cold, steps_per_s
 from sis_engine.explorers.lock_step import LockStep
@@ -77,6 +78,7 @@ class LammpsExplorer:
         """
         del calculator
         launch = self._launch()
+        remove_what_the_dead_left()
         for item in task.models:
             verify_model(item)
         at_once = context.arrangement or self.arrangement(len(task.replicas), context.threads)
