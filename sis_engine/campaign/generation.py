@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sis_engine.analysis.deviation import foreseen
 from sis_engine.bookkeeping.past import Past, ends_after
-from sis_engine.errors import StopRequested
+from sis_engine.errors import ProgramError, StopRequested
+from sis_engine.execution.turns import NoTurns
 from sis_engine.interfaces import Context, StartsEarly
 from sis_engine.records import (
     Allowance,
@@ -150,10 +152,12 @@ def _labels(
     left: Allowance,
     model: Model | None,
 ) -> LabelResult:
-    """The trainer's program starts meanwhile, where there is a core for it."""
+    """The trainer's program starts meanwhile, where there is a core for it and no turn at a GPU."""
     trainer = stage.parts.trainer
-    if isinstance(trainer, StartsEarly) and context.threads > 1:
-        trainer.begin(context)
+    alone = isinstance(stage.turns, NoTurns)
+    if isinstance(trainer, StartsEarly) and alone and context.threads > 1:
+        with contextlib.suppress(ProgramError):  # the first training says it
+            trainer.begin(context)
     return label(stage, plans, context, left, model)
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sis_engine.commands.status import open_ledger
+from sis_engine.execution.job_folder import ANSWERED
 from sis_engine.storage.ledger import Ledger, StageState
 from sis_engine.storage.ownership import acquire
 
-SPOOLED = ("spool/done", "spool/parsl")
-"""What pools leave behind."""
+SPOOLED = ("done/*", "parsl/*", *(f"{kind}-*" for kind in ANSWERED))
+"""What pools leave behind in the spool."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Collected:
 def collect(folder: Path, *, dry_run: bool = False) -> Collected:
     """Remove ``work/NNNN`` of committed generations, but attempts that failed are kept.
 
-    Result files of pools go, too (their labels are in the bank), and the logs of earlier runs.
+    Result files of pools go, too (their labels are in the bank), work in pools that was stopped or
+    failed, and the logs of earlier runs.
 
     The campaign must not be running.
     """
@@ -43,7 +45,7 @@ def collect(folder: Path, *, dry_run: bool = False) -> Collected:
             for path in sorted((folder / "work" / f"{number:04d}").glob("*/*"))
             if not _is_failed(path, number, failed)
         ]
-        found += [path for name in SPOOLED for path in sorted((folder / name).glob("*"))]
+        found += [path for name in SPOOLED for path in sorted((folder / "spool").glob(name))]
         size = sum(_size(path) for path in found)
         if not dry_run:
             for path in found:

@@ -37,6 +37,8 @@ TASK, CLAIM, BEAT, CANCEL, RESULTS, ANSWER = (
     "results",
     "answer.h5",
 )
+ANSWERED = ("train", "predict", "explore", "mdpredict")
+"""Kinds of work that have one answer; the other kind is labels."""
 BEAT_S = 3.0
 """How often a worker shows that it lives."""
 STALE_S = 5.0 * BEAT_S

@@ -18,7 +18,6 @@ from sis_engine.records import (
     ModelForm,
     TrainingSchedule,
 )
-from sis_engine.storage.label_stream import End
 
 
 @dataclass(frozen=True)
@@ -86,10 +85,9 @@ class ExploreJob:
 
 @dataclass(frozen=True, eq=False)
 class Explored:
-    """Replicas that came to an end, and how the job did: a failed one never takes its siblings."""
+    """Replicas that came to an end, also where the job did not: one never takes its siblings."""
 
     runs: tuple[Exploration, ...]
-    raised: End | None
 
 
 @dataclass(frozen=True, eq=False)

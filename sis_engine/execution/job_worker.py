@@ -104,17 +104,12 @@ def _explore(job: JobFolder, stream: LabelStream) -> None:
     explorer = part(Kind.EXPLORER, asked.explorer, asked.bench.base)
     trainer = part(Kind.TRAINER, asked.trainer, asked.bench.base)
     context = _context(job, asked.bench)
-    started = time.time()
     found: list[Exploration] = []
-    raised: End | None = None
     try:
         for run in explorer.explore(asked.task, context, trainer.calculator):
             found.append(run)  # noqa: PERF402 - what has ended is kept when the next one raises
-    except StopRequested:
-        raise
-    except SisError as error:
-        raised = _raised(error, started)
-    save_record(job.answer, Explored(tuple(found), raised))
+    finally:
+        save_record(job.answer, Explored(tuple(found)))
 
 
 def _md_predict(job: JobFolder, stream: LabelStream) -> None:
@@ -164,17 +159,13 @@ def _ended(work: Callable[[], None], started: float) -> End:
     except StopRequested:
         return End(STOPPED, started, time.time(), host)
     except SisError as error:
-        return _raised(error, started)
+        place = error.directory if isinstance(error, ProgramError) else None
+        told = (type(error).__name__, error.message, error.hint, _text(place))
+        return End(RAISED, started, time.time(), host, *told)
     except Exception as error:  # noqa: BLE001 - the border to a plugin, on another machine
         message = f"{type(error).__name__}: {error}"
         return End(RAISED, started, time.time(), host, _kind(error), message)
     return End(DONE, started, time.time(), host)
-
-
-def _raised(error: SisError, started: float) -> End:
-    place = error.directory if isinstance(error, ProgramError) else None
-    told = (type(error).__name__, error.message, error.hint, _text(place))
-    return End(RAISED, started, time.time(), socket.gethostname(), *told)
 
 
 def _kind(error: Exception) -> str:

@@ -86,7 +86,7 @@ class Worker:
     def __init__(self) -> None:
         self._settings: WorkerSettings | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._ready = Path()
+        self._ready: Path | None = None
         self._finalizer: weakref.finalize[[subprocess.Popen[bytes]], Worker] | None = None
         self._lock = threading.Lock()
 
@@ -143,19 +143,21 @@ class Worker:
         process = self._process
         if process is None or process.poll() is not None:
             process = self._start(settings, folder)
-        folder = self._ready.parent
-        begun = time.monotonic()
+        if self._ready is None:  # it has been ready: whoever asked may have removed the file since
+            return process
+        started_in, begun = self._ready.parent, time.monotonic()
         while not self._ready.is_file():
             _stop_if_asked(settings, context)
             if process.poll() is not None:
                 raise ProgramFailed(
-                    f"{settings.python} cannot run {settings.name}{_last(folder, START_LOG)}",
-                    directory=folder,
+                    f"{settings.python} cannot run {settings.name}{_last(started_in, START_LOG)}",
+                    directory=started_in,
                     hint=f"{settings.python} -m {settings.install}",
                 )
             waited, limit = time.monotonic() - begun, settings.start_timeout_s
-            _within(waited, limit, settings, "start_timeout_s", folder)
+            _within(waited, limit, settings, "start_timeout_s", started_in)
             time.sleep(POLL_S)
+        self._ready = None
         return process
 
     def _start(self, settings: WorkerSettings, folder: Path) -> subprocess.Popen[bytes]:
@@ -184,7 +186,9 @@ class Worker:
                 directory=folder,
                 hint=f"{settings.key}.python is the interpreter of {settings.name}'s environment",
             ) from error
-        self._process, self._ready = process, ready
+        self._process = process
+        self._ready = ready
+        """Appears when it has started; ``None``: it has."""
         self._finalizer = weakref.finalize(self, _kill, process)
         return process
 

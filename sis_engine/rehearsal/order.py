@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,15 +68,13 @@ def carry_out(order: Order) -> bool:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     if library is not None:
         environment["LD_PRELOAD"] = str(library)
-    process = subprocess.Popen(
-        (sys.executable, "-m", "sis_engine.rehearsal", order.as_text()),
-        env=environment,
-        stdout=subprocess.DEVNULL,
+    code = _ended_with_us(
+        (sys.executable, "-m", "sis_engine.rehearsal", order.as_text()), environment
     )
-    with process, _terminated_with_us(process):
-        code = process.wait()
-    if code == STOPPED:
-        raise StopRequested("the rehearsal was stopped; the same command goes on where it was")
+    if code in {STOPPED, -signal.SIGTERM}:
+        raise StopRequested(
+            f"the rehearsal in {order.folder} was stopped; what was led is noted there"
+        )
     if code != 0:
         raise ProgramFailed(
             f"the rehearsal ended with exit code {code}",
@@ -87,11 +84,23 @@ def carry_out(order: Order) -> bool:
     return library is not None
 
 
-@contextlib.contextmanager
-def _terminated_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """SIGTERM to this process goes on to that one."""
-    before = signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+def _ended_with_us(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Exit code of a program that gets SIGTERM when this process does, and never outlives it."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def terminate(*_: object) -> None:
+        if not started:
+            raise StopRequested("the rehearsal was stopped before it began")
+        started[0].terminate()
+
+    before = signal.signal(signal.SIGTERM, terminate)
     try:
-        yield
+        started.append(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL))
+        return started[0].wait()
+    except BaseException:
+        for process in started:
+            process.terminate()
+            process.wait()
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -100,18 +100,22 @@ def orphans(folder: Path) -> tuple[str, ...]:
 
 def _children() -> dict[int, str]:
     """Living children of this process by name; those that have ended are reaped."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError):
                 name, _, rest = (entry / "stat").read_text().rpartition(")")
-                ours = int(entry.name) in _OURS
-                if int(rest.split()[1]) == os.getpid() and not ours:
-                    found[int(entry.name)] = name.partition("(")[2]
+                pid, parent = int(entry.name), int(rest.split()[1])
+                if parent == os.getpid() and pid not in _OURS and not _is_reaped(pid):
+                    found[pid] = name.partition("(")[2]
     return found
+
+
+def _is_reaped(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return True
 
 
 def differences_of(found: Remains, wanted: Remains) -> tuple[str, ...]:

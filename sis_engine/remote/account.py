@@ -60,7 +60,9 @@ class Account:
             self._closed.add(job.folder.name)
             end, facts = job.end, self._facts
             worker = 0.0 if end is None else end.ended - end.started
-            waited = None if job.begun is None else job.begun - job.submitted
+            waited = None  # when an engine before this one handed it out is not known
+            if job.begun is not None and not job.is_left_behind:
+                waited = job.begun - job.submitted
             self._facts = replace(
                 facts,
                 ended=facts.ended + int(job.future is not None),

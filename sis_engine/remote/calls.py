@@ -15,10 +15,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sis_engine.errors import InfrastructureError, ProgramFailed, SisError, StopRequested
+from sis_engine.errors import (
+    InfrastructureError,
+    ProgramFailed,
+    SisError,
+    StopRequested,
+    TornFile,
+)
 from sis_engine.execution.job_folder import JobFolder
 from sis_engine.execution.job_records import Bench
-from sis_engine.execution.job_worker import DONE, run_job
+from sis_engine.execution.job_worker import DONE, RAISED, STOPPED, run_job
 from sis_engine.execution.losses import AFTER_THAT, TRIES, Loss
 from sis_engine.execution.parsl_pool import ParslPool
 from sis_engine.interfaces import Context
@@ -27,7 +33,8 @@ from sis_engine.records import Failure
 from sis_engine.remote.account import Account
 from sis_engine.remote.job import FollowedJob
 from sis_engine.remote.raised import failure_or_error
-from sis_engine.storage.codec import fingerprint, hand_over_record, load_record
+from sis_engine.storage.codec import hand_over_record, load_record
+from sis_engine.storage.digest import fingerprint
 
 Answer = TypeVar("Answer")
 
@@ -55,29 +62,32 @@ class Calls:
     def each(
         self, kind: str, asked: Sequence[Any], answer: type[Answer], context: Context
     ) -> Iterator[tuple[int, Answer]]:
-        """(place, answer) as they come. What was raised there first is raised last."""
-        out = {place: self._submit(kind, item) for place, item in enumerate(asked)}
-        losses: dict[int, Counter[Loss]] = {place: Counter() for place in out}
+        """(place, answer) as they come. What was raised there first is raised last.
+
+        Work that raised may have an answer too: as far as it came.
+        """
+        out: dict[int, FollowedJob] = {}
+        losses: dict[int, Counter[Loss]] = {place: Counter() for place in range(len(asked))}
         first: SisError | None = None
         pause = LOOK_S[0]
         try:
+            for place, item in enumerate(asked):
+                out[place] = self._submit(kind, item)
             while out:
                 ended = [place for place, job in out.items() if self._is_over(job)]
                 for place in ended:
                     job = out.pop(place)
+                    found: Answer | None = None
                     try:
                         found = self._answer(job, answer)
+                        self._raise_what_was_raised(job)
+                        if found is None:
+                            self._count(job, losses[place])
+                            out[place] = self._submit(kind, asked[place])
                     except SisError as error:
                         first = first or error
-                        continue
                     if found is not None:
                         yield place, found
-                        continue
-                    try:
-                        self._count(job, losses[place])
-                        out[place] = self._submit(kind, asked[place])
-                    except SisError as error:
-                        first = first or error
                 if context.stop():
                     raise StopRequested(f"stopped while pool {self.pool.name} was at work")
                 pause = LOOK_S[0] if ended else self._wait(pause)
@@ -110,9 +120,10 @@ class Calls:
             folder = JobFolder(path)
             if path.name in self._own or folder.is_cancelled():
                 continue
-            if folder.claimed_by() is None and folder.revoke():
-                shutil.rmtree(path, ignore_errors=True)
-                continue
+            if folder.claimed_by() is None:
+                if folder.revoke():
+                    shutil.rmtree(path, ignore_errors=True)
+                continue  # else somebody begins it just now, and sees that it was cancelled
             job = FollowedJob(folder, None, (), None)
             job.results()
             if job.end is None or job.end.state == DONE:
@@ -139,20 +150,34 @@ class Calls:
         return job.end is not None or job.loss is not None
 
     def _answer(self, job: FollowedJob, answer: type[Answer]) -> Answer | None:
-        """``None``: it was lost. Its scratch stays where it failed."""
+        """``None``: there is none. The folder of work that has failed stays."""
         if job.end is None:
             return None
         self.account.ended(job)
-        if job.end.state == "raised":
-            raise failure_or_error(job.end)
-        if job.end.state == "stopped":
-            raise StopRequested(f"stopped while pool {self.pool.name} was at work")
-        found: Answer = load_record(job.folder.answer, answer)
-        shutil.rmtree(job.folder.path, ignore_errors=True)
+        if job.end.state == STOPPED or (job.end.state == RAISED and not job.folder.answer.exists()):
+            return None
+        try:
+            found: Answer = load_record(job.folder.answer, answer)
+        except TornFile as error:
+            if not job.is_left_behind:
+                raise
+            job.folder.cancel()  # nobody finds it again
+            self._note("job_torn", f"pool {self.pool.name}: an earlier engine's {error}")
+            return None
+        if job.end.state == DONE:
+            shutil.rmtree(job.folder.path, ignore_errors=True)
         return found
 
+    def _raise_what_was_raised(self, job: FollowedJob) -> None:
+        if job.end is not None and job.end.state == RAISED:
+            raise failure_or_error(job.end)
+        if job.end is not None and job.end.state == STOPPED:
+            raise StopRequested(f"stopped while pool {self.pool.name} was at work")
+
     def _count(self, job: FollowedJob, losses: Counter[Loss]) -> None:
-        """Raises when it was lost too often in the same way."""
+        """Raises when it was lost too often in the same way. Not asked of what an engine left."""
+        if job.is_left_behind:
+            return
         loss = job.loss or Loss.UNKNOWN
         self.account.lost(job, loss)
         by = job.folder.claimed_by() or {}

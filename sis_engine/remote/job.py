@@ -80,6 +80,11 @@ class FollowedJob:
         return None if begun and self._is_alive() else self._verdict(error)
 
     @property
+    def is_left_behind(self) -> bool:
+        """An engine before this one handed it out."""
+        return self.future is None
+
+    @property
     def was_stopped(self) -> bool:
         """It ended because it was cancelled."""
         return self.end is not None and self.end.state == "stopped"

@@ -42,7 +42,6 @@ from sis_engine.records import (
 from sis_engine.remote.account import Accounts
 from sis_engine.remote.bench import bench_of
 from sis_engine.remote.calls import Calls
-from sis_engine.remote.raised import failure_or_error
 from sis_engine.setup.assembly import Parts
 
 
@@ -161,7 +160,7 @@ class RemoteExplorer:
     ) -> Iterator[Exploration]:
         """One result per replica as its task ends; the trainer's calculator is made on the node.
 
-        What was raised in a task first is raised last.
+        What was raised first is raised last.
         """
         del calculator
         bench = bench_of(context, self._base, self.calls.pool)
@@ -169,15 +168,12 @@ class RemoteExplorer:
         if task.rounds is None:
             tasks = [replace(task, replicas=(replica,)) for replica in task.replicas]
         asked = [ExploreJob(bench, self._settings, self._trainer, item) for item in tasks]
-        done, raised = 0, None
+        done = 0
         for _, found in self.calls.each("explore", asked, Explored, context):
             for run in found.runs:
                 done += 1
                 context.progress(done, len(task.replicas), f"{run.replica.id} ended")
                 yield run
-            raised = raised or found.raised
-        if raised is not None:
-            raise failure_or_error(raised)
 
     def predict(
         self,

@@ -7,8 +7,6 @@ to), ``save_record`` / ``load_record`` one sealed file. float64 survives bit by 
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -86,14 +84,6 @@ def hand_over_record(path: Path, record: Any, *, disk: Disk = DISK) -> None:
     It appears whole or not at all, but nobody waits for the disk: whoever wrote it can do so again.
     """
     write_sealed(path, _filling(type(record), record), disk=disk, lasting=False)
-
-
-def fingerprint(record: Any) -> str:
-    """SHA-256 of a record as this engine writes it: equal for what is equal byte by byte."""
-    image = io.BytesIO()
-    with h5py.File(image, "w") as store:
-        write_value(store, "value", type(record), record)
-    return hashlib.sha256(image.getbuffer()).hexdigest()
 
 
 def save_value(path: Path, hint: Any, value: Any, *, disk: Disk = DISK) -> str:

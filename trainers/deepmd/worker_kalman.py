@@ -200,8 +200,7 @@ class Covariance:
         found = self._scale * (self._matrix @ gradient)
         if self._weights:
             columns = self._columns[:, : len(self._weights)]
-            weights = torch.tensor(self._weights, dtype=columns.dtype, device=columns.device)
-            found -= columns @ (weights * (gradient @ columns))
+            found -= columns @ (columns.new_tensor(self._weights) * (gradient @ columns))
         return found
 
     def learn(self, gain: Any, scale: float, forget: float) -> None:

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 PLACE = Path("/dev/shm")  # noqa: S108 - not a file of ours
-_SEGMENT = re.compile(r"mpich_shm_([0-9a-f]+)_\d+")
+_SEGMENT = re.compile(r"mpich_shm_([0-9a-f]{1,7})_\d+")
 
 
 def remove_what_the_dead_left(place: Path = PLACE) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -210,6 +211,15 @@ def test_a_process_begun_early_answers_the_first_request(
     assert begun is not None
     assert double(worker, settings, tmp_path / "a", 2)["pid"] == begun.pid
     assert not (tmp_path / "again").exists()
+
+
+def test_the_folder_of_an_earlier_request_may_be_gone(
+    worker: Worker, settings: WorkerSettings, tmp_path: Path
+) -> None:
+    brief = replace(settings, start_timeout_s=10.0)
+    first = double(worker, brief, tmp_path / "a", 2)["pid"]
+    shutil.rmtree(tmp_path / "a")
+    assert double(worker, brief, tmp_path / "b", 2)["pid"] == first
 
 
 def test_what_went_wrong_with_a_process_begun_early_is_said_by_the_first_request(

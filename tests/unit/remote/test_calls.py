@@ -17,6 +17,7 @@ from sis_engine.execution.job_folder import JobFolder
 from sis_engine.execution.job_records import Bench
 from sis_engine.execution.job_worker import run_job
 from sis_engine.interfaces import Context
+from sis_engine.records import Model, ModelFile, ModelForm
 from sis_engine.remote.account import Account
 from sis_engine.remote.calls import Calls
 from sis_engine.storage.codec import load_record, save_record
@@ -27,6 +28,11 @@ from tests.unit.remote.threads import ThreadPool, never
 class Asked:
     bench: Bench
     number: int
+    model: Model | None = None
+
+
+HALF_DONE = -2
+"""Of this there is an answer, and then an error."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,8 @@ class Worker:
         asked = load_record(job.task, Asked)
         self.begun.set()
         self.may_end.wait(30.0)
+        if asked.number == HALF_DONE:
+            save_record(job.answer, Doubled(0))
         if asked.number < 0:
             raise ProgramFailed("negative")
         self.done.append(asked.number)
@@ -145,3 +153,61 @@ def test_the_same_asked_twice_by_one_engine_is_done_twice(
     found = engine().each("double", [asked(tmp_path, 4)] * 2, Doubled, Context(tmp_path))
     assert sorted((place, item.number) for place, item in found) == [(0, 8), (1, 8)]
     assert worker.done == [4, 4]
+
+
+def test_a_model_is_the_same_wherever_its_files_lie(
+    worker: Worker, engine: Callable[..., Calls], tmp_path: Path
+) -> None:
+    def of(place: str, sha256: str) -> Asked:
+        files = (ModelFile(ModelForm.FROZEN, Path(place), sha256),)
+        model = Model("m", "fake", ("H",), files, ModelForm.FROZEN)
+        return Asked(Bench(None, tmp_path, None, 1, 1.0), 4, model)
+
+    left = engine(lambda *_: never())._submit("double", of("work/0001/model.pth", "aa")).folder
+    run_job(str(left.path))
+    calls, context = engine(), Context(tmp_path)
+    assert calls.one("double", of("/run/work/models/m.pth", "aa"), Doubled, context).number == 8
+    assert worker.done == [4]
+    assert calls.one("double", of("/run/work/models/m.pth", "bb"), Doubled, context).number == 8
+    assert worker.done == [4, 4]
+
+
+def test_work_that_is_begun_while_it_is_revoked_is_not_followed(
+    worker: Worker, engine: Callable[..., Calls], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = killed_over(engine(lambda *_: never()), tmp_path / "1", 4)
+    revoke = JobFolder.revoke
+
+    def too_late(folder: JobFolder) -> bool:
+        folder.claim({"who": "worker"})
+        return revoke(folder)
+
+    monkeypatch.setattr(JobFolder, "revoke", too_late)
+    assert doubled(engine(), tmp_path / "2", 4) == 8
+    assert left.is_cancelled()
+    assert worker.done == [4]
+
+
+def test_a_torn_answer_is_none(
+    worker: Worker, engine: Callable[..., Calls], tmp_path: Path
+) -> None:
+    left = killed_over(engine(lambda *_: never()), tmp_path / "1", 4)
+    run_job(str(left.path))
+    left.answer.write_bytes(left.answer.read_bytes()[:-40])
+    assert doubled(engine(), tmp_path / "2", 4) == 8
+    assert worker.done == [4, 4]
+    assert left.is_cancelled()
+
+
+def test_work_that_raised_gives_what_it_had_done_before(
+    worker: Worker, engine: Callable[..., Calls], tmp_path: Path
+) -> None:
+    asks = [asked(tmp_path, HALF_DONE), asked(tmp_path, 4)]
+    found = engine().each("double", asks, Doubled, Context(tmp_path))
+    assert sorted([next(found), next(found)], key=lambda item: item[0]) == [
+        (0, Doubled(0)),
+        (1, Doubled(8)),
+    ]
+    with pytest.raises(ProgramFailed, match="negative"):
+        next(found)
+    assert worker.done == [4]

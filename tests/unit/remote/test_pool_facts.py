@@ -15,7 +15,7 @@ def test_a_later_engine_adds_to_what_an_earlier_one_did() -> None:
     later = PoolFacts("label", 2, 1, 0, 8, 1, 2.0, 10.0, 9.0, 0.0, (("node lost", 1), ("x", 2)))
     both = later.after(FIRST)
     assert (both.ended, both.lost, both.labels) == (7, 1, 48)
-    assert both.open == 1  # the three that a killed engine left are followed by nobody
+    assert both.open == 1  # the three that a killed engine left were its own
     assert both.mean_wait_s == 2.0
     assert both.efficiency == 0.9
     assert both.losses == (("node lost", 2), ("x", 2))
