@@ -1,4 +1,4 @@
-"""DeePMD's layerwise Kalman optimiser (LKF), made reproducible, mask-aware and thrice as fast.
+"""DeePMD's layerwise Kalman optimiser (LKF), made reproducible, mask-aware and twice as fast.
 
 Run inside the worker process. The filter and its measurements are DeePMD's (Hu et al., RLEKF, AAAI
 37, 7910 (2023)): a step is one energy of the batch and four groups of six forces, each seen by the
