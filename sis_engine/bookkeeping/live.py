@@ -55,7 +55,7 @@ class LiveTraces:
         self._generation = 0
         self._window: tuple[float | None, float | None] | None = None
         self._curves: dict[str, LiveCurve] = {}
-        self._written = 0.0
+        self._written = -WRITE_EVERY_S
 
     def begin(self, generation: int, stage: str) -> None:
         """A stage begins; the curves of the last MD go when there is new MD."""
@@ -79,7 +79,7 @@ class LiveTraces:
             self._write()
 
     def _write(self) -> None:
-        self._written = time.monotonic()
+        """What cannot be written just now is tried again with the next report."""
         found = {
             "generation": self._generation,
             "window_k": self._window,
@@ -92,11 +92,15 @@ class LiveTraces:
                 for name, curve in self._curves.items()
             },
         }
-        with contextlib.suppress(OSError):
+        unfinished = self._path.with_suffix(".tmp")
+        try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = self._path.with_suffix(".tmp")
             unfinished.write_text(json.dumps(found), encoding="utf-8")
             unfinished.replace(self._path)
+            self._written = time.monotonic()
+        except OSError:
+            with contextlib.suppress(OSError):
+                unfinished.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

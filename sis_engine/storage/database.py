@@ -165,12 +165,13 @@ def light_transaction(connection: sqlite3.Connection, path: Path) -> Iterator[No
     Killed, the process loses nothing; a power cut may take back what the next full transaction
     has not flushed. For what can be found again elsewhere.
     """
-    connection.execute("PRAGMA synchronous=NORMAL")
-    try:
-        with transaction(connection, path):
-            yield
-    finally:
-        connection.execute("PRAGMA synchronous=FULL")
+    with translated(path):
+        connection.execute("PRAGMA synchronous=NORMAL")
+        try:
+            with transaction(connection, path):
+                yield
+        finally:
+            connection.execute("PRAGMA synchronous=FULL")
 
 
 @contextlib.contextmanager
