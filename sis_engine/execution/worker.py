@@ -87,6 +87,7 @@ class Worker:
         self._settings: WorkerSettings | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._ready: Path | None = None
+        """Appears when the process has started; ``None``: it has."""
         self._finalizer: weakref.finalize[[subprocess.Popen[bytes]], Worker] | None = None
         self._lock = threading.Lock()
 
@@ -188,7 +189,6 @@ class Worker:
             ) from error
         self._process = process
         self._ready = ready
-        """Appears when it has started; ``None``: it has."""
         self._finalizer = weakref.finalize(self, _kill, process)
         return process
 

@@ -244,19 +244,11 @@ class SharedColumn:
         self._inner.write(group, name, values)
 
     def read(self, group: h5py.Group, name: str, n: int) -> list[Any]:
-        if not _has_attribute(group, name, b"shared"):
+        item = group.get(name)
+        if item is None or "shared" not in item.attrs:
             return self._inner.read(group, name, n)
-        item = group[name]
         unique = self._inner.read(item, "unique", int(item.attrs["shared"]))
         return [unique[k] for k in of_length(item["index"], n)[()].tolist()]
-
-
-def _has_attribute(group: h5py.Group, name: str, attribute: bytes) -> bool:
-    """Whether an item is there and has it; no Python object of the item is made, there are many."""
-    try:
-        return bool(h5py.h5a.exists(group.id, attribute, obj_name=name.encode()))
-    except (KeyError, RuntimeError):
-        return False
 
 
 def _interned(values: Sequence[Any]) -> tuple[npt.NDArray[np.int64], list[Any]]:

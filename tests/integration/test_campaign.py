@@ -13,7 +13,8 @@ from sis_engine.bookkeeping.states import State
 from sis_engine.campaign import runner
 from sis_engine.commands.status import status
 from sis_engine.config.campaign import CampaignConfig
-from sis_engine.errors import ConfigurationError, TrainingDiverged
+from sis_engine.errors import ConfigurationError, ProgramMissing, TrainingDiverged
+from sis_engine.interfaces import Context
 from sis_engine.labelling.side_by_side import SideBySide
 from sis_engine.records import (
     Admission,
@@ -505,3 +506,21 @@ def test_no_stage_is_left_open_in_a_finished_campaign(finished: Path) -> None:
         assert {row.state for row in ledger.stages()} == {StageState.DONE}
     with Ledger(finished, read_only=True) as ledger:
         assert json.loads(ledger.meta("now") or "{}")["stage"]
+
+
+@pytest.mark.parametrize(("cores", "begun"), [(2, 2), (1, 0)])
+def test_the_trainers_program_starts_while_labels_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int, begun: int
+) -> None:
+    """Beside them, so not where there is one core; what goes wrong then, the training says."""
+    seen: list[Path] = []
+
+    def begin(_self: FakeTrainer, context: Context) -> None:
+        seen.append(context.workdir.parent)
+        raise ProgramMissing("not there yet")
+
+    monkeypatch.setattr(FakeTrainer, "begin", begin, raising=False)
+    changes = {"execution.cores": cores, "budget.generations": 2}
+    ended = run(tmp_path / "run", write_campaign(tmp_path / "given", changes))
+    assert ended.state in {State.EXHAUSTED, State.STABLE}
+    assert [folder.name for folder in seen] == ["label"] * begun

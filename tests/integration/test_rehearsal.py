@@ -146,3 +146,32 @@ def test_any_order_of_steps_comes_to_the_same_end(tmp_path: Path) -> None:
         suppress_health_check=list(HealthCheck),
     )
     machine.TestCase("runTest").runTest()  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+def test_sigterm_ends_a_rehearsal_whole(tmp_path: Path) -> None:
+    """Its workers are processes of their own, and would go on for hours."""
+    folder = tmp_path / "rehearsal"
+    sis = Path(sys.executable).with_name("sis")
+    command = [sis, "rehearse", folder, "--only", "kills"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as rehearsal:
+        stderr = rehearsal.stderr
+        assert stderr is not None
+        assert "undisturbed" in stderr.readline()
+        rehearsal.terminate()
+        told = stderr.read()
+    assert rehearsal.returncode == 3, told
+    assert "stopped" in told
+    left = [
+        path.parent.name
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if str(folder).encode() in _read(path)
+    ]
+    assert left == []
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # it has ended meanwhile
+        return b""

@@ -85,6 +85,7 @@ class Adam(_Part):
 
 
 POLISH_STEPS = 500
+"""Of Adam, after the Kalman filter, for the virials that it does not see."""
 
 
 class Kalman(_Part):

@@ -13,7 +13,7 @@ import pytest
 
 from sis_engine.errors import ProgramFailed
 from sis_engine.execution import job_worker
-from sis_engine.execution.job_folder import JobFolder
+from sis_engine.execution.job_folder import ANSWERED, JobFolder
 from sis_engine.execution.job_records import Bench
 from sis_engine.execution.job_worker import run_job
 from sis_engine.interfaces import Context
@@ -211,3 +211,7 @@ def test_work_that_raised_gives_what_it_had_done_before(
     with pytest.raises(ProgramFailed, match="negative"):
         next(found)
     assert worker.done == [4]
+
+
+def test_every_kind_of_work_but_labels_has_one_answer() -> None:
+    assert {"label", *ANSWERED} == set(job_worker.KINDS)
