@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from sis_engine.errors import SisError
+from sis_engine.errors import SisError, StopRequested
 from sis_engine.rehearsal.interposer import is_loaded
 from sis_engine.rehearsal.order import STOPPED, Order
 from sis_engine.rehearsal.programme import Wanted
@@ -19,7 +19,9 @@ from sis_engine.rehearsal.trial import tally
 
 def main(text: str) -> int:
     """Trials go to the journal, progress to standard error, the tally to standard output."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
+    asked: list[int] = []
+    # Not an exception: raised where Python ignores those (in what a fork calls), it would be lost.
+    signal.signal(signal.SIGTERM, lambda number, _: asked.append(number))
     os.environ.pop("LD_PRELOAD", None)  # armed in this process and its forks, not in programs
     order = Order.from_text(text)
 
@@ -35,9 +37,11 @@ def main(text: str) -> int:
         with_library=is_loaded(),
     )
     folder = Path(order.folder)
-    bench = Bench(folder, scratch_folder(folder), order.jobs, tell)
+    bench = Bench(folder, scratch_folder(folder), order.jobs, tell, lambda: bool(asked))
     try:
         trials = rehearse(bench, wanted, order.parts)
+    except StopRequested:
+        return STOPPED
     except SisError as error:
         sys.stderr.write(f"sis: {error}\n")
         return error.exit_code

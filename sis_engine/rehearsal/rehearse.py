@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sis_engine.errors import StopRequested
 from sis_engine.rehearsal import models, programme, programs
 from sis_engine.rehearsal.damage import DAMAGES, FILES, damaged, killed_half_way
 from sis_engine.rehearsal.given import NOTHING, Changes, Undisturbed, undisturbed
@@ -66,16 +67,27 @@ class Journal:
 
 @dataclass(frozen=True)
 class Bench:
-    """Where a rehearsal is led. scratch: for campaigns, best in memory;  tell: a person, a line"""
+    """Where a rehearsal is led. scratch: for campaigns, best in memory;  tell: a person, a line
+
+    stop: asked after each trial, for what has begun is awaited in any case
+    """
 
     folder: Path
     scratch: Path
     jobs: int
     tell: Callable[[str], None]
+    stop: Callable[[], bool]
+
+    def may_go_on(self) -> None:
+        if self.stop():
+            raise StopRequested(f"{self.folder}: stopped; what was led is noted there")
 
 
 def rehearse(bench: Bench, wanted: Wanted, parts: Sequence[str]) -> list[Trial]:
-    """All trials, those of an earlier run of this rehearsal included."""
+    """All trials, those of an earlier run of this rehearsal included.
+
+    Raises StopRequested when asked to stop: all that ended by then is in the journal.
+    """
     bench.folder.mkdir(parents=True, exist_ok=True)
     journal = Journal.of(bench.folder)
     if tuple(parts) == ("kills",) and journal.kills >= wanted.kills:
@@ -85,8 +97,10 @@ def rehearse(bench: Bench, wanted: Wanted, parts: Sequence[str]) -> list[Trial]:
         (name, how), *others = _needed(bench.scratch / "undisturbed", parts)
         # Before there are workers, so that they find imported what it imports.
         first = {name: undisturbed(*how)}
+        bench.may_go_on()
         with _workers(bench.jobs) as pool:
             compared = _compared(pool, first, others, bench.scratch / "half-way")
+            bench.may_go_on()
             bench.tell(f"undisturbed: {max(compared.whole.cpu_s, compared.short.cpu_s):.1f} s")
             lead = _Lead(bench, pool, compared, journal)
             if "damage" in parts:
@@ -197,6 +211,7 @@ class _Lead:
         running = [self._begin(unit) for unit in left]
         for ended in concurrent.futures.as_completed(running):
             self._note(ended.result())
+            self.bench.may_go_on()
 
     def kills(self, wanted: Wanted) -> None:
         """Campaigns until there were enough kills."""
