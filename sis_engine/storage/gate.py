@@ -36,6 +36,10 @@ class GateConfig(BaseModel):
     max_force: eV/Å. Bond breaking at 300-1000 K stays below about 20, a repulsive wall that a
         potential has to learn below 50; beyond it two atoms overlap or the SCF went astray.
     shortest_distance_angstrom: H-H in H2 is 0.74 Å; nothing bound comes below 0.5.
+    max_net_force_per_atom: eV/Å, length of the sum of all forces by the number of atoms; ``None``
+        where something outside acts (a field, a wall). Without, it is zero but for what the
+        calculation left unconverged: CP2K on too coarse a grid has errors of the force several
+        times as large (docs/labelers/cp2k.md).
     energy_deviations, energy_floor_per_atom: an outlier is further from the median of its plan
         than so many robust standard deviations *and* than this many eV/atom: reactions release
         some eV altogether, the released data's bad frames lie 0.1 to 1 eV/atom off.
@@ -47,6 +51,7 @@ class GateConfig(BaseModel):
 
     max_force: Annotated[float, Field(gt=0.0)] = 50.0
     shortest_distance_angstrom: Annotated[float, Field(ge=0.0)] = 0.5
+    max_net_force_per_atom: Annotated[float, Field(gt=0.0)] | None = 0.05
     energy_deviations: Annotated[float, Field(gt=0.0)] = 8.0
     energy_floor_per_atom: Annotated[float, Field(ge=0.0)] = 0.3
     min_frames_for_outliers: Annotated[int, Field(ge=2)] = 20
@@ -120,6 +125,10 @@ def inspect(block: FrameBlock, config: GateConfig) -> tuple[Finding, ...]:
     finite = finite_frames(block)
     with np.errstate(invalid="ignore", over="ignore"):
         max_force = np.sqrt(np.einsum("fax,fax->fa", block.forces, block.forces).max(axis=1))
+        net_force = np.linalg.norm(block.forces.sum(axis=1), axis=1) / block.forces.shape[1]
+    max_net_force = (
+        np.inf if config.max_net_force_per_atom is None else config.max_net_force_per_atom
+    )
     shortest = _shortest(block, finite)
     distance, limit = energy_outliers(block, config, finite)
     return (
@@ -131,6 +140,7 @@ def inspect(block: FrameBlock, config: GateConfig) -> tuple[Finding, ...]:
             shortest,
             config.shortest_distance_angstrom,
         ),
+        Finding("net force", ~(net_force <= max_net_force), net_force, max_net_force),
         Finding("energy outlier", np.abs(distance) > limit, distance, limit),
     )
 

@@ -53,6 +53,10 @@ def symmetric(matrix: np.ndarray) -> np.ndarray:
     return matrix + matrix.T
 
 
+def without_net_force(forces: np.ndarray) -> np.ndarray:
+    return forces - forces.mean(axis=0)
+
+
 def make_labelled(
     n: int, *, seed: int = 0, plan: str = "p0", periodic: bool = False
 ) -> tuple[Labelled, ...]:
@@ -64,7 +68,7 @@ def make_labelled(
             frame=Frame(SPECIES, base + 0.1 * rng.normal(size=(6, 3)), cell, (periodic,) * 3),
             label=Label(
                 float(-100.0 + 0.1 * rng.normal()),
-                rng.normal(size=(6, 3)),
+                without_net_force(rng.normal(size=(6, 3))),
                 virial=symmetric(rng.normal(size=(3, 3))) if periodic else None,
                 charges=rng.normal(size=6),
             ),

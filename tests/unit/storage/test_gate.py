@@ -36,19 +36,26 @@ def test_each_bad_label_is_rejected_for_its_own_reason_with_value_and_limit() ->
     items[7] = altered(items[7], energy=float("nan"))
     items[8] = altered(items[8], forces=np.full((6, 3), np.inf))
     items[11] = altered(items[11], energy=-100.0 + 83.0)  # as seen in the released data
+    items[14] = altered(items[14], forces=items[14].label.forces + np.array([0.0, 0.3, 0.4]))
     items[20] = moved(items[20], 1, (items[20].frame.positions[0] + [0.3, 0, 0]).tolist())
     items[30] = dataclasses.replace(items[31], origin=items[30].origin)
     passed = pass_gate(items, GateConfig())
     found = {r.item.origin.index: (r.reason, r.value, r.limit) for r in passed.rejected}
-    assert sorted(found) == [3, 7, 8, 11, 20, 31]
+    assert sorted(found) == [3, 7, 8, 11, 14, 20, 31]
     assert found[3] == ("force too large", pytest.approx(np.sqrt(6100.0)), 50.0)
     assert found[7][0] == found[8][0] == "not finite"
     reason, value, limit = found[11]
     assert (reason, value) == ("energy outlier", pytest.approx(83.0, abs=0.3))
     assert limit == pytest.approx(6 * 0.3)
+    assert found[14] == ("net force", pytest.approx(0.5), 0.05)
     assert found[20] == ("atoms too close", pytest.approx(0.3, abs=1e-5), 0.5)
     assert found[31] == ("duplicate", None, None)
     assert len(passed.accepted) + len(passed.rejected) == 60
+
+
+def test_under_an_outer_field_forces_need_not_sum_to_nothing() -> None:
+    items = [altered(item, forces=item.label.forces + 0.3) for item in make_labelled(3)]
+    assert pass_gate(items, GateConfig(max_net_force_per_atom=None)).rejected == ()
 
 
 def test_energies_of_a_reaction_are_no_outliers() -> None:
