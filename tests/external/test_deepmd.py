@@ -105,12 +105,16 @@ def test_a_dpa1_model_whose_padded_neighbours_speak_is_refused(zero, trainers, d
 
 
 def test_the_kalman_filter_with_polish_learns_and_is_reproducible(trainers, dataset, tmp_path):
+    import torch
+
     chosen = {"type": "lkf", "steps_ratio": 1.0, "polish_steps": 20}
     trainer = trainers(descriptor=DESCRIPTORS["dpa1"], optimizer=chosen)
     results = [trainer.train(dataset, None, SCHEDULE, Context(tmp_path, 1)) for _ in range(2)]
     assert results[0].model.id == results[1].model.id
     assert results[0].curve.step[-1] == SCHEDULE.steps + 20
     assert results[0].claimed_force_rmse < results[0].curve.force_rmse_training[0]
+    kept = torch.load(results[0].model.file(ModelForm.EAGER).path, weights_only=True)
+    assert kept["optimizer"] == {}  # not the covariance, which no training goes on from
 
 
 def test_masked_atoms_leave_the_loss_and_do_not_leave_the_frame(trainers, dataset, tmp_path):

@@ -45,6 +45,7 @@ def train(request: Answer, watch: Any) -> Answer:
         start, mode = str(checkpoint), "init"
         watch.lap(f"train {phase['name']}")
     _assert_finite(checkpoint)
+    _forget_optimizer(checkpoint)
     files = {"eager": checkpoint.name}
     _freeze(checkpoint)
     files["frozen"] = "frozen.pth"
@@ -201,6 +202,17 @@ def _state(checkpoint: Path) -> Answer:
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     weights: Answer = state.get("model", state)
     return weights
+
+
+def _forget_optimizer(checkpoint: Path) -> None:
+    """Leave the weights: the next training begins a filter of its own, and the covariance is a
+    hundred times as large as they are. DeePMD-kit asks for the key, also where it reads no more.
+    """
+    import torch
+
+    whole = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    if whole.get("optimizer"):
+        torch.save(whole | {"optimizer": {}}, checkpoint)
 
 
 def _freeze(checkpoint: Path) -> None:
