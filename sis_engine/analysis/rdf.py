@@ -10,6 +10,9 @@ import numpy as np
 
 from sis_engine.records import FloatArray, Frame
 
+PAIRS_AT_ONCE = 200_000
+"""A call of numpy for each image of a few pairs takes ten times as long; this many take 5 MB."""
+
 
 @dataclass(frozen=True, eq=False)
 class PairDistribution:
@@ -118,12 +121,15 @@ def _distances(
 ) -> FloatArray:
     """Distances of ordered pairs up to the cutoff, every image, an atom's own images included."""
     fractions, cell = _separations(frame, first, second)
-    reach = _reach(cell, frame.pbc, cutoff_angstrom)
+    vectors = fractions @ cell
+    images = np.array(list(itertools.product(*_reach(cell, frame.pbc, cutoff_angstrom)))) @ cell
+    at_once = max(1, PAIRS_AT_ONCE // max(len(vectors), 1))
     found = []
-    for shift in itertools.product(*reach):
-        distances = np.linalg.norm((fractions + np.array(shift)) @ cell, axis=1)
+    for begin in range(0, len(images), at_once):
+        separations = vectors + images[begin : begin + at_once, None]
+        distances = np.sqrt(np.einsum("spx,spx->sp", separations, separations))
         found.append(distances[(distances <= cutoff_angstrom) & (distances > 1e-9)])
-    return np.concatenate(found) if found else np.zeros(0)
+    return np.concatenate(found)
 
 
 def _nearest(frame: Frame, first: Sequence[int], second: Sequence[int]) -> FloatArray:
