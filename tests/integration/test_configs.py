@@ -1,7 +1,9 @@
 """Every campaign and comparison file in configs/ is one that a person can run."""
 
+import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sis_engine.commands.quote import quote
@@ -13,7 +15,9 @@ from sis_engine.records import Ensemble, Purpose
 from sis_engine.samplers.grid import widest_gap_angstrom
 from sis_engine.setup.assembly import Parts, assemble
 from sis_engine.stages.label import plans_at_start
+from sis_engine.storage.gate import GateConfig, pass_gate
 from sis_engine.units import RYDBERG_EV
+from tests.unit.storage.storage_samples import make_labelled
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 ALL = sorted(CONFIGS.rglob("*.yaml"))
@@ -116,6 +120,17 @@ def test_the_published_configuration_is_the_papers_rules():
     segment = config.sampler["segment"]
     assert (segment["length_fs"], segment["timestep_fs"], segment["stride"]) == (2500.0, 1.0, 1)
     assert (config.explore.condition.etol, config.explore.condition.ftol) == (1e-4, 1e-6)
+
+
+def test_the_published_configuration_keeps_every_frame():
+    items = list(make_labelled(30))
+    for number, change in enumerate(({"energy": 900.0}, {"forces": np.full((6, 3), 300.0)})):
+        label = dataclasses.replace(items[number].label, **change)
+        items[number] = dataclasses.replace(items[number], label=label)
+    frame = dataclasses.replace(items[2].frame, positions=np.zeros((6, 3)))
+    items[2] = dataclasses.replace(items[2], frame=frame)
+    assert len(pass_gate(items, GateConfig()).rejected) == 3
+    assert pass_gate(items, assemble(PUBLISHED).config.gate).rejected == ()
 
 
 @pytest.mark.parametrize("file", [f for f in PAPER if f not in {PUBLISHED, PHUTHI}], ids=_name)
