@@ -139,7 +139,15 @@ def blocks(
     with Ring(workdir / PIPE, workdir / RING, sampling.ring_size) as ring:
         run_program(
             ProgramRun(
-                (*launch.command, "-in", "in.lammps", "-log", "log.lammps", "-screen", "none"),
+                (
+                    *launch.command(model),
+                    "-in",
+                    "in.lammps",
+                    "-log",
+                    "log.lammps",
+                    "-screen",
+                    "none",
+                ),
                 workdir,
                 environment=launch.environment(model, 1),
             )

@@ -11,7 +11,7 @@ import numpy as np
 from sis_engine.records import FloatArray, Frame
 
 PAIRS_AT_ONCE = 200_000
-"""A call of numpy for each image of a few pairs takes ten times as long; this many take 5 MB."""
+"""A call of numpy for each image of a few pairs takes three times as long; so many take 5 MB."""
 
 
 @dataclass(frozen=True, eq=False)

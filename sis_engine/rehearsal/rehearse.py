@@ -78,7 +78,7 @@ class Bench:
     tell: Callable[[str], None]
     stop: Callable[[], bool]
 
-    def may_go_on(self) -> None:
+    def stop_here(self) -> None:
         if self.stop():
             raise StopRequested(f"{self.folder}: stopped; what was led is noted there")
 
@@ -97,10 +97,10 @@ def rehearse(bench: Bench, wanted: Wanted, parts: Sequence[str]) -> list[Trial]:
         (name, how), *others = _needed(bench.scratch / "undisturbed", parts)
         # Before there are workers, so that they find imported what it imports.
         first = {name: undisturbed(*how)}
-        bench.may_go_on()
+        bench.stop_here()
         with _workers(bench.jobs) as pool:
             compared = _compared(pool, first, others, bench.scratch / "half-way")
-            bench.may_go_on()
+            bench.stop_here()
             bench.tell(f"undisturbed: {max(compared.whole.cpu_s, compared.short.cpu_s):.1f} s")
             lead = _Lead(bench, pool, compared, journal)
             if "damage" in parts:
@@ -211,7 +211,7 @@ class _Lead:
         running = [self._begin(unit) for unit in left]
         for ended in concurrent.futures.as_completed(running):
             self._note(ended.result())
-            self.bench.may_go_on()
+            self.bench.stop_here()
 
     def kills(self, wanted: Wanted) -> None:
         """Campaigns until there were enough kills."""

@@ -153,8 +153,8 @@ def test_smeared_electrons_at_k_points_give_the_free_energy_forces_belong_to(
 ) -> None:
     """At 3,000 K the entropy term is tens of meV: the wrong energy would show.
 
-    At 200 Ry the grid would: the force is 0.017 eV/Å there, the slope -0.013 by steps of 0.01 Å
-    and 0.015 by 0.003, and the forces of two atoms sum to 0.14.
+    At 200 Ry the grid would: with k-points 0.15/Å apart the force is 0.017 eV/Å there, the slope
+    -0.013 by steps of 0.01 Å and 0.015 by 0.003, and the forces of two atoms sum to 0.14.
     """
     cell = 3.44 * np.array([[1.0, 0.02, 0.0], [0.0, 1.01, 0.0], [0.0, 0.03, 1.0]])
     frame = Frame(("Li", "Li"), np.array([[0.05, 0, 0], [1.72, 1.75, 1.6]]), cell, (True,) * 3)

@@ -127,7 +127,7 @@ class LammpsExplorer:
         launch = self._launch()
         verify_model(model)
         environment = launch.environment(model, self._fixed_threads or 1)
-        return predict(launch.command, environment, model, frames, self.config, context)
+        return predict(launch.command(model), environment, model, frames, self.config, context)
 
     @property
     def not_exact_because(self) -> str | None:

