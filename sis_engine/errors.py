@@ -13,6 +13,7 @@
     │   ├── TornFile                 truncated, garbled, or of the wrong hash
     │   └── NewerFormat              written by a newer engine: upgrade           exit 2
     ├── NothingLabelled              not one frame got a label: see the reasons
+    ├── NothingKept                  the gate kept every label out: see the limits
     ├── CampaignHeld                 another engine owns this campaign            exit 1
     ├── TrainingDiverged             the loss is not finite, or exploded
     ├── ModelRefused                 the deployed model is not the trained one
@@ -144,6 +145,10 @@ class NewerFormat(StorageError):
 
 class NothingLabelled(SisError):
     """Not one of the frames that everything else needs could be labelled; says why."""
+
+
+class NothingKept(SisError):
+    """The gate kept every label out that there is; says by which limits."""
 
 
 class CampaignHeld(SisError):

@@ -17,7 +17,7 @@ from sis_engine.bookkeeping.wallclock import WallClock
 from sis_engine.campaign.console import CampaignConsole
 from sis_engine.campaign.generation import run_generation
 from sis_engine.config.changes import When
-from sis_engine.errors import ModelRefused
+from sis_engine.errors import ModelRefused, NothingKept
 from sis_engine.execution.turns import turns_of
 from sis_engine.labelling.side_by_side import SideBySide
 from sis_engine.records import Exhausted, Stable
@@ -35,7 +35,7 @@ REFUSED = "refused_model_in"
 def is_half_done(ledger: Ledger) -> bool:
     """Is a generation half done that a changed configuration has to wait for?
 
-    One whose models were all refused does not count: an edit is what it waits for.
+    One whose labels or models were all refused does not count: an edit is what it waits for.
     """
     return bool(ledger.stages(len(ledger.generations()))) and not _is_refused(ledger)
 
@@ -145,7 +145,7 @@ class Campaign:
         )
         try:
             record, committee = run_generation(stage, past)
-        except ModelRefused:
+        except (ModelRefused, NothingKept):
             self.ledger.set_meta(REFUSED, str(stage.generation))
             raise
         self.console.stage(record.number, "commit")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sis_engine.errors import NothingKept
 from sis_engine.records import (
     Dataset,
     DatasetPart,
@@ -31,6 +33,7 @@ def merge(
 
     carried: single points labelled for suspects and failed audits of the last generation
     earlier: all parts committed so far
+    Raises NothingKept where there would be nothing to train the first model on.
     """
     strides = {plan.id: plan.segment.stride for plan in plans if plan.segment is not None}
     parts: list[DatasetPart] = []
@@ -55,12 +58,32 @@ def merge(
         rejected.extend(imported.rejected)
         stage.console.event(f"imported {imported.n_read} frames")
     everything = Dataset((*earlier, *parts))
+    if rejected and not everything.parts and stage.parts.config.initial.model is None:
+        raise _nothing_kept(rejected)
     support = tuple(
         found
         for system in stage.parts.systems
         if (found := support_of(everything, system.name)) is not None
     )
     return MergeResult(tuple(parts), tuple(rejected), support)
+
+
+def _nothing_kept(rejected: Sequence[RejectedFrame]) -> NothingKept:
+    firsts = {item.reason: item for item in reversed(rejected)}
+    told = [
+        f"{reason} ({n} times; the first is {_number(firsts[reason].value)}, "
+        f"the limit {_number(firsts[reason].limit)})"
+        for reason, n in Counter(item.reason for item in rejected).most_common()
+    ]
+    return NothingKept(
+        f"the gate kept out all {len(rejected)} labels: {'; '.join(told)}",
+        hint="mend `gate` in the campaign file, then `sis run` again: labels are kept, none is "
+        "paid for twice. If they are wrong, start anew with the labeler mended",
+    )
+
+
+def _number(value: float | None) -> str:
+    return "not a number" if value is None else f"{value:.3g}"
 
 
 def merge_imported(stage: StageContext) -> Imported | None:

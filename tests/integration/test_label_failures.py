@@ -146,6 +146,25 @@ def test_a_first_round_without_a_label_pauses_with_the_reasons(tmp_path: Path, f
     assert again.reason == ended.reason
 
 
+def test_a_gate_that_keeps_every_label_out_pauses_and_a_mended_one_lets_the_same_labels_in(
+    tmp_path: Path,
+) -> None:
+    place, given = tmp_path / "run", tmp_path / "given"
+    ended = run(place, write_campaign(given, {**ONE, "gate.max_force": 1e-9}))
+    assert ended.state is State.PAUSED
+    assert "the gate kept out all" in ended.reason
+    assert "force too large" in ended.reason
+    assert "the limit 1e-09" in ended.reason
+    before = paid(place)
+    assert run(place).reason == ended.reason  # not mended
+    run(tmp_path / "undisturbed", write_campaign(given, ONE))
+    assert run(place, write_campaign(given, ONE)).state is State.EXHAUSTED
+    assert paid(place) == paid(tmp_path / "undisturbed") > before
+    assert [row.key for o in records(place)[0].outcomes for row in o.labelled] == [
+        row.key for o in records(tmp_path / "undisturbed")[0].outcomes for row in o.labelled
+    ]
+
+
 @pytest.mark.parametrize("reason", [Failure.NOT_CONVERGED, Failure.BAD_GEOMETRY])
 def test_a_labeler_that_is_mended_is_asked_again_where_nothing_had_shown_that_it_works(
     reason: Failure, tmp_path: Path, failing

@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from sis_engine.errors import ProgramFailed
-from sis_engine.execution.program import ProgramRun, run_program, tail
+from sis_engine.execution.program import (
+    ProgramOutcome,
+    ProgramRun,
+    failure,
+    run_program,
+    tail,
+)
 from sis_engine.explorers.directory import fresh_directory
 from sis_engine.explorers.lammps.cell import Box, box_bounds, box_of
 from sis_engine.explorers.lammps.config import LammpsConfig
@@ -51,7 +57,7 @@ def predict(
             context.progress(row[0], frames.n_frames, "predicting with LAMMPS")
 
     outcome = run_program(run, stop=context.stop, on_poll=follow)
-    return _read(directory, frames, boxes, outcome.exit_code)
+    return _read(run, outcome, frames, boxes)
 
 
 def frame_of(frames: FrameSet, index: int) -> Frame:
@@ -118,16 +124,21 @@ def _snapshot(frame: Frame, box: Box, step: int, *, skewed: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _read(directory: Path, frames: FrameSet, boxes: list[Box], exit_code: int) -> Prediction:
-    text = (directory / "log.lammps").read_text(errors="replace")
+def _read(
+    run: ProgramRun, outcome: ProgramOutcome, frames: FrameSet, boxes: list[Box]
+) -> Prediction:
+    directory, log = run.directory, run.directory / "log.lammps"
+    text = log.read_text(errors="replace") if log.exists() else ""
     rows = [row for row in read_rows(text) if len(row) == _N_COLUMNS]
     dump = directory / "forces.bin"
     tables = [item.table for item, _ in snapshots(dump.read_bytes())] if dump.exists() else []
-    if exit_code != 0 or len(rows) != frames.n_frames or len(tables) != frames.n_frames:
+    if outcome.exit_code != 0 or len(rows) != frames.n_frames or len(tables) != frames.n_frames:
         errors = [line for line in text.splitlines() if line.startswith("ERROR")]
+        if outcome.exit_code != 0 and not errors:
+            raise failure(run, outcome)
         raise ProgramFailed(
-            f"LAMMPS predicted {len(rows)} of {frames.n_frames} frames (exit code {exit_code}): "
-            f"{errors[0] if errors else 'it did not say why'}",
+            f"LAMMPS predicted {len(rows)} of {frames.n_frames} frames (exit code "
+            f"{outcome.exit_code}): {errors[0] if errors else 'it did not say why'}",
             directory=directory,
             hint="read log.lammps there",
         )
