@@ -171,6 +171,9 @@ class FakeTrainer:
         if not elements:
             raise ConfigurationError("no elements to train on", key="trainer")
 
+    def begin(self, context: Context) -> None:
+        """There is no program to start; the loop asks all the same (`StartsEarly`)."""
+
     def train(
         self,
         dataset: Dataset,

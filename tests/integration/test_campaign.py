@@ -519,7 +519,7 @@ def test_the_trainers_program_starts_while_labels_are_made(
         seen.append(context.workdir.parent)
         raise ProgramMissing("not there yet")
 
-    monkeypatch.setattr(FakeTrainer, "begin", begin, raising=False)
+    monkeypatch.setattr(FakeTrainer, "begin", begin)
     changes = {"execution.cores": cores, "budget.generations": 2}
     ended = run(tmp_path / "run", write_campaign(tmp_path / "given", changes))
     assert ended.state in {State.EXHAUSTED, State.STABLE}
