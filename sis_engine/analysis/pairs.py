@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from ase.neighborlist import primitive_neighbor_list
-from scipy.spatial import cKDTree
 
 from sis_engine.records import BoolArray, FloatArray, Frame
 
@@ -118,11 +116,15 @@ def pairs_within(frame: Frame, cutoff_angstrom: float) -> tuple[IntArray, IntArr
     if any(frame.pbc) and box is None:
         # ASE's cell list costs memory with the extent of the atoms: fine inside a cell, not for a
         # cluster that has flown apart, which goes through a tree instead.
+        from ase.neighborlist import primitive_neighbor_list
+
         first, second, distance = primitive_neighbor_list(
             "ijd", frame.pbc, frame.cell, frame.positions, cutoff_angstrom
         )
         return first.astype(np.int64), second.astype(np.int64), distance
     positions = frame.positions if box is None else np.mod(frame.positions, box) % box
+    from scipy.spatial import cKDTree
+
     half = cKDTree(positions, boxsize=box).query_pairs(cutoff_angstrom, output_type="ndarray")
     pairs = np.concatenate([half, half[:, ::-1]]).astype(np.int64).reshape(-1, 2)
     separations = positions[pairs[:, 0]] - positions[pairs[:, 1]]

@@ -17,6 +17,8 @@ from sis_engine.execution.pool_checks import check_pools
 from sis_engine.interfaces import Context, Describer, Labeler, Monitor, MonitorContext
 from sis_engine.plugins import Kind, available
 from sis_engine.records import Ensemble, Quantity, System
+from sis_engine.samplers.auditing import most_frames
+from sis_engine.samplers.stopping import StoppingSampler
 from sis_engine.setup.assembly import Parts
 from sis_engine.setup.given_model import adopt_given
 from sis_engine.stages.drift import KEY as FORCE_FIELD
@@ -98,16 +100,37 @@ def _check_system(index: int, system: System, labeler: Labeler) -> None:
 
 
 def _check_audit(parts: Parts) -> None:
-    """A sampler that draws so many frames for each audit says so in its configuration."""
-    rule = getattr(getattr(parts.sampler, "config", None), "audit", None)
-    drawn, wanted = getattr(rule, "frames_per_system", None), parts.config.audit.min_frames
-    if drawn is not None and drawn < wanted:
+    """A sampler with an audit must be able to find the frames that it has to get right."""
+    config = parts.sampler.config if isinstance(parts.sampler, StoppingSampler) else None
+    if config is None or not config.audits:
+        return
+    rule, wanted = config.audit, parts.config.audit.min_frames
+    if rule.frames_per_system < wanted:
         raise ConfigurationError(
-            f"each audit draws {drawn} frames of a system, but {wanted} have to be right "
-            f"(audit.min_frames): none could pass",
+            f"each audit draws {rule.frames_per_system} frames of a system, but {wanted} have to "
+            "be right (audit.min_frames): none could pass",
             key="sampler.audit.frames_per_system",
             allowed=f"{wanted} or more",
             hint="or lower audit.min_frames, which weakens what `stable` says",
+        )
+    explore = parts.config.explore
+    conditions = [context.condition for context in _contexts(parts)]
+    n_replicas = explore.replicas * len(conditions) // len(parts.systems)
+    each = most_frames(
+        parts.base_condition.duration_ps,
+        explore.sampling.sparse_every_ps,
+        rule.burn_in_ps,
+        rule.decorrelation_fs,
+    )
+    if n_replicas * each < wanted:
+        raise ConfigurationError(
+            f"{n_replicas} replicas of {parts.base_condition.duration_ps:g} ps have {each} frames "
+            f"each after sampler.audit.burn_in_ps ({rule.burn_in_ps:g}), "
+            f"sampler.audit.decorrelation_fs ({rule.decorrelation_fs:g}) apart: "
+            f"{n_replicas * each}, but {wanted} have to be right (audit.min_frames): no audit "
+            "could pass",
+            key="explore.condition.duration_ps",
+            hint="longer MD, more replicas, or frames nearer to each other",
         )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from sis_engine.commands.validation import GoodTogether
 from sis_engine.comparison import folder as comparison_folder
 from sis_engine.comparison.board import Board
+from sis_engine.comparison.examiner import frames_there_are, frames_to_label
 from sis_engine.comparison.places import Places
 from sis_engine.comparison.plan import Comparison, RunName
 from sis_engine.comparison.results import RunResult, read_result
@@ -18,8 +19,9 @@ from sis_engine.comparison.settings import Settings, differing, digest, settings
 from sis_engine.comparison.starts import is_ready
 from sis_engine.comparison.work import Bench
 from sis_engine.comparison.worker import arguments_of
-from sis_engine.errors import SisError, StopRequested, TornFile
+from sis_engine.errors import ConfigurationError, SisError, StopRequested, TornFile
 from sis_engine.execution.program import ProgramRun, run_program
+from sis_engine.setup.assembly import Parts
 from sis_engine.storage.ownership import acquire
 
 GRACE_S = 120.0
@@ -50,8 +52,29 @@ def check(comparison: Comparison) -> tuple[str, ...]:
             run = RunName(case, arm, seed)
             for text in comparison.phases(run):
                 notes += comparison.validated(comparison.parts(run, text), f"arms.{arm}", known)
-        comparison.validated(comparison.examiner_parts(case, seed), "examiner", known)
+        examiner = comparison.examiner_parts(case, seed)
+        comparison.validated(examiner, "examiner", known)
+        _check_frames(comparison, case, examiner)
     return tuple(dict.fromkeys(notes))
+
+
+def _check_frames(comparison: Comparison, case: str, examiner: Parts) -> None:
+    """The examiner must find the frames that it is to label where every replica lives."""
+    config = comparison.config.examiner
+    wanted, there = frames_to_label(config, examiner), frames_there_are(config, examiner)
+    if there < wanted:
+        duration_ps = examiner.base_condition.duration_ps
+        named = f" of {case}" if case else ""
+        raise ConfigurationError(
+            f"the examiner is to label {wanted} frames{named}, but {config.replicas} replicas of "
+            f"{duration_ps:g} ps have {there}, {config.decorrelation_fs:g} fs apart after "
+            f"{config.burn_in_ps:g} ps",
+            file=comparison.file,
+            key="examiner.frames",
+            allowed=f"{there} or fewer (without it: ten times audit.min_frames)",
+            hint="or more replicas, longer MD (examiner.duration_ps), frames nearer to each other "
+            "(decorrelation_fs, and explore.sampling.sparse_every_ps)",
+        )
 
 
 def compare(

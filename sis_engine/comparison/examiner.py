@@ -41,6 +41,7 @@ from sis_engine.records import (
     System,
     TestResult,
 )
+from sis_engine.samplers.auditing import most_frames
 from sis_engine.seeds import derive_seed
 from sis_engine.setup.assembly import Parts
 from sis_engine.stages.context import StageContext
@@ -122,6 +123,17 @@ def supports(parts: Parts, reference: Reference) -> tuple[Support, ...]:
 def frames_to_label(config: ExaminerConfig, parts: Parts) -> int:
     """Ten times what an audit needs, unless the comparison says otherwise."""
     return config.frames or 10 * parts.config.audit.min_frames
+
+
+def frames_there_are(config: ExaminerConfig, parts: Parts) -> int:
+    """Of one system, if every replica lives."""
+    explore = parts.config.explore
+    return config.replicas * most_frames(
+        parts.base_condition.duration_ps,
+        explore.sampling.sparse_every_ps,
+        config.burn_in_ps,
+        config.decorrelation_fs,
+    )
 
 
 def _fresh_systems(parts: Parts, reference: Reference) -> tuple[System, ...]:

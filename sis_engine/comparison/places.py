@@ -5,7 +5,7 @@ labels/            the bank that all arms share (each is still charged)
 starts/<case-seed-hash>/   first labels and first model, made once for all arms that share them
 runs/<case-arm-seed>/      one campaign a run, which `sis status` and `sis report` read
 examiner/<case>/   reference trajectory and labels of the examiner, in a bank of its own
-examiner/<case>/<arm-seed>-<generation>/   one examination
+examiner/<case>/exams/<seed-model-hash>/   one examination
 results/           finished runs as small files, and the report (or where ``results`` says)
 """
 
@@ -42,7 +42,8 @@ class Places:
         return self.folder / "examiner" / (case or "all")
 
     def exam(self, run: RunName, model_id: str, digest: str) -> Path:
-        name = f"{run.arm}-{run.seed}-{model_id}-{digest[:8]}"
+        """Of a model, whichever arms have it: the first is the same for all of a seed."""
+        name = f"{run.seed}-{model_id}-{digest[:8]}"
         return self.examiner(run.case) / "exams" / name
 
     def result(self, run: RunName) -> Path:

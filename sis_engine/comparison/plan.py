@@ -216,7 +216,7 @@ def _examiner_changes(config: ComparisonConfig) -> Changes:
         explore["condition"] = {"duration_ps": examiner.duration_ps}
     return {
         "explore": explore,
-        "sampler": {"type": "sis", "min_survivors": 1},
+        "sampler": {"type": "sis-paper"},  # every replica's end counts, and it audits nothing
         "triage": {"rerun": False},
         "execution": {"cores": config.execution.cores},
         "test": None,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
+from typing import TypeVar
 
 from sis_engine import __version__
 from sis_engine.bookkeeping.wallclock import WALL_S
@@ -28,6 +30,8 @@ from sis_engine.comparison.starts import is_ready, make_start, start_digest
 from sis_engine.errors import CampaignHeld, StopRequested
 from sis_engine.setup.versions import machine
 from sis_engine.storage.ledger import Ledger
+
+R = TypeVar("R")
 
 WAIT_S = 0.2
 Say = Callable[[str], None]
@@ -52,9 +56,15 @@ class Bench:
         parts = self.comparison.examiner_parts(case, 0)
         folder = self.places.examiner(case) / _short(reference_settings(self.comparison, case))
         config = self.comparison.config.examiner.reference
+        return self._alone(
+            folder, functools.partial(make_reference, folder, parts, config, stop=self.stop)
+        )
+
+    def _alone(self, folder: Path, work: Callable[[], R]) -> R:
+        """``work`` in a folder that siblings use too: each finds what another did before it."""
         while True:
             try:
-                return make_reference(folder, parts, config, stop=self.stop)
+                return work()
             except CampaignHeld:  # the comparison is held by us, so by a sibling
                 if self.stop():
                     raise StopRequested(f"stopped while {folder} was in use") from None
@@ -115,7 +125,12 @@ class Bench:
             place = self.places.exam(run, files_there.id, mark)
             candidate = Candidate(files_there, parts, model.generation, model.evaluations)
             bank = self.places.examiner(run.case) / "labels"
-            found = examine(candidate, reference, config, place, bank, stop=self.stop)
+            found = self._alone(
+                place,
+                functools.partial(
+                    examine, candidate, reference, config, place, bank, stop=self.stop
+                ),
+            )
             verdict = "passed" if found.passed else "; ".join(found.reasons[:2])
             self.say(f"{run}: examined at {model.evaluations} evaluations: {verdict}")
             yield found

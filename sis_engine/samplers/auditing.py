@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from sis_engine.interfaces import SamplerInput
 from sis_engine.labelling.starts import relative_force_error
 from sis_engine.records import (
     Exploration,
+    FloatArray,
     LabelPlan,
     MdFrame,
     Purpose,
@@ -50,7 +52,8 @@ def spread(
     """At most ``n_frames`` frames, one at random from each of as many equal stretches of time.
 
     Two are never nearer than ``decorrelation_fs``; what a stretch could not give is filled up
-    from anywhere. In time order.
+    from anywhere. Where that leaves fewer than find room one after the other, these are taken. In
+    time order.
     """
     rng = np.random.default_rng(seed)
     first_fs = frames[0].time_fs + 1000.0 * rule.burn_in_ps if frames else 0.0
@@ -71,7 +74,33 @@ def spread(
             if all(abs(times[index] - times[c]) >= rule.decorrelation_fs for c in chosen):
                 chosen.append(int(index))
                 room -= 1
+    if len(chosen) < n_frames:
+        chosen = max(chosen, _one_after_the_other(times, rule.decorrelation_fs)[:n_frames], key=len)
     return tuple(usable[index] for index in sorted(chosen))
+
+
+def _one_after_the_other(times: FloatArray, apart_fs: float) -> list[int]:
+    """From the first on, each as soon as it may be: no choice has more."""
+    chosen: list[int] = []
+    for index, time in enumerate(times):
+        if not chosen or time - times[chosen[-1]] >= apart_fs:
+            chosen.append(index)
+    return chosen
+
+
+def most_frames(
+    duration_ps: float, sparse_every_ps: float, burn_in_ps: float, decorrelation_fs: float
+) -> int:
+    """How many frames :func:`spread` can find at most in a replica that lived to the end.
+
+    sparse_every_ps: between kept frames; the last one may be nearer, from the ring
+    """
+    if burn_in_ps > duration_ps:
+        return 0
+    sparse_fs = 1000.0 * sparse_every_ps
+    apart_fs = sparse_fs * max(1, math.ceil(decorrelation_fs / sparse_fs - 1e-9))
+    span_fs = 1000.0 * (duration_ps - burn_in_ps)
+    return 1 + math.floor(span_fs / apart_fs + 1e-9)
 
 
 def _shares(total: int, n: int) -> list[int]:

@@ -116,3 +116,7 @@ class CommitteeConfig(StoppingConfig):
     n_known: Annotated[int, Field(ge=0)] = 200
     max_pool: Count = 400
     grid: Grid | None = None
+
+    @property
+    def audits(self) -> bool:
+        return self.confirm

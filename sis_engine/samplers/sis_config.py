@@ -172,6 +172,10 @@ class SisSettings(SegmentSettings):
     published_backoff_fs: Positive = 1000.0
 
     @property
+    def audits(self) -> bool:
+        return not self.published
+
+    @property
     def segment_rule(self) -> SegmentRule:
         if self.published and self.segment is None:
             return PUBLISHED_SEGMENT

@@ -52,6 +52,11 @@ class StoppingConfig(PluginConfig):
     audit: AuditFrames = AuditFrames()
 
     @property
+    def audits(self) -> bool:
+        """Survivors are audited before they count as right."""
+        return True
+
+    @property
     def required_survivors(self) -> int:
         """The n with p^n <= 1 - confidence: no failure in n bounds P(survive) by p from below."""
         if self.min_survivors is not None:

@@ -24,6 +24,7 @@ from sis_engine.storage.atomic import (
 from sis_engine.storage.columns import column_of
 from sis_engine.storage.datasets import verify_datasets
 from sis_engine.storage.seal import check_seal, write_sealed
+from sis_engine.storage.stored import StoredGroup
 
 R = TypeVar("R")
 
@@ -38,7 +39,7 @@ def write_value(group: h5py.Group, name: str, hint: Any, value: Any) -> None:
 
 def read_value(group: h5py.Group, name: str, hint: Any) -> Any:
     """What :func:`write_value` wrote with the same hint."""
-    return column_of(hint).read(group, name, 1)[0]
+    return column_of(hint).read(StoredGroup.of(group), name, 1)[0]
 
 
 def write_record(group: h5py.Group, name: str, record: Any) -> None:

@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from sis_engine.storage.datasets import JOIN_FROM_BYTES, of_length, write_array, write_joined
+from sis_engine.storage.datasets import JOIN_FROM_BYTES, write_array, write_joined
 from sis_engine.storage.plain_columns import (
     BytesColumn,
     EnumColumn,
@@ -30,6 +30,7 @@ from sis_engine.storage.plain_columns import (
     PathColumn,
     TextColumn,
 )
+from sis_engine.storage.stored import StoredGroup
 
 SHARE_FROM = 16
 """Columns at least this long are tried for repeated values."""
@@ -43,7 +44,7 @@ class Column(Protocol):
 
     def write(self, group: h5py.Group, name: str, values: Sequence[Any]) -> None: ...
 
-    def read(self, group: h5py.Group, name: str, n: int) -> list[Any]: ...
+    def read(self, group: StoredGroup, name: str, n: int) -> list[Any]: ...
 
 
 # --------------------------------------------------------------------------- arrays
@@ -71,19 +72,21 @@ class ArrayColumn:
         write_array(inner, "shape", np.array([k for s in shapes for k in s], dtype=np.int64))
         write_joined(inner, "value", [array.reshape(-1) for array in arrays])
 
-    def read(self, group: h5py.Group, name: str, n: int) -> list[npt.NDArray[Any]]:
-        item = group[name]
-        if isinstance(item, h5py.Group):
+    def read(self, group: StoredGroup, name: str, n: int) -> list[npt.NDArray[Any]]:
+        item = group.item(name)
+        if isinstance(item, StoredGroup):
             return self._read_ragged(item, n)
-        whole = _read_only(item[()], self._dtype)
-        return [whole] if item.attrs["layout"] == "single" else list(whole)
+        whole = _read_only(item.values(), self._dtype)
+        if item.attribute("layout") == "single":
+            return [whole]
+        return list(whole)
 
-    def _read_ragged(self, inner: h5py.Group, n: int) -> list[npt.NDArray[Any]]:
-        flat = _read_only(inner["value"][()], self._dtype)
-        sizes = inner["shape"][()].tolist()
+    def _read_ragged(self, inner: StoredGroup, n: int) -> list[npt.NDArray[Any]]:
+        flat = _read_only(inner.array("value").values(), self._dtype)
+        sizes = inner.array("shape").values().tolist()
         found = []
         begin = axis = 0
-        for ndim in of_length(inner["ndim"], n)[()].tolist():
+        for ndim in inner.array("ndim").column(n).tolist():
             shape = sizes[axis : axis + ndim]
             end = begin + int(np.prod(shape, dtype=np.int64))
             found.append(flat[begin:end].reshape(shape))
@@ -108,9 +111,9 @@ class TupleColumn:
         if items:
             self._inner.write(inner, "items", items)
 
-    def read(self, group: h5py.Group, name: str, n: int) -> list[tuple[Any, ...]]:
-        inner = group[name]
-        lengths = of_length(inner["lengths"], n)[()].tolist()
+    def read(self, group: StoredGroup, name: str, n: int) -> list[tuple[Any, ...]]:
+        inner = group.group(name)
+        lengths = inner.array("lengths").column(n).tolist()
         total = sum(lengths)
         items = self._inner.read(inner, "items", total) if total else []
         found, begin = [], 0
@@ -132,8 +135,8 @@ class FixedTupleColumn:
         for place, column in enumerate(self._inner):
             column.write(inner, str(place), [value[place] for value in values])
 
-    def read(self, group: h5py.Group, name: str, n: int) -> list[tuple[Any, ...]]:
-        inner = group[name]
+    def read(self, group: StoredGroup, name: str, n: int) -> list[tuple[Any, ...]]:
+        inner = group.group(name)
         places = [column.read(inner, str(i), n) for i, column in enumerate(self._inner)]
         return list(zip(*places, strict=True))
 
@@ -158,12 +161,13 @@ class UnionColumn:
             if chosen:
                 column.write(inner, self._kinds[number].__name__, chosen)
 
-    def read(self, group: h5py.Group, name: str, n: int) -> list[Any]:
-        inner = group[name]
-        if "which" in inner.attrs:
-            number = int(inner.attrs["which"])
+    def read(self, group: StoredGroup, name: str, n: int) -> list[Any]:
+        inner = group.group(name)
+        only = inner.attribute("which")
+        if only is not None:
+            number = int(only)
             return self._inner[number].read(inner, self._kinds[number].__name__, n)
-        which = of_length(inner["which"], n)[()].tolist()
+        which = inner.array("which").column(n).tolist()
         parts = {
             k: iter(self._inner[k].read(inner, self._kinds[k].__name__, which.count(k)))
             for k in set(which)
@@ -203,11 +207,11 @@ class RecordColumn:
         for field, column in self._columns.items():
             column.write(inner, field, [getattr(value, field) for value in values])
 
-    def read(self, group: h5py.Group, name: str, n: int) -> list[Any]:
-        inner = group[name]
-        if inner.attrs.get("record") != self._kind.__name__:
-            raise ValueError(f"{inner.name} holds {inner.attrs.get('record')!r}")
-        names = [field for field in self._columns if field in inner or not self._optional(field)]
+    def read(self, group: StoredGroup, name: str, n: int) -> list[Any]:
+        inner = group.group(name)
+        if inner.attribute("record") != self._kind.__name__:
+            raise ValueError(f"{inner.name} holds {inner.attribute('record')!r}")
+        names = [field for field in self._columns if not self._optional(field) or field in inner]
         columns = [self._columns[field].read(inner, field, n) for field in names]
         if not columns:
             return [self._kind() for _ in range(n)]
@@ -243,12 +247,13 @@ class SharedColumn:
                 return
         self._inner.write(group, name, values)
 
-    def read(self, group: h5py.Group, name: str, n: int) -> list[Any]:
-        item = group.get(name)
-        if item is None or "shared" not in item.attrs:
+    def read(self, group: StoredGroup, name: str, n: int) -> list[Any]:
+        item = group.item(name)
+        shared = item.attribute("shared") if isinstance(item, StoredGroup) else None
+        if shared is None or not isinstance(item, StoredGroup):
             return self._inner.read(group, name, n)
-        unique = self._inner.read(item, "unique", int(item.attrs["shared"]))
-        return [unique[k] for k in of_length(item["index"], n)[()].tolist()]
+        unique = self._inner.read(item, "unique", int(shared))
+        return [unique[k] for k in item.array("index").column(n).tolist()]
 
 
 def _interned(values: Sequence[Any]) -> tuple[npt.NDArray[np.int64], list[Any]]:

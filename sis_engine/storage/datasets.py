@@ -122,10 +122,3 @@ def blocks_of(dataset: h5py.Dataset) -> Iterator[npt.NDArray[Any]]:
         step = -(-step // dataset.chunks[0]) * dataset.chunks[0]
     for start in range(0, dataset.shape[0], step):
         yield dataset[start : start + step]
-
-
-def of_length(dataset: h5py.Dataset, n: int) -> h5py.Dataset:
-    """``dataset`` if it has ``n`` entries; ValueError otherwise."""
-    if dataset.shape != (n,):
-        raise ValueError(f"{dataset.name} has shape {dataset.shape}, expected ({n},)")
-    return dataset

@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import ase.io
 import numpy as np
 from ase import Atoms
 
@@ -244,9 +243,11 @@ def read_extxyz(path: Path, system: str | None = None) -> Iterator[FrameSet]:
 
     Periodicity and atoms may change from frame to frame: a new set starts there.
     """
+    from ase.io import iread  # half a second, which no other form of data needs
+
     batch: list[Atoms] = []
     name = system or path.stem
-    for number, atoms in enumerate(ase.io.iread(path, index=":", format="extxyz")):
+    for number, atoms in enumerate(iread(path, index=":", format="extxyz")):
         results = {} if atoms.calc is None else atoms.calc.results
         missing = [key for key in ("energy", "forces") if key not in results]
         if missing:

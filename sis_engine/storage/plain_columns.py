@@ -11,7 +11,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from sis_engine.storage.datasets import of_length, write_array
+from sis_engine.storage.datasets import write_array
+from sis_engine.storage.stored import StoredArray, StoredGroup
 
 
 class NumberColumn:
@@ -30,8 +31,8 @@ class NumberColumn:
             raise TypeError(f"{group.name}/{name} takes {self._kind.__name__}")
         write_array(group, name, np.asarray(values, dtype=self._dtype))
 
-    def read(self, group: h5py.Group, name: str, n: int) -> list[Any]:
-        return list(of_length(group[name], n)[()].tolist())
+    def read(self, group: StoredGroup, name: str, n: int) -> list[Any]:
+        return list(group.array(name).column(n).tolist())
 
 
 class TextColumn:
@@ -47,11 +48,12 @@ class TextColumn:
             return
         BytesColumn().write(group, name, [v.encode("utf-8", "surrogatepass") for v in values])
 
-    def read(self, group: h5py.Group, name: str, n: int) -> list[str]:
-        if isinstance(group[name], h5py.Group):
-            raw = BytesColumn().read(group, name, n)
-            return [value.decode("utf-8", "surrogatepass") for value in raw]
-        return list(of_length(group[name], n).asstr()[()])
+    def read(self, group: StoredGroup, name: str, n: int) -> list[str]:
+        item = group.item(name)
+        if isinstance(item, StoredArray):
+            return [value.decode() for value in item.column(n).tolist()]
+        raw = BytesColumn().read(group, name, n)
+        return [value.decode("utf-8", "surrogatepass") for value in raw]
 
 
 class BytesColumn:
@@ -65,13 +67,11 @@ class BytesColumn:
         joined = values[0] if len(values) == 1 else b"".join(values)
         write_array(inner, "bytes", np.frombuffer(joined, dtype=np.uint8))
 
-    def read(self, group: h5py.Group, name: str, n: int) -> list[bytes]:
-        inner = group[name]
-        data = inner["bytes"][()].tobytes()
-        ends = np.cumsum(of_length(inner["lengths"], n)[()])
-        return [
-            data[end - size : end] for end, size in zip(ends, inner["lengths"][()], strict=True)
-        ]
+    def read(self, group: StoredGroup, name: str, n: int) -> list[bytes]:
+        inner = group.group(name)
+        data = inner.array("bytes").values().tobytes()
+        lengths = inner.array("lengths").column(n)
+        return [data[e - size : e] for e, size in zip(np.cumsum(lengths), lengths, strict=True)]
 
 
 class PathColumn:
@@ -82,7 +82,7 @@ class PathColumn:
     def write(self, group: h5py.Group, name: str, values: Sequence[Path]) -> None:
         TextColumn().write(group, name, [str(value) for value in values])
 
-    def read(self, group: h5py.Group, name: str, n: int) -> list[Path]:
+    def read(self, group: StoredGroup, name: str, n: int) -> list[Path]:
         return [Path(text) for text in TextColumn().read(group, name, n)]
 
 
@@ -97,7 +97,7 @@ class EnumColumn:
     def write(self, group: h5py.Group, name: str, values: Sequence[enum.Enum]) -> None:
         TextColumn().write(group, name, [member.value for member in values])
 
-    def read(self, group: h5py.Group, name: str, n: int) -> list[enum.Enum]:
+    def read(self, group: StoredGroup, name: str, n: int) -> list[enum.Enum]:
         return [self._kind(text) for text in TextColumn().read(group, name, n)]
 
 
@@ -109,7 +109,7 @@ class NoneColumn:
     def write(self, group: h5py.Group, name: str, values: Sequence[None]) -> None:
         pass
 
-    def read(self, _group: h5py.Group, _name: str, n: int) -> list[None]:
+    def read(self, _group: StoredGroup, _name: str, n: int) -> list[None]:
         return [None] * n
 
 
