@@ -130,6 +130,10 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"sampler.audit.frames_per_system": 10},
         ("sampler.audit.frames_per_system", "10 frames", "30 have to be right", "30 or more"),
     ),
+    "MD too short for an audit": (
+        {"explore.condition.duration_ps": 0.4, "sampler.audit": {"burn_in_ps": 0.25}},
+        ("explore.condition.duration_ps", "2 frames each", "30 have to be right", "more replicas"),
+    ),
     "a learning rate whose floor is above it": (
         {"training.lr_floor": 0.5},
         ("training", "lr_floor 0.5 is above start_lr 0.001"),

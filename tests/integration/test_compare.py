@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from sis_engine.comparison.compare import Compared, compare, finished_runs
+from sis_engine.comparison.compare import Compared, check, compare, finished_runs
 from sis_engine.comparison.places import Places
 from sis_engine.comparison.plan import RunName, read_comparison
 from sis_engine.comparison.results import read_result
 from sis_engine.comparison.writing import write_comparison
+from sis_engine.errors import ConfigurationError
 from sis_engine.storage.ledger import Ledger
 from tests.integration.command_line import sis
 from tests.integration.small_campaigns import write_campaign
@@ -106,6 +107,22 @@ def test_their_first_model_is_the_same_file_trained_once(compared):
             files.append((row.sha256, row.seconds))
     assert files[0] == files[1]
     assert len(list((compared / "run" / "starts").iterdir())) == 1
+
+
+def test_a_model_that_two_arms_have_is_examined_once(compared):
+    exams = list((compared / "run" / "examiner" / "all" / "exams").iterdir())
+    assert len(exams) == len(_result(compared, "sis").exams) > 0
+    assert _result(compared, "sis").exams == _result(compared, "twin").exams
+
+
+def test_an_examiner_that_could_not_find_its_frames_is_refused(tmp_path):
+    file = _written(tmp_path / "given")
+    file.write_text(file.read_text().replace("frames: 16", "frames: 21"))
+    with pytest.raises(ConfigurationError) as refused:
+        check(read_comparison(file))
+    assert refused.value.key == "examiner.frames"
+    assert "label 21 frames" in str(refused.value)
+    assert "2 replicas of 0.2 ps have 20" in str(refused.value)
 
 
 def test_the_examiner_is_neither_charged_nor_fed_back(compared):
@@ -245,7 +262,7 @@ def test_an_arm_that_goes_on_as_another_sampler(tmp_path):
     arm = (
         "  twin: {budget: {generations: 1}, explore: {max_suspects: 0}, then: "
         "[{budget: {generations: 2}, sampler: {type: random, labels_per_system: 20, "
-        "min_survivors: 2}}]}"
+        "min_survivors: 2, audit: {decorrelation_fs: 20.0, burn_in_ps: 0.02}}}]}"
     )
     file.write_text(file.read_text().replace("  twin: {}", arm).replace("  sis: {}\n", ""))
     done, _ = _compare(file, tmp_path / "run")
