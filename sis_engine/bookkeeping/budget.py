@@ -23,7 +23,7 @@ def spent_through(
     leaving_out: purposes of this generation that come now or later
     """
     spent = Counter({item.purpose: item.paid for item in ledger.counts(through=generation)})
-    for item in ledger.counts(generation):
+    for item in ledger.counts(generation) if leaving_out else ():
         if item.purpose in leaving_out:
             spent[item.purpose] -= item.paid
     return spent

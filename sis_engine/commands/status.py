@@ -115,6 +115,7 @@ def facts_of(
     counts = ledger.counts()
     reference = _total(record.reference_ps for record in records)
     stages = ledger.stages()
+    events = ledger.events(limit=200)
     running = stages[-1] if stages and stages[-1].state.value == "started" else None
     timestep_fs = _reference_timestep_fs(ledger)
     longest = _longest_stable_ps(records)
@@ -148,8 +149,8 @@ def facts_of(
         machine=machine(),
         started=_time(stages[0].started_at if stages else None),
         finished=_time(stages[-1].ended_at if stages else None),
-        warnings=(*(e.text for e in ledger.events(limit=200) if e.level != "info"), *_torn(torn)),
-        events=ledger.events(limit=200),
+        warnings=(*(e.text for e in events if e.level != "info"), *_torn(torn)),
+        events=events,
         pools=pools_of(ledger),
         config_text=ledger.meta("config_text") or "",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 
 from sis_engine import __version__
@@ -23,6 +24,7 @@ def machine() -> str:
     return f"{_processor()}, {available_cores()} cores, {platform.system()} {platform.release()}"
 
 
+@functools.cache
 def _processor() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123 - a kernel file

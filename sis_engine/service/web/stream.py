@@ -15,6 +15,10 @@ from sis_engine.report.live_figure import live_figure
 from sis_engine.service.views import Board, View, as_json
 
 LOOK_EVERY_S = 2.0
+LOOK_LATER_S = 15.0
+LOOK_SHARE = 0.007
+"""Of one core, of looking and telling all readers: a campaign beside it shall not feel it. Many
+readers, or a slow machine, make looks rarer, up to LOOK_LATER_S."""
 REST_AFTER_S = 10.0
 """Without a reader for so long there is nothing to look for."""
 ALIVE_EVERY_S = 15.0
@@ -37,7 +41,7 @@ class Stream:
     def __init__(self, board: Board) -> None:
         self.board = board
         self.shown = Shown()
-        self._changed = asyncio.Condition()
+        self._changed = asyncio.Event()
         self._looking = asyncio.Lock()
         self._looked = 0.0
         self._readers = 0
@@ -59,11 +63,13 @@ class Stream:
                 self._task = asyncio.create_task(self._keep_looking())
             seen = 0
             while True:
-                for kind in ("board", f"campaign/{name}", f"live/{name}"):
-                    if self.shown.changed_in.get(kind, 0) > seen:
-                        yield self.shown.events[kind]
-                seen = self.shown.number
-                if not await self._changed_after(seen):
+                shown, changed = self.shown, self._changed
+                kinds = ("board", f"campaign/{name}", f"live/{name}")
+                fresh = [kind for kind in kinds if shown.changed_in.get(kind, 0) > seen]
+                seen = shown.number
+                if fresh:  # together: each piece that is sent costs more than its bytes
+                    yield b"".join(shown.events[kind] for kind in fresh)
+                if not await _within(changed, ALIVE_EVERY_S):
                     yield _event("alive", {})
         finally:
             self._readers -= 1
@@ -74,22 +80,15 @@ class Stream:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    async def _changed_after(self, seen: int) -> bool:
-        """Wait for a change; ``False``: none came, and the reader should hear that we live."""
-        try:
-            async with asyncio.timeout(ALIVE_EVERY_S), self._changed:
-                await self._changed.wait_for(lambda: self.shown.number > seen)
-        except TimeoutError:
-            return False
-        return True
-
     async def _keep_looking(self) -> None:
         idle_since = time.monotonic()
         while time.monotonic() - idle_since < REST_AFTER_S:
+            used = time.process_time()
             if self._readers:
                 idle_since = time.monotonic()
                 await self.now()
             await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(more_rest(time.process_time() - used))
 
     async def _look(self) -> None:
         beat, views, events = await asyncio.to_thread(_look_at, self.board)
@@ -104,8 +103,23 @@ class Stream:
         if changed:
             shown.number += 1
             shown.changed_in.update(dict.fromkeys(changed, shown.number))
-            async with self._changed:
-                self._changed.notify_all()
+            self._changed.set()
+            self._changed = asyncio.Event()
+
+
+def more_rest(used_s: float) -> float:
+    """Seconds to wait beyond LOOK_EVERY_S, after a look for which all used ``used_s`` of a core."""
+    return min(max(used_s / LOOK_SHARE, LOOK_EVERY_S), LOOK_LATER_S) - LOOK_EVERY_S
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    """Whether it happens in that time; ``False``: the reader should hear that we live."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 def _look_at(board: Board) -> tuple[float | None, dict[str, View], dict[str, bytes]]:
