@@ -16,7 +16,7 @@ from sis_engine.service.views import Board, View, as_json
 
 LOOK_EVERY_S = 2.0
 LOOK_LATER_S = 15.0
-LOOK_SHARE = 0.007
+LOOK_SHARE = 0.005
 """Of one core, of looking and telling all readers: a campaign beside it shall not feel it. Many
 readers, or a slow machine, make looks rarer, up to LOOK_LATER_S."""
 REST_AFTER_S = 10.0
