@@ -1,6 +1,6 @@
 """The packing rule against every fixed arrangement of labels on cores, interleaved in one run.
 
-    python benchmarks/label_packing.py [--quick] [--labels 32] [--steps 12] [--repeats 5]
+    python benchmarks/label_packing.py [--quick] [--labels 128] [--steps 60] [--repeats 7]
 
 Two loads, GFN1-xTB both: *many* independent single points of a cluster (an audit), and a *stream*
 of single points of a larger one, one after the other (a segment). Each repetition runs the rule
@@ -129,9 +129,9 @@ class Result:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--labels", type=int, default=32, help="of the load `many`")
-    parser.add_argument("--steps", type=int, default=12, help="of the load `stream`")
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--labels", type=int, default=128, help="of the load `many`")
+    parser.add_argument("--steps", type=int, default=60, help="of the load `stream`")
+    parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--cores", type=int, default=available_cores())
     parser.add_argument("--quick", action="store_true", help="4 labels, 2 steps, twice")
     asked = parser.parse_args()
