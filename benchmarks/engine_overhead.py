@@ -5,7 +5,8 @@
 Read off the ledger of a finished campaign. Start-up (imports, reading and checking the campaign)
 and the final report lie outside the ledger's clock: both are done again here, timed and added, to
 the engine's time and to the whole (the report in a process that has loaded what a campaign has).
-The interval is a bootstrap over generations. The last line is JSON. Exit code 0: within the goal; 1: not; 2: there is no finished campaign to read.
+The interval is a bootstrap over generations. The last line is JSON. Exit code
+0: within the goal; 1: not; 2: there is no finished campaign to read.
 """
 
 from __future__ import annotations
