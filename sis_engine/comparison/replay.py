@@ -32,6 +32,7 @@ from sis_engine.records import (
     Stable,
     label_key,
 )
+from sis_engine.samplers.stopping import StoppingSampler
 from sis_engine.seeds import derive_seed
 from sis_engine.setup.assembly import Parts
 from sis_engine.stages.context import StageContext
@@ -61,7 +62,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a sampler says to one generation. word: requests, audit, stable or exhausted"""
+    """What a sampler says to one generation. word: requests, audit, stable, exhausted, or unknown
+
+    unknown: the stored MD does not tell (see :func:`select`)
+    """
 
     word: str
     reason: str
@@ -116,10 +120,15 @@ class Moment:
 def select(moment: Moment, sampler: Sampler) -> Selection:
     """One sampler's decision on one generation, with the campaign's own audit where it asks.
 
-    What it wants to see of frames is worked out with the stored model; a committee is not there.
+    What it wants to see of frames is worked out with the stored model. A committee is not there, and
+    MD that a monitor ended of which this sampler knows nothing would have gone on: what it would
+    have asked for then is *unknown*.
     """
     record = moment.record
     given = _input(moment.stage.parts, record, moment.past, sampler)
+    untold = _untold(sampler, given)
+    if untold is not None:
+        return Selection("unknown", untold, (), audited=False)
     answer = sampler.decide(given)
     audited = False
     for _ in range(MAX_AUDITS + MAX_LOOKS):
@@ -140,6 +149,19 @@ def select(moment: Moment, sampler: Sampler) -> Selection:
         else answer
     )
     return _selection(moment.stage.parts, decision, moment.known, audited=audited)
+
+
+def _untold(sampler: Sampler, given: SamplerInput) -> str | None:
+    """Why the stored MD does not tell what this sampler would have done."""
+    frames = [item for run in given.explorations for item in run.frames]
+    if sampler.needs.members > 1 and all(item.deviation is None for item in frames):
+        return "no committee watched the stored MD"
+    if not isinstance(sampler, StoppingSampler) or not given.verdicts:
+        return None
+    if sampler.catastrophes(given):
+        return None
+    others = ", ".join(sorted({item.monitor for item in given.verdicts}))
+    return f"the stored MD was ended by {others}; with this sampler's monitors it had gone on"
 
 
 def _inspected(moment: Moment, request: InspectRequest) -> tuple[Inspected, ...]:

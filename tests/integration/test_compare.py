@@ -210,7 +210,10 @@ def test_the_page_and_everything_beside_it(again):
 
 
 def test_another_samplers_selection_is_replayed_without_a_label(again, capsys):
-    more = "  lot: {sampler: {type: random, labels_per_system: 20, min_survivors: 2}}\n"
+    more = (
+        "  lot: {sampler: {type: random, labels_per_system: 20, min_survivors: 2}}\n"
+        "  crew: {sampler: {type: committee, members: 2, min_survivors: 2}}\n"
+    )
     file = again / "given" / "compare.yaml"
     file.write_text(file.read_text().replace("  twin: {}\n", f"  twin: {{}}\n{more}"))
     campaign = again / "run" / "runs" / "sis-1"
@@ -226,6 +229,8 @@ def test_another_samplers_selection_is_replayed_without_a_label(again, capsys):
         assert others["sis"]["word"] == own["word"]  # the same sampler says the same again
         assert [a["plan"] for a in others["sis"]["asked"]] == [a["plan"] for a in own["asked"]]
         assert others["lot"]["word"] in {"requests", "audit", "stable", "exhausted"}
+        assert others["crew"]["word"] == "unknown"
+        assert others["crew"]["reason"] == "no committee watched the stored MD"
     asked = [a for item in generations for a in dict(item["others"])["lot"]["asked"]]
     assert asked
     assert all(a["least"] <= 20 for a in asked)
