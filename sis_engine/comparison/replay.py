@@ -120,9 +120,9 @@ class Moment:
 def select(moment: Moment, sampler: Sampler) -> Selection:
     """One sampler's decision on one generation, with the campaign's own audit where it asks.
 
-    What it wants to see of frames is worked out with the stored model. A committee is not there, and
-    MD that a monitor ended of which this sampler knows nothing would have gone on: what it would
-    have asked for then is *unknown*.
+    What it wants to see of frames is worked out with the stored model. A committee is not there,
+    and MD that a monitor ended of which this sampler knows nothing would have gone on: what it
+    would have asked for then is *unknown*.
     """
     record = moment.record
     given = _input(moment.stage.parts, record, moment.past, sampler)
