@@ -24,7 +24,6 @@ from sis_engine.records import (
     Ensemble,
     Frame,
     HaltRule,
-    LammpsPair,
     Model,
     ModelFile,
     ModelForm,
@@ -32,6 +31,7 @@ from sis_engine.records import (
     Sampling,
     System,
 )
+from trainers.deepmd.trainer import LAMMPS
 
 ELEMENTS = ("Li", "F", "S", "O", "N", "C", "H")
 
@@ -98,7 +98,7 @@ def model_in(path: Path, given: argparse.Namespace) -> Model:
         elements=tuple(given.elements.split(",")),
         files=(ModelFile(ModelForm.COMPRESSED, path, digest),),
         deployed=ModelForm.COMPRESSED,
-        lammps=LammpsPair("deepmd {file}"),
+        lammps=LAMMPS,
         cutoff_angstrom=given.cutoff,
         sel=(given.sel,),
     )
@@ -126,7 +126,7 @@ def trained_on_noise(frame: Frame, given: argparse.Namespace, workdir: Path, see
     for command in (
         ("train", "input.json", "--skip-neighbor-stat"),
         ("freeze", "-o", "frozen.pth"),
-        ("compress", "-i", "frozen.pth", "-o", "model.pth"),
+        ("compress", "-i", "frozen.pth", "-o", "model.pth", "-t", "input.json"),
     ):
         run_program(
             ProgramRun(
