@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from labelers.mpi_config import MpiProgramConfig
 from sis_engine.interfaces import InputPath
@@ -127,6 +127,12 @@ class Cp2kConfig(MpiProgramConfig):
     data_dir: Path | None = None
     wall_timeout_s: Positive | None = None
     soft_stop_s: Positive = 60.0
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _of_that_type(cls, given: object) -> object:
+        """``method: gfn1-xtb`` for ``method: {type: gfn1-xtb}``."""
+        return {"type": given} if isinstance(given, str) else given
 
     @model_validator(mode="after")
     def _method_and_solver_agree(self) -> Cp2kConfig:

@@ -28,6 +28,13 @@ _SAID = (
 )
 
 
+_CHARGES = "xTB Charges"
+_UNCHECKED = (
+    "charges out of range in an SCF that is not converged; CHECK_ATOMIC_CHARGES F in &XTB of the "
+    "template lets it go on"
+)
+
+
 def ending_of(folder: Path, outcome: ProgramOutcome | None, *, unconverged: bool) -> Ending:
     """Class a run that ended without its label, by what it and the system said.
 
@@ -40,6 +47,8 @@ def ending_of(folder: Path, outcome: ProgramOutcome | None, *, unconverged: bool
     said = "\n".join(
         part for part in (abort, "" if outcome is None else outcome.stderr_tail) if part
     )
+    if abort is not None and _CHARGES in abort:
+        return Ending(Failure.SOLVER, f"{abort}: {_UNCHECKED}")
     known = ending_by_words(said, _SAID, abort)
     if known is not None:
         return known

@@ -15,10 +15,12 @@ from labelers.cp2k.input import Job, box_of, force_eval, structure
 from labelers.cp2k.labeler import Cp2kLabeler
 from labelers.cp2k.launch import INPUT, OUTPUT
 from labelers.geometry import atoms_of
+from labelers.xtb.labeler import XtbLabeler
 from sis_engine.errors import ConfigurationError
 from sis_engine.execution.program import run_program
 from sis_engine.interfaces import Context, SinglePoints
 from sis_engine.records import Failure, Frame, LabelFailure, Labelled, System
+from sis_engine.structures import read_structure
 from sis_engine.testing.labeler_contract import CHECKS, LabelerCase
 from tests.conftest import Figure, largest
 from tests.external.conftest import foreign_mpirun, require_program
@@ -27,6 +29,7 @@ from tests.external.cp2k_cases import ORIGIN, cp2k, gfn1, label, labelled, pbe, 
 pytestmark = [pytest.mark.external, pytest.mark.timeout(1800)]  # DFT on a loaded machine
 
 GFN1, PBE = "CP2K, GFN1-xTB", "CP2K, PBE-D3"
+CLUSTER = Path(__file__).parents[2] / "configs" / "structures" / "lifsi-dol-cluster.xyz"
 
 
 @pytest.fixture(autouse=True)
@@ -251,6 +254,27 @@ def test_a_template_gives_the_label_of_the_same_settings(tmp_path: Path) -> None
     mine, typed = label(given, frame, tmp_path), label(gfn1(), frame, tmp_path)
     assert mine.label.energy == pytest.approx(typed.label.energy, abs=1e-6)
     assert mine.level.fingerprint != typed.level.fingerprint
+
+
+def test_lifsi_whose_guess_has_charges_out_of_range_gets_tblites_label(tmp_path: Path) -> None:
+    """CP2K's check of charges stops this SCF at its guess; what it converges to is right."""
+    frame = read_structure(CLUSTER)
+    mine = label(gfn1(), frame, tmp_path).label
+    tblite = XtbLabeler(XtbLabeler.Config(method="GFN1-xTB"))
+    task = SinglePoints(System("s", frame), (frame,), (ORIGIN,))
+    (other,) = tblite.label(task, Context(tmp_path / "tblite"))
+    assert isinstance(other, Labelled)
+    assert mine.energy == pytest.approx(other.label.energy, abs=0.01)
+    assert mine.forces == pytest.approx(other.label.forces, abs=0.02)
+    checked = tmp_path / "checked.inp"
+    checked.write_text(
+        "&FORCE_EVAL\n&DFT\n&SCF\nEPS_SCF 1.0E-7\n&OT\nPRECONDITIONER FULL_ALL\n&END\n&END\n"
+        "&QS\nMETHOD XTB\n&XTB\nDO_EWALD F\n&END\n&END\n&END\n&END\n"
+    )
+    stopped = labelled(cp2k(method={"type": "template", "file": checked}), frame, tmp_path)
+    assert isinstance(stopped, LabelFailure)
+    assert stopped.reason is Failure.SOLVER
+    assert "CHECK_ATOMIC_CHARGES F" in stopped.message
 
 
 def test_two_ranks_give_the_label_of_one(tmp_path: Path) -> None:

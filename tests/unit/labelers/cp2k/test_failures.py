@@ -32,6 +32,7 @@ SEGMENT = Segment(SYSTEM, Start(WATER), SegmentSpec(5, 0.5, 300.0), ORIGIN)
         ("disk-full", -15, Failure.PROGRAM, "signal 15"),
         ("wrong-basis", 1, Failure.PROGRAM, "DZVP-MOLOPT-XX-GTH"),
         ("wrong-pseudopotential", 1, Failure.PROGRAM, "GTH-PBE-q9"),
+        ("charges-out-of-range", 1, Failure.SOLVER, "CHECK_ATOMIC_CHARGES F in &XTB"),
         ("odd-electrons", 1, Failure.PROGRAM, "odd number of electrons"),
         ("unknown-keyword", 1, Failure.PROGRAM, "unknown keyword GFN_TYPE"),
         ("out-of-memory", 1, Failure.OUT_OF_MEMORY, "Cannot allocate memory"),

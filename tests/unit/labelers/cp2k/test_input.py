@@ -144,12 +144,18 @@ def test_a_thermostat_holds_what_moves_named_by_ranges() -> None:
             "leave `scf` out",
         ),
         ({"method": {"type": "hf"}}, "gfn1-xtb"),
+        ({"method": "hf"}, "gfn1-xtb"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(given: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         validated(Cp2kConfig, given, key="labeler")
     assert words in str(caught.value)
+
+
+def test_a_method_without_settings_may_be_named_alone() -> None:
+    named = validated(Cp2kConfig, {"method": "gfn1-xtb"}, key="labeler")
+    assert named == validated(Cp2kConfig, {"method": {"type": "gfn1-xtb"}}, key="labeler")
 
 
 TEMPLATE = """! a user's own input
