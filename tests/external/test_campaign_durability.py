@@ -39,6 +39,7 @@ initial:
   segment: {length_fs: 30.0, timestep_fs: 0.5}
 explore:
   replicas: 3
+  sampling: {sparse_every_ps: 0.005}
   condition:
     {duration_ps: 0.1, timestep_fs: 0.5, minimise: false, velocity_factor: 1.0}
 monitors:
@@ -48,6 +49,7 @@ sampler:
   type: sis
   min_survivors: 3
   segment: {length_fs: 10.0, timestep_fs: 0.5}
+  audit: {burn_in_ps: 0.05, decorrelation_fs: 5.0}
 training: {steps_first: 20, steps: 10, batch_size: 2}
 triage: {rerun: false}
 budget: {generations: 1}

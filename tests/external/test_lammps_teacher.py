@@ -267,6 +267,7 @@ def test_reaxff_moves_the_structure_between_two_segments_of_reference_md(tmp_pat
             "segment": {"length_fs": 20.0, "timestep_fs": 0.5},
             "cheap": {"length_ps": 0.05},
             "min_survivors": 3,
+            "audit": {"decorrelation_fs": 50.0},
         },
         "audit.max_relative_force_rmse": 1e-9,  # never enough
         "budget.generations": 2,

@@ -82,7 +82,7 @@ class Stream:
 
     async def _keep_looking(self) -> None:
         idle_since = time.monotonic()
-        while time.monotonic() - idle_since < REST_AFTER_S:
+        while self._readers or time.monotonic() - idle_since < REST_AFTER_S:
             used = time.process_time()
             if self._readers:
                 idle_since = time.monotonic()
