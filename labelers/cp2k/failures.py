@@ -26,8 +26,6 @@ _SAID = (
     (r"[Cc]holesky|not positive definite|p?dpotrf|p?dsyev|ELPA.*(?:error|fail)", Failure.SOLVER),
     (r"[Dd]iagonali[sz]ation.*(?:fail|error)|matrix.*singular|is NaN|NaN detected", Failure.SOLVER),
 )
-
-
 _CHARGES = "xTB Charges"
 _UNCHECKED = (
     "charges out of range in an SCF that is not converged; CHECK_ATOMIC_CHARGES F in &XTB of the "

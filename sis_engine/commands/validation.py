@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -114,8 +115,8 @@ def _check_audit(parts: Parts) -> None:
             hint="or lower audit.min_frames, which weakens what `stable` says",
         )
     explore = parts.config.explore
-    conditions = [context.condition for context in _contexts(parts)]
-    n_replicas = explore.replicas * len(conditions) // len(parts.systems)
+    conditions = Counter(context.system.name for context in _contexts(parts))
+    n_replicas = explore.replicas * max(conditions.values(), default=1)  # no system has more
     each = most_frames(
         parts.base_condition.duration_ps,
         explore.sampling.sparse_every_ps,

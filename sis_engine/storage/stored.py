@@ -1,8 +1,8 @@
 """Reading what the columns wrote, through HDF5's own calls.
 
-A generation is two thousand small groups and datasets. h5py's convenient objects take a tenth of a
-millisecond for each, a second a generation, and most of that for what nobody asks here (weak
-references, selections, the file behind each object); its low-level calls take a tenth of it.
+A generation is two thousand small groups and datasets. h5py's convenient objects spend most of
+their time on what nobody asks here (weak references, selections, the file behind each object);
+through its low-level calls the five generations of a quickstart are read in half the time.
 """
 
 from __future__ import annotations
