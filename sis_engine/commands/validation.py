@@ -131,8 +131,8 @@ def _check_audit(parts: Parts) -> None:
             f"{n_replicas * each}, but {wanted} have to be right (audit.min_frames): no audit "
             "could pass",
             key="explore.condition.duration_ps",
-            hint="longer MD, more replicas, or frames nearer to each other; of the MD one is kept every "
-            f"{explore.sampling.sparse_every_ps:g} ps (explore.sampling.sparse_every_ps)",
+            hint="longer MD, more replicas, or frames nearer to each other; of the MD one is kept "
+            f"every {explore.sampling.sparse_every_ps:g} ps (explore.sampling.sparse_every_ps)",
         )
 
 
