@@ -7,7 +7,7 @@ the examiner who judges them.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator, model_validator
 
@@ -90,13 +90,22 @@ class Expected(Strict):
     minutes: Positive
 
 
+class CaseChanges(NamedTuple):
+    """What one case changes. campaign: of the base;  arms, examiner: laid over that, of each"""
+
+    campaign: Changes
+    arms: dict[str, Changes]
+    examiner: Changes
+
+
 class ComparisonConfig(Strict):
     """A whole comparison.
 
     campaign: the base campaign file, relative to this one
     changes: of the base, for every arm;  cases: of that, for every case (systems, labelers); each
         case is a comparison of its own on the same page. ``{}``: one case. ``arms`` in a case:
-        what single arms change further there (a force field for its elements)
+        what single arms change further there (a force field for its elements); ``examiner``: what
+        the examiner's campaign changes further there (another limit of errors)
     arms: name: what it changes of the base, any key of a campaign. Mappings are merged; a plugin
         of another ``type`` replaces the base's. ``then``: a list of further changes, each taken up
         when the campaign before it is exhausted (one sampler's data, then another's)
@@ -129,11 +138,11 @@ class ComparisonConfig(Strict):
         """Their names; one without a name where there are none."""
         return tuple(self.cases) or ("",)
 
-    def of_case(self, case: str) -> tuple[Changes, dict[str, Changes]]:
-        """What a case changes of the base, and what single arms change further in it."""
+    def of_case(self, case: str) -> CaseChanges:
+        """What a case changes: of the base, and further of single arms and the examiner."""
         given = dict(self.cases.get(case, {}))
-        arms = given.pop("arms", {})
-        return given, arms
+        arms, examiner = given.pop("arms", {}), given.pop("examiner", {})
+        return CaseChanges(given, arms, examiner)
 
     @property
     def baseline_arm(self) -> str:
@@ -162,7 +171,9 @@ class ComparisonConfig(Strict):
     @model_validator(mode="after")
     def _cases_change_arms_that_exist(self) -> ComparisonConfig:
         for case in self.cases:
-            _, arms = self.of_case(case)
+            arms, examiner = self.of_case(case)[1:]
+            if not isinstance(examiner, dict):
+                raise ValueError(f"cases.{case}.examiner must give changes of a campaign")
             if not isinstance(arms, dict) or not all(
                 isinstance(one, dict) for one in arms.values()
             ):

@@ -69,7 +69,7 @@ class Comparison:
 
         known: the bank that the runs of this comparison share
         """
-        own = self.config.of_case(run.case)[1].get(run.arm, {})
+        own = self.config.of_case(run.case).arms.get(run.arm, {})
         arm = merged(self.config.arms[run.arm], own)
         later = arm.pop("then", [])
         if not isinstance(later, list) or not all(isinstance(item, dict) for item in later):
@@ -92,6 +92,7 @@ class Comparison:
     def examiner_parts(self, case: str, seed: int) -> Parts:
         """The examiner's own campaign: the base, with its MD, audit and seed."""
         tree = merged(self._case(case), self.config.examiner.changes)
+        tree = merged(tree, self.config.of_case(case).examiner)
         tree = merged(tree, _examiner_changes(self.config))
         tree["name"] = "-".join(p for p in (self.config.name, case, "examiner") if p)
         tree["seed"] = derive_seed(seed, "examiner")
@@ -102,7 +103,7 @@ class Comparison:
 
     def _case(self, case: str) -> dict[str, Any]:
         tree = merged(self.campaign, self.config.changes)
-        return merged(tree, self.config.of_case(case)[0])
+        return merged(tree, self.config.of_case(case).campaign)
 
     def _finished(self, tree: dict[str, Any], run: RunName, known: Path | None) -> dict[str, Any]:
         finished = merged(tree, {"execution": {"cores": self.config.execution.cores}})

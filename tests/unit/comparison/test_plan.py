@@ -72,6 +72,20 @@ def test_a_case_may_change_a_single_arm_further(tmp_path):
         _read(HEAD + ARMS + cases.replace("short", "shrot"), tmp_path)
 
 
+def test_a_case_may_change_the_examiner_further(tmp_path):
+    examiner = "{audit: {max_relative_force_rmse: 0.07}}"
+    comparison = _read(
+        HEAD + ARMS + f"cases: {{cold: {{examiner: {examiner}}}, hot: {{}}}}\n", tmp_path
+    )
+    limits = {
+        case: comparison.examiner_parts(case, 1).config.audit.max_relative_force_rmse
+        for case in ("cold", "hot")
+    }
+    own = comparison.parts(RunName("cold", "sis", 1)).config.audit.max_relative_force_rmse
+    assert limits["cold"] == 0.07
+    assert limits["hot"] == own != 0.07
+
+
 def test_every_campaign_has_its_seed_and_no_bank_of_its_own_choice(tmp_path):
     comparison = _read(HEAD + ARMS, tmp_path)
     text = comparison.phases(RunName("", "short", 2), tmp_path / "labels")[0]
@@ -109,6 +123,7 @@ def test_a_fault_in_an_arm_names_the_arm(text, told, tmp_path):
         (HEAD.replace("length_ps: 1.0", "length_ps: 0.2") + ARMS, "20 are needed"),
         (HEAD + ARMS + "sceds: 3\n", "sceds"),
         ("format: 9\n" + HEAD + ARMS, "format 9"),
+        (HEAD + ARMS + "cases: {a: {examiner: 3}}\n", "cases.a.examiner"),
         (HEAD + "arms: {b: {}, a-b: {}}\ncases: {a: {}, a-a: {}, '': {}}\n", "cases"),
         (HEAD + "arms: {b-c: {}, c: {}}\ncases: {a: {}, a-b: {}}\n", "same file name"),
     ],
