@@ -14,6 +14,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[deepmd,xtb,pyscf,parsl,serve,dev]'
+	$(BIN)/python -m compileall -q sis_engine labelers monitors trainers
 	touch $(STAMP)
 
 quickstart: install ## the main job on its embedded defaults, into runs/quickstart

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri, stdtrit
 
 from sis_engine.records import (
     AuditResult,
@@ -267,9 +268,7 @@ class _UpperLimit:
         drawn = totals > 0.0
         ratios = np.sqrt((self._counts @ above)[drawn] / totals[drawn])
         excess = max(0.0, float(np.quantile(ratios, self._confidence)) - value)
-        from scipy.stats import norm, t
-
-        student = t.ppf(self._confidence, self._n - 1) / norm.ppf(self._confidence)
+        student = stdtrit(self._n - 1.0, self._confidence) / ndtri(self._confidence)
         return value + excess * float(np.sqrt(self._n / (self._n - 1.0)) * student)
 
 

@@ -17,6 +17,7 @@ from sis_engine.bookkeeping.live import LiveTraces
 from sis_engine.bookkeeping.log import CampaignLog
 from sis_engine.bookkeeping.states import State
 from sis_engine.bookkeeping.wallclock import WallClock
+from sis_engine.campaign.ahead import load_ahead
 from sis_engine.campaign.console import CampaignConsole, Facts
 from sis_engine.campaign.loop import Campaign, Outcome, is_half_done
 from sis_engine.commands.status import pools_of
@@ -103,6 +104,8 @@ def run_in_folder(
         campaign = Campaign(folder, ledger, labeler, console, stop, clock, in_pools)
         if approve:
             approve_waiting(ledger)
+        if report:
+            load_ahead()
         try:
             ended = _run(campaign, accepted)
         finally:

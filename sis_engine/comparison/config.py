@@ -6,6 +6,7 @@ the examiner who judges them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -20,6 +21,10 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Changes = dict[str, Any]
 Nothing: Any = Field(default_factory=dict)
 Seed = Annotated[int, Field(ge=0)]
+
+
+def _are_mappings(items: Iterable[object]) -> bool:
+    return all(isinstance(item, dict) for item in items)
 
 
 class ReferenceConfig(Strict):
@@ -172,11 +177,9 @@ class ComparisonConfig(Strict):
     def _cases_change_arms_that_exist(self) -> ComparisonConfig:
         for case in self.cases:
             arms, examiner = self.of_case(case)[1:]
-            if not isinstance(examiner, dict):
+            if not _are_mappings([examiner]):
                 raise ValueError(f"cases.{case}.examiner must give changes of a campaign")
-            if not isinstance(arms, dict) or not all(
-                isinstance(one, dict) for one in arms.values()
-            ):
+            if not _are_mappings([arms]) or not _are_mappings(arms.values()):
                 raise ValueError(f"cases.{case}.arms must give changes by the name of an arm")
             unknown = [name for name in arms if name not in self.arms]
             if unknown:

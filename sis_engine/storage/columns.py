@@ -2,8 +2,8 @@
 
 Everything is a column: a field of one record is a column of length one, a field of 4000 records is
 a column of length 4000, so many small records become a few stacked datasets instead of thousands
-of groups. The kind of column follows from the type hint alone; reading never instantiates a class
-that the hint does not name.
+of groups; a few records without arrays are one text (``packed``). The kind of column follows from
+the type hint alone; reading never instantiates a class that the hint does not name.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sis_engine.storage.datasets import JOIN_FROM_BYTES, write_array, write_joined
+from sis_engine.storage.packed import PackedColumn, way_of
 from sis_engine.storage.plain_columns import (
     BytesColumn,
     EnumColumn,
@@ -29,6 +30,7 @@ from sis_engine.storage.plain_columns import (
     NumberColumn,
     PathColumn,
     TextColumn,
+    alternative_of,
 )
 from sis_engine.storage.stored import StoredGroup
 
@@ -175,13 +177,9 @@ class UnionColumn:
         return [next(parts[number]) for number in which]
 
     def _alternative(self, value: Any, group: h5py.Group) -> int:
-        """Exact type first, so that True is not stored as 1 nor 1 as 1.0."""
-        for number, kind in enumerate(self._kinds):
-            if type(value) is kind:
-                return number
-        for number, kind in enumerate(self._kinds):
-            if isinstance(value, kind) or (kind is float and type(value) is int):
-                return number
+        number = alternative_of(self._kinds, value)
+        if number is not None:
+            return number
         names = ", ".join(kind.__name__ for kind in self._kinds)
         raise TypeError(f"{group.name} takes {names}, not {type(value).__name__}")
 
@@ -285,7 +283,9 @@ def _interned(values: Sequence[Any]) -> tuple[npt.NDArray[np.int64], list[Any]]:
 @functools.cache
 def column_of(hint: Any) -> Column:
     """The column for a type hint; TypeError for types that records do not hold."""
-    column = _column_of(hint)
+    column, way = _column_of(hint), way_of(hint)
+    if way is not None:
+        column = PackedColumn(column, way)
     return SharedColumn(column) if column.repeats else column
 
 

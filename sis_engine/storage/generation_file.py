@@ -48,7 +48,8 @@ from sis_engine.storage.codec import (
 from sis_engine.storage.seal import check_seal, check_seal_size, write_sealed
 from sis_engine.storage.stored_frames import stored_part
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2: a few records without arrays are one text; files of format 1 are read as ever."""
 
 
 @dataclass(frozen=True)

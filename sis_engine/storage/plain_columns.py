@@ -15,6 +15,22 @@ from sis_engine.storage.datasets import write_array
 from sis_engine.storage.stored import StoredArray, StoredGroup
 
 
+def accepted(kind: type) -> Any:
+    """What counts as an int, a float, a bool: numpy's too, but for what would lose something."""
+    return {int: Integral, float: Real, bool: (bool, np.bool_)}[kind]
+
+
+def alternative_of(kinds: Sequence[type], value: Any) -> int | None:
+    """Which of a union's types a value is: the exact one first, so that True is no 1, nor 1 1.0."""
+    for number, kind in enumerate(kinds):
+        if type(value) is kind:
+            return number
+    for number, kind in enumerate(kinds):
+        if isinstance(value, kind) or (kind is float and type(value) is int):
+            return number
+    return None
+
+
 class NumberColumn:
     """int, float or bool as one dataset of int64, float64 or HDF5 booleans."""
 
@@ -23,7 +39,7 @@ class NumberColumn:
     def __init__(self, kind: type) -> None:
         self._kind = kind
         self._dtype = {int: np.int64, float: np.float64, bool: np.bool_}[kind]
-        self._accepts: Any = {int: Integral, float: Real, bool: (bool, np.bool_)}[kind]
+        self._accepts = accepted(kind)
 
     def write(self, group: h5py.Group, name: str, values: Sequence[Any]) -> None:
         # numpy would turn None into NaN and 1.5 into 1
