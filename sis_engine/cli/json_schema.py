@@ -63,7 +63,8 @@ def comparison_schema() -> dict[str, Any]:
         owner["changes"] = here
     arm = {"$ref": f"#/$defs/{_ARM}"}
     arms = {"type": "object", "additionalProperties": arm}
-    definitions[_CASE] = {**changes, "properties": {**campaign["properties"], "arms": arms}}
+    further = {"arms": arms, "examiner": here}
+    definitions[_CASE] = {**changes, "properties": {**campaign["properties"], **further}}
     for key, one in (("cases", {"$ref": f"#/$defs/{_CASE}"}), ("arms", arm)):
         named = schema["properties"][key]["patternProperties"]
         named |= dict.fromkeys(named, one)
