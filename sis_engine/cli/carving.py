@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sis_engine.cli.labelling import Every, InputFormat, Most
 from sis_engine.cli.output import AsJson, print_json
+
+if TYPE_CHECKING:
+    from sis_engine.commands.carve_job import Carved
 
 
 def register(app: typer.Typer) -> None:
@@ -78,14 +81,18 @@ def carve(
             }
         )
         return 0
+    _tell(found, len(given), out)
+    return 0
+
+
+def _tell(found: Carved, n_frames: int, out: Path) -> None:
     sizes = sorted(one.frame.n_atoms for _, one in found.clusters)
     typer.echo(
-        f"{len(sizes)} clusters of {sizes[0]} to {sizes[-1]} atoms from {len(given)} frames → {out}"
+        f"{len(sizes)} clusters of {sizes[0]} to {sizes[-1]} atoms from {n_frames} frames → {out}"
     )
     for reason, n in found.refused.most_common():
         typer.echo(f"  {n} refused: {reason}")
     typer.echo(f"next: sis label {out} --with pyscf")
-    return 0
 
 
 def _charges(given: Sequence[str]) -> dict[str, int]:

@@ -73,10 +73,8 @@ def _figures(summary: CampaignSummary) -> Table:
     table = Table.grid(padding=(0, 2))
     purposes = ", ".join(f"{name} {count}" for name, count in summary.evaluations.items())
     table.add_row("evaluations", f"{_number(summary.evaluations_total)}  ({purposes or 'none'})")
-    table.add_row(
-        "failed, from the bank",
-        f"{_number(summary.evaluations_failed)}, {_number(summary.evaluations_cached)}",
-    )
+    table.add_row("of these failed", _number(summary.evaluations_failed))
+    table.add_row("more from the bank", f"{_number(summary.evaluations_cached)}, not paid for")
     table.add_row(
         "reference MD, model MD", f"{_number(summary.reference_ps)} ps, {_number(summary.md_ps)} ps"
     )
