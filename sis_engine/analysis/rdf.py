@@ -44,11 +44,12 @@ def rdf(
     edges = np.linspace(0.0, r_max_angstrom, n_bins + 1)
     shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
     total = np.zeros(n_bins)
-    for frame in frames:
+    for frame, positions in _alike(frames):
         if frame.cell is None or not all(frame.pbc):
             raise ValueError("g(r) needs a density: the frame is not periodic in three dimensions")
         first, second = _atoms_of(frame, pair)
-        counts = np.histogram(_distances(frame, first, second, r_max_angstrom), edges)[0]
+        distances = _distances(frame, positions, first, second, r_max_angstrom)
+        counts = np.histogram(distances, edges)[0]
         density = len(second) / abs(float(np.linalg.det(frame.cell)))
         if len(first) and len(second):
             total += counts / (len(first) * density * shells)
@@ -70,9 +71,9 @@ def pair_distances(
     edges = np.linspace(0.0, r_max_angstrom, n_bins + 1)
     counts = np.zeros(n_bins)
     n_pairs = 0
-    for frame in frames:
+    for frame, positions in _alike(frames):
         first, second = _atoms_of(frame, pair)
-        distances = _nearest(frame, first, second)
+        distances = _nearest(frame, positions, first, second)
         n_pairs += distances.size
         counts += np.histogram(distances, edges)[0]
     return _distribution(pair, edges, counts / (max(n_pairs, 1) * np.diff(edges)), len(frames))
@@ -104,11 +105,30 @@ def _atoms_of(frame: Frame, pair: tuple[str, str]) -> tuple[list[int], list[int]
     return first, second
 
 
+def _alike(frames: Sequence[Frame]) -> Iterator[tuple[Frame, FloatArray]]:
+    """Runs of frames of the same atoms in the same cell: one of them, positions (n, atoms, 3).
+
+    MD at constant volume is a single run, and a call of numpy for each of its frames takes longer
+    than the distances.
+    """
+
+    def key(frame: Frame) -> tuple[object, ...]:
+        cell = None if frame.cell is None else frame.cell.tobytes()
+        return (frame.species, frame.pbc, cell)
+
+    for _, run in itertools.groupby(frames, key):
+        same = list(run)
+        at_once = max(1, PAIRS_AT_ONCE // max(same[0].n_atoms ** 2, 1))
+        for begin in range(0, len(same), at_once):
+            part = same[begin : begin + at_once]
+            yield part[0], np.stack([frame.positions for frame in part])
+
+
 def _separations(
-    frame: Frame, first: Sequence[int], second: Sequence[int]
+    frame: Frame, positions: FloatArray, first: Sequence[int], second: Sequence[int]
 ) -> tuple[FloatArray, FloatArray]:
     """(n, 3) fractional separations brought to the nearest cell along periodic vectors; cell."""
-    vectors = frame.positions[list(second)][None, :, :] - frame.positions[list(first)][:, None, :]
+    vectors = positions[:, list(second)][:, None] - positions[:, list(first)][:, :, None]
     cell = np.eye(3) if frame.cell is None else np.array(frame.cell)
     fractions: FloatArray = vectors.reshape(-1, 3) @ np.linalg.inv(cell)
     periodic = np.array(frame.pbc)
@@ -117,10 +137,14 @@ def _separations(
 
 
 def _distances(
-    frame: Frame, first: Sequence[int], second: Sequence[int], cutoff_angstrom: float
+    frame: Frame,
+    positions: FloatArray,
+    first: Sequence[int],
+    second: Sequence[int],
+    cutoff_angstrom: float,
 ) -> FloatArray:
     """Distances of ordered pairs up to the cutoff, every image, an atom's own images included."""
-    fractions, cell = _separations(frame, first, second)
+    fractions, cell = _separations(frame, positions, first, second)
     vectors = fractions @ cell
     images = np.array(list(itertools.product(*_reach(cell, frame.pbc, cutoff_angstrom)))) @ cell
     at_once = max(1, PAIRS_AT_ONCE // max(len(vectors), 1))
@@ -132,16 +156,18 @@ def _distances(
     return np.concatenate(found)
 
 
-def _nearest(frame: Frame, first: Sequence[int], second: Sequence[int]) -> FloatArray:
+def _nearest(
+    frame: Frame, positions: FloatArray, first: Sequence[int], second: Sequence[int]
+) -> FloatArray:
     """Distance of every ordered pair of different atoms, to the nearest image."""
-    fractions, cell = _separations(frame, first, second)
+    fractions, cell = _separations(frame, positions, first, second)
     reach = [range(-1, 2) if periodic else range(1) for periodic in frame.pbc]
     shortest = np.full(len(fractions), np.inf)
     for shift in itertools.product(*reach):
         distances = np.linalg.norm((fractions + np.array(shift)) @ cell, axis=1)
         shortest = np.minimum(shortest, distances)
     different = np.array([i != j for i in first for j in second], dtype=np.bool_)
-    return shortest[different]
+    return shortest[np.tile(different, len(positions))]
 
 
 def _reach(
