@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ LOCAL = ("localhost", "127.0.0.1", "[::1]")
 def main(arguments: list[str]) -> int:
     """Serve until asked to end."""
     given = _parsed(arguments)
-    os.nice(NICER)
+    give_way(NICER)
     places = Places(Path(given.root))
     try:
         hosts = (*LOCAL, *read_settings(places.settings).hosts)
@@ -51,6 +52,18 @@ def main(arguments: list[str]) -> int:
     with socket:
         asyncio.run(server.serve(sockets=[socket]))
     return 0
+
+
+def give_way(nicer: int) -> None:
+    """Lower this process's priority: in its session, and where Linux groups sessions, of its own.
+
+    With autogroups (Debian has them on) sessions share the processor evenly, whatever their nice.
+    """
+    os.nice(nicer)
+    group = Path("/proc/self/autogroup")
+    if os.getsid(0) == os.getpid():  # else it would be the daemon's too
+        with contextlib.suppress(OSError):
+            group.write_text(f"{nicer}")
 
 
 def _parsed(arguments: list[str]) -> argparse.Namespace:
