@@ -32,6 +32,7 @@ from sis_engine.execution.cores import available_cores
 from sis_engine.records import Purpose
 from sis_engine.setup.assembly import assemble
 from sis_engine.setup.versions import machine
+from sis_engine.storage.generation import GenerationStore
 from sis_engine.storage.ledger import Ledger, StageRow
 
 GOAL = 0.02
@@ -90,7 +91,7 @@ def read(folder: Path) -> tuple[list[Generation], float]:
         if state not in {"stable", "exhausted"}:
             raise NoCampaign(f"its state is {state or 'running'}")
         rows = [row for row in ledger.stages() if row.seconds is not None]
-        generations = generations_of(ledger, rows)
+        generations = generations_of(ledger, rows, audit_seconds(folder, ledger))
         clock_s = float(ledger.meta(WALL_S) or 0.0)
         labels_s = sum(item.seconds for item in ledger.counts())
     if sum(item.wall_s for item in generations) > 1.05 * clock_s + 5.0:
@@ -99,7 +100,9 @@ def read(folder: Path) -> tuple[list[Generation], float]:
     return generations, max(0.0, clock_s - sum(item.wall_s for item in generations))
 
 
-def generations_of(ledger: Ledger, rows: list[StageRow]) -> list[Generation]:
+def generations_of(
+    ledger: Ledger, rows: list[StageRow], audits: dict[int, float]
+) -> list[Generation]:
     """Each lasts until the next one's first stage; the last until it was committed."""
     numbers = [row.number for row in ledger.generations()]
     own = {n: [row for row in rows if row.generation == n] for n in numbers}
@@ -108,17 +111,23 @@ def generations_of(ledger: Ledger, rows: list[StageRow]) -> list[Generation]:
     found = []
     for n, begin, end in zip(numbers, begins, [*begins[1:], commits[-1]], strict=True):
         work = sum(row.seconds or 0.0 for row in own[n] if row.stage.split("-")[0] in WORK)
-        found.append(Generation(n, end - begin, work + audit_seconds(ledger, n)))
+        found.append(Generation(n, end - begin, work + audits[n]))
     return found
 
 
-def audit_seconds(ledger: Ledger, generation: int) -> float:
-    """Labels of the audit: they are bought while the sampler decides, as many at once as there are
-    cores; taken as if all cores had one throughout, so that the engine is never flattered.
+def audit_seconds(folder: Path, ledger: Ledger) -> dict[int, float]:
+    """Labels of the audits, by generation: they are bought while the sampler decides.
+
+    Like the stage *label* they count until all of them are in the bank. Campaigns from before that
+    was recorded: by the labeler's own clock, as if all cores had had one throughout.
     """
-    counts = ledger.counts(generation)
-    alone = sum(item.seconds for item in counts if item.purpose is Purpose.AUDIT)
-    return alone / available_cores()
+    found = {}
+    for record in GenerationStore(folder, ledger).load_all(only={"number", "audits"}):
+        known = [item.seconds for item in record.audits if item.seconds is not None]
+        counts = ledger.counts(record.number)
+        alone = sum(item.seconds for item in counts if item.purpose is Purpose.AUDIT)
+        found[record.number] = sum(known) if known else alone / available_cores()
+    return found
 
 
 def seconds_of(stamp: str) -> float:

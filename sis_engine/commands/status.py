@@ -222,6 +222,7 @@ def _seconds(
 ) -> tuple[tuple[str, float], ...]:
     """By stage; those of generations that a fork shares come from their files.
 
+    *audit*: its labels, which are made in the stage *decide* and not counted there
     *engine*: what the runs of this folder took beyond their stages
     """
     seconds: dict[str, float] = {}
@@ -237,6 +238,10 @@ def _seconds(
         if record.number not in here:
             for stage, spent in record.stage_seconds:
                 _add(seconds, stage, spent)
+    audits = sum(item.seconds or 0.0 for record in records for item in record.audits)
+    if audits:
+        seconds["audit"] = min(audits, seconds.get("decide", 0.0))
+        seconds["decide"] = seconds.get("decide", 0.0) - seconds["audit"]
     wall = ledger.meta(WALL_S)
     if wall is not None:
         seconds["engine"] = max(0.0, float(wall) - own)

@@ -74,10 +74,11 @@ class ExploreResult:
 
 @dataclass(frozen=True, eq=False)
 class AuditRound:
-    """The labels of an audit and what they say."""
+    """The labels of an audit and what they say. seconds: wall time until all had been made"""
 
     outcomes: tuple[PlanOutcome, ...]
     result: AuditResult
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

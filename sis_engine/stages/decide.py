@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -168,7 +169,9 @@ def audit(
     """Label frames of the survivors and compare with what the model said of them."""
     approve_labels(stage, plans, what=f"audit {number}")
     stage.leave_gpu()
+    began = time.monotonic()
     outcomes = label(stage, plans, context, left).outcomes
+    seconds = time.monotonic() - began
     clusters: dict[str, list[AuditCluster]] = {plan.system: [] for plan in plans}
     failed = dict.fromkeys(clusters, 0)
     for plan, outcome in zip(plans, outcomes, strict=True):
@@ -178,7 +181,7 @@ def audit(
         failed[plan.system] += len(outcome.failures)
     min_frames = stage.parts.config.audit.min_frames
     result = judged_by_system(stage, clusters, failed, what="audit", min_frames=min_frames)
-    return AuditRound(outcomes, result)
+    return AuditRound(outcomes, result, seconds)
 
 
 def _cluster(stage: StageContext, plan: LabelPlan, outcome: PlanOutcome) -> AuditCluster | None:

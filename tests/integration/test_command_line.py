@@ -17,6 +17,7 @@ from sis_engine import __version__
 from sis_engine.cli.json_schema import campaign_schema, comparison_schema
 from sis_engine.comparison.plan import is_comparison
 from sis_engine.plugins import Kind, available
+from sis_engine.storage.ledger import Ledger
 from tests.integration.command_line import sis
 from tests.integration.small_campaigns import (
     CLUSTER,
@@ -106,8 +107,19 @@ def test_status_as_json_has_what_the_issue_names(finished: Path, capsys: Capture
         *("n_frames", "passed"),
     } <= set(found["audit"])
     assert found["test"] is None
-    assert {"label", "train", "explore"} <= set(found["cost"])
+    assert {"label", "train", "explore", "audit", "decide"} <= set(found["cost"])
     assert found["acceleration_ratio"] > 0.0
+
+
+def test_labels_of_an_audit_are_no_time_of_deciding(finished: Path, capsys: Capture) -> None:
+    cost = json.loads(sis(capsys, "status", finished, "--json").out)["cost"]
+    own = [item.seconds for record in records(finished) for item in record.audits]
+    with Ledger(finished, read_only=True) as ledger:
+        stage = sum(row.seconds or 0.0 for row in ledger.stages() if row.stage == "decide")
+    assert own
+    assert all(own)
+    assert cost["audit"] == pytest.approx(sum(own))
+    assert cost["decide"] == pytest.approx(stage - sum(own))
 
 
 def test_status_for_people_shows_state_lives_and_audit(finished: Path, capsys: Capture) -> None:

@@ -239,6 +239,25 @@ def test_the_figures_of_the_readme_are_those_of_the_report():
     assert "its forces were a third of the RMS force wrong" in readme
 
 
+def test_the_readme_tells_of_the_electrolyte_what_its_report_says():
+    report = json.loads((DOCS / "results" / "lifsi-dol-xtb" / "report.json").read_text())
+    summary, audit = report["summary"], report["summary"]["audit"]
+    last = [life for life in summary["survival"] if life["generation"] == summary["generation"]]
+    assert summary["state"] == "stable"
+    assert [life["censored"] for life in last] == [True] * 4
+    assert summary["acceleration_ratio_paper"] >= 57.0
+    told = (
+        f"in {summary['cost_total_s'] / 60:.0f} minutes on the same two cores: four replicas lived "
+        f"{summary['longest_life_ps']:g} ps from {summary['reference_ps']:.2f} ps of reference MD",
+        f"ratio of {summary['acceleration_ratio_paper']:.1f} in the paper's form, and "
+        f"{audit['n_frames']} of their frames were {audit['relative_force_rmse']:.3f} of the RMS "
+        f"force wrong (upper limit {audit['relative_upper']:.3f})",
+    )
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    for text in told:
+        assert text in readme
+
+
 def _pages() -> Iterator[Path]:
     yield ROOT / "README.md"
     yield from sorted(DOCS.rglob("*.md"))
