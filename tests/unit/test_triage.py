@@ -17,7 +17,13 @@ from sis_engine.records import (
     Verdict,
 )
 from sis_engine.testing.synthetic import example_context, exploration, planted
-from sis_engine.triage import TriageConfig, rerun_replicas, shortest_bond_fraction, triage
+from sis_engine.triage import (
+    TriageConfig,
+    line_through_blocks,
+    rerun_replicas,
+    shortest_bond_fraction,
+    triage,
+)
 
 CONTEXT = example_context()
 MODEL = Model(
@@ -108,8 +114,36 @@ def test_a_drift_that_led_is_numerics_and_spares_the_reruns():
         replace(FAILED, trace=replace(trace, values=values)), HOT, MODEL, TriageConfig(), run
     )
     assert found.cause is Cause.NUMERICS
-    assert any("10 meV/atom/ps" in line for line in found.evidence)
+    assert any("drifted by 10 ±" in line for line in found.evidence)
     assert asked == []
+
+
+@pytest.mark.parametrize("shape", ["up and down", "late"])
+def test_what_the_balance_does_in_a_short_bad_run_is_no_drift(shape):
+    """As in MD of a young model of ethane at 600 K: meV/atom, up and down, and down at last."""
+    short = exploration(CONTEXT, "r0", failed_at_fs=390.0)
+    times = short.trace.time_fs
+    moved = 0.5 * np.sin(2.0 * np.pi * times / 300.0 + 3.0)
+    if shape == "late":
+        moved = np.where(times > 200.0, -0.02 * (times - 200.0), 0.0)
+    values = np.array(short.trace.values)
+    values[:, short.trace.quantities.index(Quantity.CONSERVED_DRIFT)] = 32 * 0.001 * moved
+    used = times <= 290.0
+    line = np.polyfit(times[used] / 1000.0, 0.001 * moved[used], 1)
+    assert abs(line[0]) > NO_RERUN.max_drift_per_atom_per_ps  # a line alone would call it a drift
+    seen = replace(short, trace=replace(short.trace, values=values))
+    found = triage(seen, replace(HOT, time_fs=390.0), MODEL, NO_RERUN)
+    assert found.cause is Cause.DATA
+    assert any("too short to tell" in line for line in found.evidence)
+
+
+def test_the_slope_of_a_line_is_found_with_how_far_it_may_be_off():
+    """Student's t on block means covers the true slope 19 times of 20."""
+    rng, times, hits = np.random.default_rng(3), np.linspace(0.0, 1.0, 200), 0
+    for _ in range(400):
+        slope, error = line_through_blocks(times, 2.0 * times + rng.normal(size=200))
+        hits += abs(slope - 2.0) <= error
+    assert 0.92 <= hits / 400 <= 0.98
 
 
 def test_a_drift_that_followed_the_blow_up_is_not():
