@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import hashlib
 import inspect
 import struct
@@ -78,18 +79,19 @@ def _feed(found: Any, value: Any) -> None:
     """Canonical bytes: a tag a type, so that 1, 1.0, True and "1" differ."""
     if value is None:
         found.update(b"N")
+    elif type(value) in _PLAIN:
+        found.update(_plain(value))
     elif isinstance(value, enum.Enum):
         _feed(found, f"{type(value).__name__}.{value.value}")
     elif isinstance(value, np.ndarray):
         found.update(f"A{value.dtype.str}{value.shape}".encode())
         found.update(np.ascontiguousarray(value).data)
     elif dataclasses.is_dataclass(value):
-        # the dataclass itself: stored frames are a subclass that reads later
-        kind = next(k for k in inspect.getmro(type(value)) if "__dataclass_fields__" in vars(k))
-        found.update(f"R{kind.__name__}".encode())
-        for field in dataclasses.fields(value):
-            if field.name not in _LEFT_OUT and not _is_later_default(field, value):
-                _feed(found, field.name)
+        tag, fields = _layout(type(value))
+        found.update(tag)
+        for name, field in fields:
+            if not _is_later_default(field, value):
+                found.update(name)
                 _feed(found, getattr(value, field.name))
     elif isinstance(value, tuple):
         found.update(f"T{len(value)}".encode())
@@ -97,6 +99,18 @@ def _feed(found: Any, value: Any) -> None:
             _feed(found, item)
     else:
         found.update(_plain(value))
+
+
+_PLAIN = frozenset({str, int, float, bool, bytes})
+
+
+@functools.cache
+def _layout(kind: type) -> tuple[bytes, tuple[tuple[bytes, dataclasses.Field[Any]], ...]]:
+    """The tag of a record and its fields that count, each with the bytes of its name."""
+    # the dataclass itself: stored frames are a subclass that reads later
+    own = next(k for k in inspect.getmro(kind) if "__dataclass_fields__" in vars(k))
+    fields = [field for field in dataclasses.fields(kind) if field.name not in _LEFT_OUT]
+    return f"R{own.__name__}".encode(), tuple((_plain(field.name), field) for field in fields)
 
 
 def _is_later_default(field: dataclasses.Field[Any], value: Any) -> bool:
