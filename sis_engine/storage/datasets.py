@@ -14,10 +14,6 @@ import numpy.typing as npt
 COMPRESS_FROM_BYTES = 4096
 """Smaller datasets cost more in chunk overhead than compression saves."""
 
-FAST_FROM_BYTES = 8 << 20
-"""Larger ones are deflated at level 1: positions and forces of MD are noise in their low bytes,
-so level 4 takes twice the time of level 1 for the same size."""
-
 JOIN_FROM_BYTES = 64 << 20
 FILTERS: dict[str, Any] = {
     "compression": "gzip",
@@ -25,6 +21,8 @@ FILTERS: dict[str, Any] = {
     "shuffle": True,
     "fletcher32": True,
 }
+"""Level 1: positions and forces of MD are noise in their low bytes, so that level 4 takes twice the
+time for the same size."""
 
 CHUNK_BYTES = 512 << 10
 
@@ -49,7 +47,7 @@ def write_array(group: h5py.Group, name: str, array: npt.NDArray[Any]) -> h5py.D
         name,
         data=array,
         chunks=chunk_shape(array.shape, array.itemsize),
-        **{**FILTERS, "compression_opts": 1 if array.nbytes > FAST_FROM_BYTES else 4},
+        **FILTERS,
     )
     dataset.attrs["sha256"] = sha256_of_array(array)
     return dataset
