@@ -86,7 +86,7 @@ def _feed(found: Any, value: Any) -> None:
     elif isinstance(value, np.ndarray):
         found.update(f"A{value.dtype.str}{value.shape}".encode())
         found.update(np.ascontiguousarray(value).data)
-    elif dataclasses.is_dataclass(value):
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         tag, fields = _layout(type(value))
         found.update(tag)
         for name, field in fields:

@@ -47,10 +47,22 @@ def _programs() -> Iterator[None]:
     try:
         yield
     except ConfigurationError as error:
-        lacking = isinstance(error.__cause__, ProgramMissing | ProgramUnsuitable)
-        if not lacking or os.environ.get("CI") == "true":
+        if not _lacks_a_program(error) or os.environ.get("CI") == "true":
             raise
         pytest.skip(error.message.partition(" in /")[0])
+
+
+def _lacks_a_program(error: BaseException) -> bool:
+    """Faults are told again with their place: what was raised first lies below."""
+    seen, left = set(), [error]
+    while left:
+        one = left.pop()
+        if isinstance(one, ProgramMissing | ProgramUnsuitable):
+            return True
+        seen.add(id(one))
+        below = (one.__cause__, one.__context__)
+        left += [item for item in below if item is not None and id(item) not in seen]
+    return False
 
 
 @pytest.mark.external
