@@ -13,14 +13,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.special import stdtrit
 
 from sis_engine.analysis.pairs import most_neighbours, pairs_within
+from sis_engine.analysis.trend import BLOCKS, trend
 from sis_engine.records import (
     Cause,
     Exit,
     Exploration,
-    FloatArray,
     Frame,
     MdFrame,
     Model,
@@ -30,9 +29,6 @@ from sis_engine.records import (
     Verdict,
 )
 from sis_engine.seeds import derive_seed
-
-DRIFT_BLOCKS = 8
-"""Six degrees of freedom are left for the scatter around a line: Student's t is 2.4, not 12.7."""
 
 Runs = Callable[[Sequence[Replica]], Sequence[Exploration]]
 """Runs replicas (conditions may differ) and gives their explorations in the same order."""
@@ -230,10 +226,10 @@ def drift_finding(
         return None
     time_fs = exploration.trace.time_fs
     used = np.isfinite(drift) & (time_fs <= verdict.time_fs - config.settle_fs)
-    if used.sum() < 2 * DRIFT_BLOCKS or np.ptp(time_fs[used]) < config.settle_fs:
+    if used.sum() < 2 * BLOCKS or np.ptp(time_fs[used]) < config.settle_fs:
         return None
     times, per_atom = time_fs[used] / 1000.0, drift[used] / exploration.replica.start.n_atoms
-    rate, error = line_through_blocks(times, per_atom)
+    rate, error = trend(times, per_atom)
     limit = config.max_drift_per_atom_per_ps
     half = len(times) // 2
     halves = [
@@ -252,24 +248,6 @@ def drift_finding(
         f"halve explore.condition.timestep_fs (now {exploration.replica.condition.timestep_fs:g}), "
         "and check the precision of the deployed model",
     )
-
-
-def line_through_blocks(
-    times: FloatArray, values: FloatArray, confidence: float = 0.95
-) -> tuple[float, float]:
-    """Slope of a straight line, and how far it may be off at this confidence (two-sided).
-
-    Neighbours in time fluctuate together, so the line goes through the means of DRIFT_BLOCKS blocks
-    and their scatter around it bounds the slope, with Student's t (Flyvbjerg and Petersen, J. Chem.
-    Phys. 91, 461 (1989), for blocks). times, values: (n,), n at least twice the blocks
-    """
-    x = np.array([part.mean() for part in np.array_split(times, DRIFT_BLOCKS)])
-    y = np.array([part.mean() for part in np.array_split(values, DRIFT_BLOCKS)])
-    slope, offset = np.polyfit(x, y, 1)
-    freedom = DRIFT_BLOCKS - 2
-    scatter = np.sum((y - offset - slope * x) ** 2) / freedom
-    error = np.sqrt(scatter / np.sum((x - x.mean()) ** 2))
-    return float(slope), float(error * stdtrit(freedom, 0.5 + 0.5 * confidence))
 
 
 # --------------------------------------------------------------------------- reruns
