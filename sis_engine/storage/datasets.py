@@ -21,8 +21,8 @@ FILTERS: dict[str, Any] = {
     "shuffle": True,
     "fletcher32": True,
 }
-"""Level 1: positions and forces of MD are noise in their low bytes, so that level 4 takes twice the
-time for the same size."""
+"""Level 1: positions and forces of MD are noise in their low bytes, so that level 4 makes a
+generation 3 % smaller, and takes twice the time for large arrays."""
 
 CHUNK_BYTES = 512 << 10
 

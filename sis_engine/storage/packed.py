@@ -191,22 +191,28 @@ def _fixed(hints: Sequence[Any]) -> Way | None:
 def _union(hints: Sequence[Any]) -> Way | None:
     """The name of the alternative and the value; only the value where the other one is ``None``."""
     found = {hint: _way(hint) for hint in hints if hint is not type(None)}
-    ways = [way for way in found.values() if way is not None]
+    ways = {hint: way for hint, way in found.items() if way is not None}
     if len(ways) < len(found):
         return None
     if len(ways) == 1:
-        return _optional(ways[0])
+        return _optional(next(iter(ways.values())))
     kinds = [typing.get_origin(hint) or hint for hint in hints]
-    by_kind = dict(zip((kind.__name__ for kind in kinds), map(_way_or_none, hints), strict=True))
+    named = {
+        kind.__name__: ways.get(hint, _NOTHING) for kind, hint in zip(kinds, hints, strict=True)
+    }
 
     def pack(value: Any) -> Any:
         number = alternative_of(kinds, value)
         if number is None:
             raise _NotPlain
         name = kinds[number].__name__
-        return [name, by_kind[name].pack(value)]
+        return [name, named[name].pack(value)]
 
-    return Way(pack, lambda found: by_kind[found[0]].unpack(found[1]))
+    return Way(pack, lambda found: named[found[0]].unpack(found[1]))
+
+
+_NOTHING = Way(lambda _: None, lambda _: None)
+"""Of ``None``."""
 
 
 def _optional(inner: Way) -> Way:
@@ -214,8 +220,3 @@ def _optional(inner: Way) -> Way:
         lambda value: None if value is None else inner.pack(value),
         lambda found: None if found is None else inner.unpack(found),
     )
-
-
-def _way_or_none(hint: Any) -> Way:
-    way = _way(hint)
-    return Way(lambda _: None, lambda _: None) if way is None else way
