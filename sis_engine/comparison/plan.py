@@ -92,14 +92,16 @@ class Comparison:
     def examiner_parts(self, case: str, seed: int) -> Parts:
         """The examiner's own campaign: the base, with its MD, audit and seed."""
         tree = merged(self._case(case), self.config.examiner.changes)
-        tree = merged(tree, self.config.of_case(case).examiner)
+        own = self.config.of_case(case).examiner
+        tree = merged(tree, own)
         tree = merged(tree, _examiner_changes(self.config))
         tree["name"] = "-".join(p for p in (self.config.name, case, "examiner") if p)
         tree["seed"] = derive_seed(seed, "examiner")
         tree["budget"] = {}  # the arms', not the examiner's
         tree["explore"].pop("round_ps", None)  # how long each replica lives is what is asked
         self._keep_examined(tree)
-        return self._assembled(_text(tree), "examiner")
+        place = f"examiner, or cases.{case}.examiner" if own else "examiner"
+        return self._assembled(_text(tree), place)
 
     def _case(self, case: str) -> dict[str, Any]:
         tree = merged(self.campaign, self.config.changes)

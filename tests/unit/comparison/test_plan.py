@@ -84,6 +84,9 @@ def test_a_case_may_change_the_examiner_further(tmp_path):
     own = comparison.parts(RunName("cold", "sis", 1)).config.audit.max_relative_force_rmse
     assert limits["cold"] == 0.07
     assert limits["hot"] == own != 0.07
+    misspelt = HEAD + ARMS + "cases: {cold: {examiner: {audit: {min_frame: 40}}}}\n"
+    with pytest.raises(ConfigurationError, match=r"cases\.cold\.examiner: audit\.min_frame"):
+        _read(misspelt, tmp_path).examiner_parts("cold", 1)
 
 
 def test_every_campaign_has_its_seed_and_no_bank_of_its_own_choice(tmp_path):
