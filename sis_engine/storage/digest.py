@@ -2,7 +2,8 @@
 
 SHA-256 over canonical bytes (type, length, content; float64 bit by bit), chained generation by
 generation. Times, seconds, paths, messages and exact program versions are left out, and so is
-whether a label was paid for or came from the bank: a killed and resumed run differs in these.
+whether a label was paid for or came from the bank: a killed and resumed run differs in these. A
+model counts by what it computes: its file also says where the sources lay of what wrote it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sis_engine.storage.model_content import content_sha256
+
 if TYPE_CHECKING:
-    from sis_engine.storage.generation_file import GenerationRecord
+    from sis_engine.records import ModelForm
+    from sis_engine.storage.generation_file import GenerationRecord, ModelImage
 
 START = hashlib.sha256(b"sis-engine digest 1").hexdigest()
 """Parent digest of generation 0."""
@@ -55,7 +59,7 @@ def chain(parent: str, record: GenerationRecord, *, exact: bool) -> str:
     for name in _EXACT if exact else _PRODUCTION:
         _feed(found, name)
         if name == "models":
-            _feed(found, tuple((image.form, image.sha256) for image in record.model_images))
+            _feed(found, _computed(record.model_images))
         elif name == "audits" and not exact:
             _feed(found, tuple(item.outcomes for item in record.audits))
         else:
@@ -64,8 +68,13 @@ def chain(parent: str, record: GenerationRecord, *, exact: bool) -> str:
         _feed(found, "members")
         for member in record.members:
             _feed(found, member.seat)
-            _feed(found, tuple((image.form, image.sha256) for image in member.images))
+            _feed(found, _computed(member.images))
     return found.hexdigest()
+
+
+def _computed(images: Iterable[ModelImage]) -> tuple[tuple[ModelForm, str], ...]:
+    """Each form of a model with the hash of what it computes."""
+    return tuple((image.form, content_sha256(image.data, image.sha256)) for image in images)
 
 
 def fingerprint(record: Any) -> str:

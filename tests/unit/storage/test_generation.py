@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import io
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +22,14 @@ from sis_engine.storage.generation import (
     GenerationRecord,
     GenerationRow,
     GenerationStore,
+    MemberRecord,
+    ModelImage,
     commit_generation,
     extract_model,
     load_generation,
 )
 from sis_engine.storage.ledger import Ledger
-from tests.unit.storage.storage_samples import SPECIES, make_generation
+from tests.unit.storage.storage_samples import SPECIES, make_generation, make_model
 
 
 def commit(folder: Path, n: int = 1) -> list[GenerationRow]:
@@ -234,6 +239,36 @@ def test_the_digest_ignores_clocks_and_places_but_not_data(tmp_path: Path) -> No
     assert both(shorter)[1] == both(record)[1]  # production: MD is only statistically equal
     assert both(fewer)[1] != both(record)[1]
     assert digest([record, record], exact=True) != digest([record], exact=True)
+
+
+def test_a_model_counts_in_the_digest_by_what_it_computes(tmp_path: Path) -> None:
+    """TorchScript writes absolute source paths, and an id over them, into every frozen file."""
+    here = scripted("x + 1", sources="/here/.venv/x.py")
+    moved = scripted("x + 1", sources="/there/.venv/x.py")
+
+    def of(data: bytes, form: ModelForm = ModelForm.FROZEN) -> str:
+        image = ModelImage(form, "frozen.pth", hashlib.sha256(data).hexdigest(), data)
+        member = MemberRecord(1, make_model(tmp_path), (image,))
+        driven = digest([GenerationRecord(0, model_images=(image,))], exact=True)
+        return driven + digest([GenerationRecord(0, members=(member,))], exact=True)
+
+    assert here != moved
+    assert of(here) == of(moved)
+    assert of(here) != of(scripted("x + 2", sources="/here/.venv/x.py"))
+    assert of(here) != of(here, ModelForm.COMPRESSED)
+    assert of(here[:-40]) != of(moved[:-40])  # no whole archive: every byte counts
+    assert of(b"weights") != of(b"other weights")
+
+
+def scripted(code: str, *, sources: str) -> bytes:
+    """An archive laid out as TorchScript's."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("frozen/data/0", bytes(8))
+        archive.writestr("frozen/code/x.py", code)
+        archive.writestr("frozen/code/x.py.debug_pkl", sources)
+        archive.writestr("frozen/.data/serialization_id", str(hash(sources)))
+    return file.getvalue()
 
 
 def test_a_later_field_counts_in_the_digest_only_where_it_is_used() -> None:
