@@ -18,13 +18,16 @@ from sis_engine.explorers.lammps.config import LammpsConfig
 from sis_engine.explorers.lammps.input import data_text, plain_script
 from sis_engine.records import Model, Replica, Stable, System
 from sis_engine.report.jsonable import json_text
+from sis_engine.report.methods import CITED_FIELDS, citations
 from sis_engine.seeds import derive_seed
 from sis_engine.storage.atomic import write_text
 from sis_engine.storage.generation import GenerationRecord, GenerationStore, extract_from
 from sis_engine.storage.ledger import Ledger
 from sis_engine.structures import read_structure
 
-INPUT, DATA, VALIDITY, CITATION = "in.lammps", "start.data", "validity.json", "CITATION.cff"
+INPUT, DATA, VALIDITY = "in.lammps", "start.data", "validity.json"
+CITATION, USED = "CITATION.cff", "citations.bib"
+"""How this software is cited; what else the campaign used, as BibTeX."""
 
 FIELDS = frozenset(
     {
@@ -68,6 +71,7 @@ def write_kit(folder: Path, ledger: Ledger, store: GenerationStore, out: Path) -
         **lammps_files(config, systems[0], model),
         VALIDITY: json_text(validity(record, model, config, systems)),
         campaign_folder.CONFIG_FILE: record.config_text,
+        USED: _used(store, record),
     }
     for name, text in texts.items():
         write_text(out / name, text)
@@ -80,6 +84,12 @@ def write_kit(folder: Path, ledger: Ledger, store: GenerationStore, out: Path) -
         generation=record.number,
         audited=audit is not None and audit.passed and isinstance(record.decision, Stable),
     )
+
+
+def _used(store: GenerationStore, last: GenerationRecord) -> str:
+    """BibTeX of the method, codes and levels of theory of all generations."""
+    records = tuple(store.load_all(only=CITED_FIELDS))
+    return "\n\n".join(item.bibtex for item in citations(records, last.versions)) + "\n"
 
 
 def _system(folder: Path, config: CampaignConfig, index: int) -> System:

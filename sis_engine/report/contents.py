@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sis_engine.records import Admission, Cause, Verdict
+from sis_engine.report.citations import Citation
 from sis_engine.report.facts import CampaignFacts
 from sis_engine.report.structure import PairComparison
 from sis_engine.report.summary import AuditSummary, CampaignSummary, ErrorSummary, Survival
@@ -172,4 +173,5 @@ class ReportNumbers:
     generations: tuple[GenerationNumbers, ...]
     structure: tuple[PairComparison, ...]
     log: tuple[Chapter, ...]
+    citations: tuple[Citation, ...]
     pools: tuple[PoolNumbers, ...] = ()

@@ -28,6 +28,7 @@ from sis_engine.report.contents import (
 from sis_engine.report.cost import evaluations_of
 from sis_engine.report.facts import CampaignFacts
 from sis_engine.report.lives import survival_curve
+from sis_engine.report.methods import citations
 from sis_engine.report.outcomes import all_outcomes
 from sis_engine.report.paper import Records
 from sis_engine.report.structure import compare_pairs
@@ -54,6 +55,7 @@ def collect(records: Records, facts: CampaignFacts) -> ReportNumbers:
         generations=tuple(_generation(record, starts) for record in records),
         structure=compare_pairs(records),
         log=chapters(records),
+        citations=citations(records, facts.versions),
         pools=tuple(
             PoolNumbers(
                 item.pool,

@@ -24,6 +24,24 @@ from sis_engine.report.summary import CampaignSummary
 from sis_engine.report.traces import window_text
 from sis_engine.report.wording import count, figure, milli, percent, picoseconds, plural
 
+Versions = Sequence[tuple[str, str]]
+
+PROGRAMS = {"lmp": "lammps"}
+"""Programs that are not called what they are cited as."""
+
+CITED_FIELDS = frozenset(
+    {
+        "number",
+        "outcomes",
+        "test_outcomes",
+        "audits",
+        "explorations",
+        "challengers",
+        "decision",
+    }
+)
+"""What :func:`citations` reads of a generation."""
+
 
 def methods_text(records: Records, facts: CampaignFacts, summary: CampaignSummary) -> str:
     """A paragraph to start from; what was not recorded is not mentioned."""
@@ -143,9 +161,9 @@ def _end(records: Records, summary: CampaignSummary) -> str:
     return f"The campaign ended stable: {records[-1].decision.reason}"
 
 
-def citations(records: Records, facts: CampaignFacts) -> tuple[Citation, ...]:
-    """What this campaign has to cite."""
-    words: list[str] = [f"{name}" for name, _ in facts.versions]
+def citations(records: Records, versions: Versions) -> tuple[Citation, ...]:
+    """What this campaign has to cite. versions: (name, version) of engine, programs, packages"""
+    words = [PROGRAMS.get(name, name) for name, _ in versions]
     words += [f"{level.program} {level.method}" for level, _ in levels_of(records)]
     words += [f"{level.program} {level.method}" for level, _, _ in charge_counts(records)]
     words += [item.thermostat for item in conditions_of(records)]
@@ -153,16 +171,7 @@ def citations(records: Records, facts: CampaignFacts) -> tuple[Citation, ...]:
     final = final_model(records)
     words += [spec.thermostat] if spec else []
     words += [final[0].trainer] if final else []
-    words += _engines(records)
     return citations_for(words)
 
 
-def _engines(records: Sequence[object]) -> list[str]:
-    return ["lammps"] if any("lammps" in _versions(record) for record in records) else []
-
-
-def _versions(record: object) -> str:
-    return str(getattr(record, "versions", "")).lower()
-
-
-__all__ = ["citations", "methods_text"]
+__all__ = ["CITED_FIELDS", "citations", "methods_text"]

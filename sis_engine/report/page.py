@@ -25,7 +25,7 @@ from sis_engine.report.jsonable import json_text, jsonable
 from sis_engine.report.labels import failure_table, plan_table, rejected_table
 from sis_engine.report.learning import learning_figure
 from sis_engine.report.lives import lives_figure, survival_figure, survival_table
-from sis_engine.report.methods import citations, methods_text
+from sis_engine.report.methods import methods_text
 from sis_engine.report.models import challenger_table, comparison_table, forgetting_table
 from sis_engine.report.paper import Records, paper_table
 from sis_engine.report.scenes import scenes
@@ -89,7 +89,7 @@ def render(records: Records, facts: CampaignFacts, numbers: ReportNumbers) -> st
             scenes=shown,
             scene_json=embedded_json(shown),
             methods=methods_text(records, facts, summary),
-            citations=citations(records, facts),
+            citations=numbers.citations,
             meta=_meta(facts, summary),
             script=Markup(script),  # noqa: S704 - our own file
             style=Markup(style),  # noqa: S704 - our own file

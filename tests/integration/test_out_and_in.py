@@ -67,6 +67,10 @@ def test_the_kit_holds_model_input_validity_and_citation(
     assert "passed its audit" in said.out
     names = {path.name for path in (tmp_path / "kit").iterdir()}
     assert {"frozen.json", "in.lammps", "validity.json", "CITATION.cff"} <= names
+    cited = (tmp_path / "kit" / "citations.bib").read_text()
+    assert "10.1021/acs.jpcc.3c05522" in cited  # the method
+    assert "10.1088/1361-648X/aa680e" in cited  # ASE ran the MD
+    assert "LAMMPS" not in cited
     validity = json.loads((tmp_path / "kit" / "validity.json").read_text())
     assert validity["elements"] == ["Ar"]
     assert validity["audit"]["passed"] is True

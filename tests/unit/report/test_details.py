@@ -32,6 +32,19 @@ def test_evaluations_by_generation_add_up_to_the_ledger(numbers):
     assert sum(by_generation) == numbers["summary"]["evaluations_total"] == 1352
 
 
+def test_every_program_and_level_of_the_campaign_is_cited(numbers):
+    cited = {item["key"]: item["bibtex"] for item in numbers["citations"]}
+    assert {"sis2023", "deepmdkit2023", "lammps2022", "gfn2"} <= set(cited)
+    assert "10.1016/j.cpc.2021.108171" in cited["lammps2022"]
+    assert not {"cp2k2020", "qe2017", "gfn1"} & set(cited)
+
+
+def test_a_program_that_took_no_part_is_not_cited():
+    other = synthetic.facts(versions=(("sis-engine", "0.1.0"),))
+    keys = [item["key"] for item in json.loads(report_json((), other))["citations"]]
+    assert keys == ["sis2023"]
+
+
 def test_rejected_labels_and_refused_challengers_are_there_with_their_reasons(numbers):
     assert numbers["generations"][0]["rejected"][0]["value"] == 83.0
     refused = numbers["generations"][1]["challengers"][0]

@@ -114,6 +114,7 @@ def test_every_figure_says_what_is_seen(page):
         "0 of 4 died",
         "not finite",
         "10.1021/acs.jpcc.3c05522",
+        "10.1016/j.cpc.2021.108171",
         "GFN2-xTB",
         "C3H6F2LiNO6S2",
     ],
