@@ -23,6 +23,7 @@ from sis_engine.execution.pools import KINDS
 from sis_engine.records import Stable
 from sis_engine.remote.pool_facts import POOL_META, PoolFacts
 from sis_engine.report.facts import CampaignFacts, TemperatureWindow
+from sis_engine.report.stage_times import add_stage, audits_apart
 from sis_engine.report.summary import CampaignSummary, summarise
 from sis_engine.setup.versions import machine
 from sis_engine.storage.generation import CHEAP_FIELDS, GenerationRecord, GenerationStore
@@ -127,6 +128,9 @@ def facts_of(
         stage=running.stage if running is not None and state is State.RUNNING else None,
         reason=reason,
         evaluations=counts,
+        evaluations_by_generation=tuple(
+            (record.number, ledger.counts(record.number)) for record in records
+        ),
         stage_seconds=_seconds(ledger, records),
         acceleration_ratio=(
             None
@@ -222,13 +226,12 @@ def _seconds(
 ) -> tuple[tuple[str, float], ...]:
     """By stage; those of generations that a fork shares come from their files.
 
-    *audit*: its labels, which are made in the stage *decide* and not counted there
     *engine*: what the runs of this folder took beyond their stages
     """
     seconds: dict[str, float] = {}
     rows = ledger.stages()
     for row in rows:
-        _add(seconds, row.stage, row.seconds or 0.0)
+        add_stage(seconds, row.stage, row.seconds or 0.0)
     redone = float(ledger.meta(REDONE_S) or 0.0)
     if redone:
         seconds["redone"] = redone
@@ -237,21 +240,12 @@ def _seconds(
     for record in records:
         if record.number not in here:
             for stage, spent in record.stage_seconds:
-                _add(seconds, stage, spent)
-    audits = sum(item.seconds or 0.0 for record in records for item in record.audits)
-    if audits:
-        seconds["audit"] = min(audits, seconds.get("decide", 0.0))
-        seconds["decide"] = seconds.get("decide", 0.0) - seconds["audit"]
+                add_stage(seconds, stage, spent)
+    seconds = audits_apart(seconds, records)
     wall = ledger.meta(WALL_S)
     if wall is not None:
         seconds["engine"] = max(0.0, float(wall) - own)
     return tuple(seconds.items())
-
-
-def _add(seconds: dict[str, float], stage: str, spent: float) -> None:
-    """train-1 and train-2 are both *train*."""
-    name = stage.rstrip("-0123456789")
-    seconds[name] = seconds.get(name, 0.0) + spent
 
 
 def _versions(records: tuple[GenerationRecord, ...]) -> tuple[tuple[str, str], ...]:

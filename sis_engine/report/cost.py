@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sis_engine.records import LabelFailure, Labelled, Purpose
+from sis_engine.records import Purpose
 from sis_engine.report.blocks import NOTHING, Figure, Table, columns
 from sis_engine.report.facts import CampaignFacts
 from sis_engine.report.lives import generation_axis
-from sis_engine.report.outcomes import all_outcomes
 from sis_engine.report.scale import spanning
+from sis_engine.report.stage_times import seconds_by_stage
 from sis_engine.report.svg import Panel, colour
 from sis_engine.report.wording import count, duration, percent
 
@@ -20,34 +20,24 @@ if TYPE_CHECKING:
 PURPOSES = tuple(item.value for item in Purpose)
 
 
-def evaluations_of(record: GenerationRecord) -> dict[str, int]:
-    """Evaluations paid for in one generation, by purpose, from its own records.
+def evaluations_of(facts: CampaignFacts, generation: int) -> dict[str, int]:
+    """Evaluations paid for in one generation, by the purpose under which the ledger counted them.
 
-    Plans say how many they cost; a suspect costs one unless the bank had it.
+    A plan's own number would not do: the search for the start of a segment is counted apart.
     """
-    found: dict[str, int] = {}
-    for outcome in all_outcomes(record):
-        purpose = outcome.purpose.value
-        found[purpose] = found.get(purpose, 0) + outcome.n_evaluations
-    paid = sum(not _cached(item.outcome) for item in record.suspects)
-    if paid:
-        found["suspect"] = found.get("suspect", 0) + paid
-    return {name: found[name] for name in PURPOSES if found.get(name)}
+    counts = dict(facts.evaluations_by_generation).get(generation, ())
+    return {item.purpose.value: item.paid for item in counts if item.paid}
 
 
-def _cached(item: Labelled | LabelFailure) -> bool:
-    return isinstance(item, Labelled) and item.cached
-
-
-def cost_figure(records: Sequence[GenerationRecord]) -> Figure:
+def cost_figure(records: Sequence[GenerationRecord], facts: CampaignFacts) -> Figure:
     """Stacked bars: evaluations and seconds of every generation."""
     if not records:
         return Figure("cost", "Cost by generation", "", note="No generation is committed yet.")
-    evaluations = {r.generation: dict(evaluations_of(r)) for r in records}
+    evaluations = {r.generation: evaluations_of(facts, r.generation) for r in records}
     seconds = {r.generation: stage_minutes(r) for r in records}
     panels = (
         stacked("Evaluations by purpose", "evaluations", evaluations, PURPOSES),
-        stacked("Wall time by stage", "minutes", seconds, stages_of(records)),
+        stacked("Wall time by stage", "minutes", seconds, _names(seconds.values())),
     )
     total = sum(sum(item.values()) for item in evaluations.values())
     time = sum(sum(item.values()) for item in seconds.values()) * 60.0
@@ -58,18 +48,14 @@ def cost_figure(records: Sequence[GenerationRecord]) -> Figure:
     return Figure("cost", "Cost by generation", caption, panels, layout="pairs")
 
 
-def stages_of(records: Sequence[GenerationRecord]) -> tuple[str, ...]:
-    """Stage names in order of first appearance."""
-    return tuple(dict.fromkeys(name for record in records for name in stage_minutes(record)))
+def _names(parts: Iterable[Mapping[str, float]]) -> tuple[str, ...]:
+    """In order of first appearance."""
+    return tuple(dict.fromkeys(name for part in parts for name in part))
 
 
 def stage_minutes(record: GenerationRecord) -> dict[str, float]:
     """Minutes by stage; repeats (``train-1``, ``train-2``) are added up."""
-    found: dict[str, float] = {}
-    for name, seconds in record.stage_seconds:
-        stage = name.rstrip("-0123456789")
-        found[stage] = found.get(stage, 0.0) + seconds / 60.0
-    return found
+    return {stage: seconds / 60.0 for stage, seconds in seconds_by_stage(record).items()}
 
 
 def stacked(
@@ -100,7 +86,7 @@ def _fill(index: int) -> str:
 
 def evaluation_table(records: Sequence[GenerationRecord], facts: CampaignFacts) -> Table:
     """Evaluations by purpose and generation; the ledger's totals beside them."""
-    by_generation = [(r.generation, evaluations_of(r)) for r in records]
+    by_generation = [(r.generation, evaluations_of(facts, r.generation)) for r in records]
     ledger = ledger_totals(facts)
     names = [p for p in PURPOSES if p in ledger or any(p in found for _, found in by_generation)]
     rows = [

@@ -31,6 +31,7 @@ from sis_engine.report.lives import survival_curve
 from sis_engine.report.methods import citations
 from sis_engine.report.outcomes import all_outcomes
 from sis_engine.report.paper import Records
+from sis_engine.report.stage_times import seconds_by_stage
 from sis_engine.report.structure import compare_pairs
 from sis_engine.report.summary import (
     audit_summary,
@@ -52,9 +53,9 @@ def collect(records: Records, facts: CampaignFacts) -> ReportNumbers:
         format=FORMAT,
         summary=summarise(records, facts),
         facts=facts,
-        generations=tuple(_generation(record, starts) for record in records),
+        generations=tuple(_generation(record, facts, starts) for record in records),
         structure=compare_pairs(records),
-        log=chapters(records),
+        log=chapters(records, facts),
         citations=citations(records, facts.versions),
         pools=tuple(
             PoolNumbers(
@@ -74,14 +75,16 @@ def collect(records: Records, facts: CampaignFacts) -> ReportNumbers:
     )
 
 
-def _generation(record: GenerationRecord, starts: tuple[NextStart, ...]) -> GenerationNumbers:
+def _generation(
+    record: GenerationRecord, facts: CampaignFacts, starts: tuple[NextStart, ...]
+) -> GenerationNumbers:
     decision = record.decision
     plans = decision.plans if isinstance(decision, Requests | AuditRequest) else ()
     return GenerationNumbers(
         generation=record.generation,
         training_frames=_frames(record, Split.TRAINING),
         validation_frames=_frames(record, Split.VALIDATION),
-        evaluations=evaluations_of(record),
+        evaluations=evaluations_of(facts, record.generation),
         plans=_plans(record),
         rejected=_rejected(record),
         challengers=tuple(_challenger(item) for item in record.challengers),
@@ -109,7 +112,7 @@ def _generation(record: GenerationRecord, starts: tuple[NextStart, ...]) -> Gene
         decision=decision_word(decision),
         decision_reason="" if decision is None else decision.reason,
         requests=tuple(_request(plan) for plan in plans),
-        stage_seconds=dict(record.stage_seconds),
+        stage_seconds=seconds_by_stage(record),
         versions=record.versions,
     )
 

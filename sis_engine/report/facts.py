@@ -26,6 +26,8 @@ class CampaignFacts:
 
     generation: the one in hand, or the last;  stage: the one in hand, ``None`` between stages
     reason: why it is paused, stable, exhausted or failed
+    evaluations: by purpose, of all generations and the one in hand
+    evaluations_by_generation: (generation, the same) of each committed one
     stage_seconds: wall time by stage over all generations, in order of first use
     acceleration_ratio: longest audited continuous MD of the final model over all evaluations
         times the reference timestep;  acceleration_ratio_paper: MD length over reference MD length
@@ -41,6 +43,7 @@ class CampaignFacts:
     stage: str | None = None
     reason: str = ""
     evaluations: tuple[PurposeCount, ...] = ()
+    evaluations_by_generation: tuple[tuple[int, tuple[PurposeCount, ...]], ...] = ()
     stage_seconds: tuple[tuple[str, float], ...] = ()
     acceleration_ratio: float | None = None
     acceleration_ratio_paper: float | None = None

@@ -32,7 +32,6 @@ from sis_engine.report.scenes import scenes
 from sis_engine.report.structure import structure_figure
 from sis_engine.report.summary import CampaignSummary
 from sis_engine.report.traces import trace_figures
-from sis_engine.report.why import chapters
 from sis_engine.report.wording import duration, minute
 
 
@@ -85,7 +84,7 @@ def render(records: Records, facts: CampaignFacts, numbers: ReportNumbers) -> st
             validity=validity(records, summary),
             tiles=tiles(summary),
             sections=sections(records, facts, numbers),
-            chapters=chapters(records),
+            chapters=numbers.log,
             scenes=shown,
             scene_json=embedded_json(shown),
             methods=methods_text(records, facts, summary),
@@ -222,7 +221,7 @@ def _making(records: Records, facts: CampaignFacts) -> tuple[Section, ...]:
             "cost-section",
             "What did it cost?",
             "",
-            figures=(cost_figure(records),),
+            figures=(cost_figure(records, facts),),
             tables=(
                 evaluation_table(records, facts),
                 time_table(facts),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from sis_engine.records import (
     Stable,
 )
 from sis_engine.report.cost import evaluations_of
+from sis_engine.report.facts import CampaignFacts
 from sis_engine.report.wording import beside, count, figure, milli, percent, picoseconds, plural
 
 if TYPE_CHECKING:
@@ -44,21 +45,26 @@ def decision_word(decision: Decision | None) -> str:
     return words[type(decision)]
 
 
-def chapters(records: Sequence[GenerationRecord]) -> tuple[Chapter, ...]:
+def chapters(records: Sequence[GenerationRecord], facts: CampaignFacts) -> tuple[Chapter, ...]:
     """One chapter for each committed generation."""
     return tuple(
         Chapter(
             record.generation,
             decision_word(record.decision),
             "" if record.decision is None else record.decision.reason,
-            (*_labels(record), *_models(record), *_md(record), *_audits(record), *_plans(record)),
+            (
+                *_labels(record, evaluations_of(facts, record.generation)),
+                *_models(record),
+                *_md(record),
+                *_audits(record),
+                *_plans(record),
+            ),
         )
         for record in records
     )
 
 
-def _labels(record: GenerationRecord) -> list[str]:
-    spent = evaluations_of(record)
+def _labels(record: GenerationRecord, spent: Mapping[str, int]) -> list[str]:
     lines = []
     if spent:
         parts = ", ".join(f"{count(n)} {name}" for name, n in spent.items())

@@ -71,7 +71,7 @@ class Drawings:
             lives_figure(records),
             survival_figure(records[-LATEST:]),
             accuracy_figure(records),
-            cost_figure(records),
+            cost_figure(records, facts),
             *reversed(trace_figures(records[-LATEST:], facts.windows)),
         )
         return json.dumps(jsonable(drawn), ensure_ascii=False, allow_nan=False)

@@ -292,7 +292,7 @@ def audit(generation: int, number: int, relative: float, *, passed: bool) -> Aud
         generation, plan, Purpose.AUDIT, 30 - len(failures), Rung.SINGLE_POINTS,
         failures=failures, n_evaluations=30, start_index=None,
     )  # fmt: skip
-    return AuditRound((made,), result)
+    return AuditRound((made,), result, seconds=0.05)
 
 
 def frame_set(n: int, seed: int) -> FrameSet:
@@ -372,10 +372,9 @@ def generation_one() -> GenerationRecord:
         versions=VERSIONS,
         outcomes=(
             outcome(
-                1, "g0-seg", Purpose.SEGMENT, 100, Rung.FURTHER_BACK, n_evaluations=401,
+                1, "g0-seg", Purpose.SEGMENT, 100, Rung.FURTHER_BACK, n_evaluations=407,
                 start_index=2, message="start 0: force 14.2 eV/Å above 8.0; start 2 accepted",
             ),
-            outcome(1, "g0-bisect", Purpose.BISECT, 6, Rung.SINGLE_POINTS, start_index=None),
         ),
         parts=parts(1),
         support=(support(192),),
@@ -453,6 +452,32 @@ def facts(**changes) -> CampaignFacts:
             PurposeCount(Purpose.SUSPECT, 1, 0, 0, 0.01),
             PurposeCount(Purpose.AUDIT, 88, 2, 3, 1.1),
             PurposeCount(Purpose.TEST, 40, 0, 0, 0.5),
+        ),
+        "evaluations_by_generation": (
+            (
+                0,
+                (
+                    PurposeCount(Purpose.INITIAL, 400, 1, 0, 4.9),
+                    PurposeCount(Purpose.TEST, 40, 0, 0, 0.5),
+                ),
+            ),
+            (
+                1,
+                (
+                    PurposeCount(Purpose.SEGMENT, 401, 0, 0, 4.8),
+                    PurposeCount(Purpose.BISECT, 6, 0, 0, 0.1),
+                    PurposeCount(Purpose.SUSPECT, 1, 0, 0, 0.01),
+                    PurposeCount(Purpose.AUDIT, 29, 1, 0, 0.4),
+                ),
+            ),
+            (
+                2,
+                (
+                    PurposeCount(Purpose.SEGMENT, 401, 0, 0, 4.8),
+                    PurposeCount(Purpose.OPTIMISE, 12, 0, 0, 0.2),
+                    PurposeCount(Purpose.AUDIT, 59, 1, 3, 0.7),
+                ),
+            ),
         ),
         "stage_seconds": tuple((name, 3.0 * s) for name, s in STAGES),
         "acceleration_ratio": 14.79,
