@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import numpy as np
 from pydantic import Field
 
+from sis_engine.analysis.running_mean import running_mean
 from sis_engine.interfaces import MonitorContext, PluginConfig
 from sis_engine.records import (
     BoolArray,
@@ -26,16 +27,6 @@ from sis_engine.records import (
     Trace,
     Verdict,
 )
-
-UNITS = {
-    Quantity.TEMPERATURE: "K",
-    Quantity.MAX_FORCE: "eV/Å",
-    Quantity.MODEL_DEVIATION: "eV/Å",
-    Quantity.SHORTEST_DISTANCE: "Å",
-    Quantity.NEIGHBOURS: "neighbours",
-    Quantity.VOLUME: "Å³",
-}
-"""Units of the quantities that are not energies (eV)."""
 
 ALWAYS_MEASURED = (Quantity.TEMPERATURE, Quantity.POTENTIAL_ENERGY)
 """NaN in these is a broken run; in another column it may mean 'not measured in this row'."""
@@ -120,7 +111,9 @@ def first_violation(rule: HaltRule, trace: Trace) -> Violation | None:
     broken = measured & ~np.isfinite(series)
     values, ready = series, measured
     if rule.average_fs:
-        values, ready = _running_mean(series, measured, trace.time_fs, rule)
+        full_from = max(rule.after_fs, float(trace.time_fs[0])) + rule.average_fs
+        values, known = running_mean(series, measured, trace.time_fs, rule.average_fs)
+        ready = known & (trace.time_fs >= full_from - 1e-9)
     outside = values > rule.limit if rule.relation is Relation.ABOVE else values < rule.limit
     # What is not finite is wrong from step 0; only the comparison waits for the burn-in.
     fired = broken | (outside & ready & (trace.time_fs >= rule.after_fs))
@@ -154,31 +147,6 @@ def _measured(quantity: Quantity, series: FloatArray, trace: Trace) -> BoolArray
     return measured
 
 
-def _running_mean(
-    series: FloatArray, measured: BoolArray, time_fs: FloatArray, rule: HaltRule
-) -> tuple[FloatArray, BoolArray]:
-    """Means over the last ``average_fs`` and whether the window lies wholly after the burn-in."""
-    average_fs = rule.average_fs or 0.0
-    usable = measured & np.isfinite(series)
-    total = np.concatenate([[0.0], np.cumsum(np.where(usable, series, 0.0))])
-    count = np.concatenate([[0], np.cumsum(usable)])
-    end = np.arange(1, series.size + 1)
-    begin = np.searchsorted(time_fs, time_fs - average_fs + 1e-9, side="left")
-    n = count[end] - count[begin]
-    means: FloatArray = (total[end] - total[begin]) / np.maximum(n, 1)
-    full_from = max(rule.after_fs, float(time_fs[0])) + average_fs
-    ready: BoolArray = (n > 0) & (time_fs >= full_from - 1e-9)
-    return means, ready
-
-
-def describe(rule: HaltRule) -> str:
-    """The rule in words, with its unit: 'temperature_k above 1000 K'."""
-    unit = UNITS.get(rule.quantity, "eV")
-    mean = f" ({rule.average_fs:g} fs mean)" if rule.average_fs else ""
-    pair = "" if rule.pair is None else " of " + "-".join(rule.pair)
-    return f"{rule.quantity.value}{pair}{mean} {rule.relation.value} {rule.limit:.6g} {unit}"
-
-
 def verdict_of(
     rule: HaltRule, replica: str, violation: Violation, atoms: tuple[int, ...] = ()
 ) -> Verdict:
@@ -186,7 +154,7 @@ def verdict_of(
     return Verdict(
         replica=replica,
         monitor=rule.monitor,
-        criterion=describe(rule),
+        criterion=rule.criterion,
         time_fs=violation.time_fs,
         value=violation.value,
         limit=rule.limit,

@@ -45,7 +45,7 @@ from sis_engine.stages.members import committee_of, make_committee
 from sis_engine.stages.merge import merge
 from sis_engine.stages.model import make_model, training_data
 from sis_engine.stages.test import test_errors
-from sis_engine.stages.watch import halt_rules, monitor_context
+from sis_engine.stages.watch import halt_rules, monitor_context, rules_at_start
 from sis_engine.storage.generation import GenerationRecord, MemberRecord, images_of
 
 AFTER_LABEL = (Purpose.SUSPECT, Purpose.AUDIT)
@@ -315,6 +315,7 @@ def record_of(stage: StageContext, past: Past, work: Work) -> GenerationRecord:
         decision=work.decided.decision,
         stage_seconds=stage_seconds(stage),
         window_k=temperature_window(stage, driver),
+        rules=rules_at_start(stage.parts, stage.generation, driver, work.merged.support),
         reference_ps=reference_ps(work.plans, work.labelled.outcomes),
         md_ps=sum(run.md_ps for run in work.explored.explorations),
         members=member_records(work.made, work.committee),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from sis_engine.execution.pools import KINDS
 from sis_engine.records import Stable
 from sis_engine.remote.pool_facts import POOL_META, PoolFacts
 from sis_engine.report.facts import CampaignFacts, TemperatureWindow
+from sis_engine.report.limits import temperature_rules
 from sis_engine.report.stage_times import add_stage, audits_apart
 from sis_engine.report.summary import CampaignSummary, summarise
 from sis_engine.setup.versions import machine
@@ -143,11 +144,7 @@ def facts_of(
         reference_ps=reference,
         md_ps=_total(record.md_ps for record in records),
         reference_timestep_fs=timestep_fs,
-        windows=tuple(
-            TemperatureWindow(record.number, *record.window_k)
-            for record in records
-            if record.window_k is not None
-        ),
+        windows=tuple(_windows(records)),
         format=1,
         versions=_versions(records),
         machine=machine(),
@@ -158,6 +155,16 @@ def facts_of(
         pools=pools_of(ledger),
         config_text=ledger.meta("config_text") or "",
     )
+
+
+def _windows(records: Iterable[GenerationRecord]) -> Iterator[TemperatureWindow]:
+    for record in records:
+        if record.window_k is not None:
+            rules = temperature_rules(record.rules[0].rules) if record.rules else ()
+            means = [rule.average_fs or 0.0 for rule in rules if rule.limit in record.window_k]
+            yield TemperatureWindow(
+                record.number, *record.window_k, average_fs=max(means, default=None)
+            )
 
 
 def state_of(folder: Path, ledger: Ledger) -> tuple[State, str]:

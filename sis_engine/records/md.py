@@ -107,6 +107,21 @@ class Quantity(enum.Enum):
     KINETIC_ENERGY = "kinetic_energy"
     """trace only"""
 
+    @property
+    def unit(self) -> str:
+        return _UNITS.get(self, "eV")
+
+
+_UNITS = {
+    Quantity.TEMPERATURE: "K",
+    Quantity.MAX_FORCE: "eV/Å",
+    Quantity.MODEL_DEVIATION: "eV/Å",
+    Quantity.SHORTEST_DISTANCE: "Å",
+    Quantity.NEIGHBOURS: "neighbours",
+    Quantity.VOLUME: "Å³",
+}
+"""Of the quantities that are not energies (eV)."""
+
 
 class Relation(enum.Enum):
     """The rule fires when the quantity is … the limit, or is not finite."""
@@ -141,6 +156,25 @@ class HaltRule:
         if self.relation is Relation.ABOVE:
             return not value <= self.limit
         return not value >= self.limit
+
+    @property
+    def criterion(self) -> str:
+        """The rule in words, with its unit: 'temperature_k above 1000 K'."""
+        mean = f" ({self.average_fs:g} fs mean)" if self.average_fs else ""
+        pair = "" if self.pair is None else " of " + "-".join(self.pair)
+        relation = f"{self.relation.value} {self.limit:.6g} {self.quantity.unit}"
+        return f"{self.quantity.value}{pair}{mean} {relation}"
+
+
+@dataclass(frozen=True)
+class MdRules:
+    """What all monitors held the MD of one system to when it began.
+
+    Limits that come from labels widen with each suspect that the reference agrees with.
+    """
+
+    system: str
+    rules: tuple[HaltRule, ...]
 
 
 @dataclass(frozen=True, eq=False)

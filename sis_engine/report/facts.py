@@ -12,12 +12,16 @@ from sis_engine.storage.ledger import EventRow, PurposeCount
 
 @dataclass(frozen=True)
 class TemperatureWindow:
-    """The limits a temperature monitor used in one generation, K; an absent end is ``None``."""
+    """The limits a temperature monitor used in one generation, K; an absent end is ``None``.
+
+    average_fs: what is held to them is the mean over this long, 0: every value, ``None``: not known
+    """
 
     generation: int
     low_k: float | None
     high_k: float | None
     monitor: str = "temperature"
+    average_fs: float | None = None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def live_figure(live: Live | None) -> Figure:
         return Figure("live", title, "", note="No MD has been seen yet in this generation.")
     caption = (
         f"Generation {live.generation}: the model’s MD as it runs, one point every few seconds. "
-        "Shaded: outside the temperature window."
+        "Shaded: outside the temperature window; where it is for a mean, points may lie there."
     )
     return Figure("live", title, caption, (_temperature(live), _energy(live)), layout="pairs")
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sis_engine.records import Condition, Stable
 from sis_engine.report.citations import Citation, citations_for
 from sis_engine.report.facts import CampaignFacts
+from sis_engine.report.limits import limits_sentence
 from sis_engine.report.paper import (
     Records,
     charge_counts,
@@ -125,7 +126,7 @@ def _md(records: Records, facts: CampaignFacts) -> str:
     text = "; ".join(map(_condition, conditions))
     window = facts.windows[-1] if facts.windows else None
     limits = "" if window is None else f" The last temperature window was {window_text(window)}."
-    return f"MD with the potential was {text}.{limits}"
+    return f"MD with the potential was {text}.{limits}{limits_sentence(records)}"
 
 
 def _condition(item: Condition) -> str:

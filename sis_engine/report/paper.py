@@ -20,6 +20,7 @@ from sis_engine.records import (
 from sis_engine.report.accuracy import all_errors
 from sis_engine.report.blocks import NOTHING, Table, columns
 from sis_engine.report.facts import CampaignFacts
+from sis_engine.report.limits import limit_rows
 from sis_engine.report.outcomes import all_outcomes
 from sis_engine.report.summary import AuditSummary, CampaignSummary
 from sis_engine.report.traces import window_text
@@ -243,6 +244,7 @@ def _md_rows(
     return [
         *(rows or [("MD", NOTHING)]),
         ("Temperature window", windows or NOTHING),
+        *limit_rows(records),
         ("MD with the models", picoseconds(summary.md_ps)),
         ("Longest life", picoseconds(summary.longest_life_ps)),
     ]

@@ -8,20 +8,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
+from sis_engine.analysis.running_mean import running_mean
 from sis_engine.records import (
     Exploration,
     FloatArray,
+    HaltRule,
     LabelPlan,
     Life,
     PlanOutcome,
     Quantity,
     Requests,
     Support,
+    Trace,
 )
 from sis_engine.report.blocks import Figure
 from sis_engine.report.downsample import min_max
 from sis_engine.report.facts import TemperatureWindow
+from sis_engine.report.limits import rules_of, temperature_rules
 from sis_engine.report.scale import Axis, spanning
 from sis_engine.report.svg import Panel, colour
 from sis_engine.report.wording import kelvin, picoseconds, plural
@@ -116,7 +121,7 @@ def _generation_figure(
     for system in sorted({run.replica.system.name for run in record.explorations}):
         runs = [run for run in record.explorations if run.replica.system.name == system]
         support = next((item for item in record.support if item.system == system), None)
-        drawing = _Drawing(runs, lives, starts, windows, support)
+        drawing = _Drawing(runs, lives, starts, windows, support, rules_of(record, system))
         panels += [drawing.temperature(system), drawing.energy(system)]
     died = sum(not life.censored for life in record.lives)
     caption = (
@@ -134,11 +139,22 @@ def _generation_figure(
 def _window_words(windows: Sequence[TemperatureWindow]) -> str:
     if not windows:
         return "The temperature window is not recorded."
-    return f"Temperature window: {'; '.join(map(window_text, windows))} (unshaded)."
+    words = f"Temperature window: {'; '.join(map(window_text, windows))} (unshaded)."
+    if any(window.average_fs for window in windows):
+        words += (
+            " It is the mean (full line) that has to stay inside; the values themselves (faint) may"
+            " leave it and are held to the other limits only."
+        )
+    return words
 
 
 def window_text(window: TemperatureWindow) -> str:
-    """5 to 1000 K, below 1000 K, …"""
+    """5 to 1000 K, below 1000 K, 200 to 500 K for the mean over 286 fs, …"""
+    mean = f" for the mean over {window.average_fs:.0f} fs" if window.average_fs else ""
+    return f"{_ends_text(window)}{mean}"
+
+
+def _ends_text(window: TemperatureWindow) -> str:
     if window.low_k is not None and window.high_k is not None:
         return f"{window.low_k:g} to {kelvin(window.high_k)}"
     if window.high_k is not None:
@@ -155,20 +171,33 @@ class _Drawing:
     starts: Sequence[NextStart]
     windows: Sequence[TemperatureWindow]
     support: Support | None
+    rules: Sequence[HaltRule]
 
     def temperature(self, system: str) -> str:
         series = [self._series(run, Quantity.TEMPERATURE, 0.0) for run in self.runs]
         axis = self._temperature_axis(series)
         panel = Panel(f"{system}: temperature", self._time_axis(), axis, width=WIDTH)
         for window in self.windows:
+            mean = f", {window.average_fs:.0f} fs mean" if window.average_fs else ""
             if window.high_k is not None:
                 panel.strip(window.high_k, 2.0 * axis.high, "outside")
-                panel.level(window.high_k, "warn", f"limit {kelvin(window.high_k)}")
+                panel.level(window.high_k, "warn", f"limit {kelvin(window.high_k)}{mean}")
             if window.low_k is not None:
                 panel.strip(axis.low - axis.high, window.low_k, "outside")
-                panel.level(window.low_k, "warn", f"limit {kelvin(window.low_k)}")
-        self._draw(panel, series)
+                panel.level(window.low_k, "warn", f"limit {kelvin(window.low_k)}{mean}")
+        means = self._means()
+        self._draw(panel, series, faint=bool(means))
+        for index, (run, (x, y)) in enumerate(means):
+            tip = f"{self._tip(run)}; mean, as judged"
+            panel.curve(x.tolist(), y.tolist(), colour(index), tip=tip)
         return panel.svg()
+
+    def _means(self) -> list[tuple[Exploration, tuple[FloatArray, FloatArray]]]:
+        """Of each replica the temperature's mean where a rule judges it; empty: none does."""
+        rule = next((item for item in temperature_rules(self.rules) if item.average_fs), None)
+        if rule is None:
+            return []
+        return [(run, self._thinned(*judged_mean(run.trace, rule), 0.0)) for run in self.runs]
 
     def energy(self, system: str) -> str:
         zero = 0.0 if self.support is None else self.support.energy_mean
@@ -192,9 +221,14 @@ class _Drawing:
     ) -> tuple[FloatArray, FloatArray]:
         """Thinned (time in ps, value minus zero)."""
         values = run.trace.series(quantity)
-        time_ps = run.trace.time_fs / 1000.0
         if values is None:
-            return time_ps[:0], time_ps[:0]
+            return run.trace.time_fs[:0], run.trace.time_fs[:0]
+        return self._thinned(run.trace.time_fs, values, zero)
+
+    def _thinned(
+        self, time_fs: FloatArray, values: FloatArray, zero: float
+    ) -> tuple[FloatArray, FloatArray]:
+        time_ps = time_fs / 1000.0
         buckets = max(40, POINTS // (2 * len(self.runs)))
         return min_max(*_broken_where_time_goes_back(time_ps, values - zero), buckets)
 
@@ -232,10 +266,17 @@ class _Drawing:
             ]
         return spanning("potential energy / eV", edges)
 
-    def _draw(self, panel: Panel, series: Sequence[tuple[FloatArray, FloatArray]]) -> None:
+    def _draw(
+        self,
+        panel: Panel,
+        series: Sequence[tuple[FloatArray, FloatArray]],
+        *,
+        faint: bool = False,
+    ) -> None:
         for index, (run, (x, y)) in enumerate(zip(self.runs, series, strict=True)):
             css = colour(index)
-            panel.curve(x.tolist(), y.tolist(), f"thin {css}", tip=self._tip(run))
+            line = f"{'faint' if faint else 'thin'} {css}"
+            panel.curve(x.tolist(), y.tolist(), line, tip=self._tip(run))
             self._marks(panel, run, x, y, css)
             name = run.replica.id.rsplit("-", 1)[-1]
             panel.legend(name, css)
@@ -268,9 +309,31 @@ class _Drawing:
         )
 
 
+def judged_mean(trace: Trace, rule: HaltRule) -> tuple[FloatArray, FloatArray]:
+    """(time in fs, mean) at every row of a trace; NaN where the rule does not judge yet.
+
+    A replica that was continued is judged from there on anew.
+    """
+    values = trace.series(rule.quantity)
+    average_fs = rule.average_fs or 0.0
+    if values is None:
+        return trace.time_fs[:0], trace.time_fs[:0]
+    back = _where_time_goes_back(trace.time_fs)
+    means = []
+    for time_fs, piece in zip(np.split(trace.time_fs, back), np.split(values, back), strict=True):
+        mean, known = running_mean(piece, ~np.isnan(piece), time_fs, average_fs)
+        full_from = max(rule.after_fs, *time_fs[:1]) + average_fs
+        means.append(np.where(known & (time_fs >= full_from), mean, np.nan))
+    return trace.time_fs, np.concatenate(means)
+
+
+def _where_time_goes_back(x: FloatArray) -> npt.NDArray[np.intp]:
+    """Where a replica was continued from an earlier frame (a suspect that was cleared)."""
+    return np.flatnonzero(np.diff(x) < 0.0) + 1
+
+
 def _broken_where_time_goes_back(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """A gap where a replica was continued from an earlier frame (a suspect that was cleared)."""
-    back = np.flatnonzero(np.diff(x) < 0.0) + 1
+    back = _where_time_goes_back(x)
     return np.insert(x, back, x[back]), np.insert(y, back, np.nan)
 
 

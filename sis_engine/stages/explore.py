@@ -189,14 +189,11 @@ def _own_verdict(exploration: Exploration) -> list[Verdict]:
     if exploration.exit is Exit.HALTED and exploration.halted_by is not None:
         rule = exploration.halted_by
         value = math.nan if exploration.value is None else exploration.value
-        criterion = f"{rule.quantity.value} {rule.relation.value} limit"
-        if rule.pair is not None:
-            criterion = f"{'-'.join(rule.pair)} {criterion}"
         return [
             Verdict(
                 exploration.replica.id,
                 rule.monitor,
-                criterion,
+                rule.criterion,
                 end_fs,
                 value,
                 rule.limit,

@@ -23,6 +23,7 @@ from sis_engine.records import (
     Foreseen,
     LabelPlan,
     Life,
+    MdRules,
     Model,
     ModelForm,
     PlanOutcome,
@@ -90,6 +91,7 @@ class GenerationRecord:
     foreseen: what the committee of the generation before had said of frames labelled in this one
     stage_seconds: (stage, wall time)
     window_k: temperature window of this generation, (lower, upper), either may be missing
+    rules: of all monitors as MD began; empty: of an older engine
     reference_ps: reference MD labelled in this generation;  md_ps: MD of all its replicas
     """
 
@@ -124,6 +126,7 @@ class GenerationRecord:
     md_ps: float | None = None
     members: tuple[MemberRecord, ...] = ()
     foreseen: tuple[Foreseen, ...] = ()
+    rules: tuple[MdRules, ...] = ()
 
     @property
     def generation(self) -> int:
@@ -154,6 +157,7 @@ CHEAP_FIELDS = frozenset(
         "support",
         "stage_seconds",
         "window_k",
+        "rules",
         "reference_ps",
         "md_ps",
     }

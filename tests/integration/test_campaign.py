@@ -11,6 +11,7 @@ import pytest
 
 from sis_engine.bookkeeping.states import State
 from sis_engine.campaign import runner
+from sis_engine.commands.reporting import write_report
 from sis_engine.commands.status import status
 from sis_engine.config.campaign import CampaignConfig
 from sis_engine.errors import ConfigurationError, ProgramMissing, TrainingDiverged
@@ -29,10 +30,12 @@ from sis_engine.records import (
     Stable,
     Triage,
 )
+from sis_engine.report.limits import temperature_rules
 from sis_engine.setup.label_source import label_source
 from sis_engine.stages import model as model_stage
 from sis_engine.stages import triage as triage_stage
 from sis_engine.storage.atomic import sha256_of
+from sis_engine.storage.generation import GenerationStore
 from sis_engine.storage.ledger import Ledger, StageState
 from sis_engine.testing.fakes import FakeLabeler, FakeTrainer, write_model
 from sis_engine.testing.morse import Morse
@@ -65,6 +68,29 @@ def test_a_stable_end_rests_on_an_audit_that_passed(finished: Path) -> None:
     assert last.audits
     assert last.audits[-1].result.passed
     assert last.audits[-1].result.errors.n_frames >= 30
+
+
+def test_a_generation_holds_the_rules_that_its_md_was_held_to(finished: Path) -> None:
+    for record in records(finished):
+        (held,) = record.rules
+        assert record.window_k is not None
+        limits = {rule.limit for rule in temperature_rules(held.rules)}
+        assert set(record.window_k) - {None} <= limits
+        assert {verdict.monitor for verdict in record.verdicts} <= {
+            rule.monitor for rule in held.rules
+        }
+
+
+def test_the_report_of_files_without_rules_works_them_out(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of older engines: the rules follow from settings, labels and model."""
+    whole, _ = write_report(finished, tmp_path / "whole")
+    found = tuple(replace(record, rules=()) for record in records(finished))
+    monkeypatch.setattr(GenerationStore, "load_whole", lambda _: (found, None))
+    older, _ = write_report(finished, tmp_path / "older")
+    assert "Limits, temperature" in older.read_text()
+    assert older.read_text().count("Limits, ") == whole.read_text().count("Limits, ")
 
 
 def test_every_paid_evaluation_is_one_row_of_the_bank(finished: Path) -> None:

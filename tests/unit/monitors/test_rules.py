@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from monitors.rules import describe, first_violation
+from monitors.rules import first_violation
 from sis_engine.records import HaltRule, Quantity, Relation, Trace
 
 T, E = Quantity.TEMPERATURE, Quantity.POTENTIAL_ENERGY
@@ -84,7 +84,7 @@ def test_an_energy_jump_is_made_from_the_energy_where_it_was_not_measured():
 
 
 def test_a_rule_says_its_unit():
-    assert describe(rule(Relation.ABOVE, 1000.0)) == "temperature_k above 1000 K"
-    assert describe(rule(Relation.BELOW, -1.5, E, average_fs=500.0)) == (
+    assert rule(Relation.ABOVE, 1000.0).criterion == "temperature_k above 1000 K"
+    assert rule(Relation.BELOW, -1.5, E, average_fs=500.0).criterion == (
         "potential_energy (500 fs mean) below -1.5 eV"
     )

@@ -31,6 +31,7 @@ from sis_engine.records import (
     Failure,
     Frame,
     FrameSet,
+    HaltRule,
     Label,
     LabelFailure,
     Labelled,
@@ -39,6 +40,7 @@ from sis_engine.records import (
     LevelOfTheory,
     Life,
     MdFrame,
+    MdRules,
     Model,
     ModelFile,
     ModelForm,
@@ -47,6 +49,7 @@ from sis_engine.records import (
     Purpose,
     Quantity,
     RejectedFrame,
+    Relation,
     Replica,
     Requests,
     Rung,
@@ -316,6 +319,17 @@ def support(n: int) -> Support:
 
 
 STAGES = (("label", 5.1), ("train", 62.0), ("admit", 4.0), ("explore", 40.0), ("decide", 0.2))
+RULES = (
+    HaltRule("temperature", Quantity.TEMPERATURE, Relation.ABOVE, 1000.0),
+    HaltRule(
+        "temperature", Quantity.TEMPERATURE, Relation.ABOVE, 560.0, after_fs=500.0, average_fs=286.0
+    ),
+    HaltRule(
+        "temperature", Quantity.TEMPERATURE, Relation.BELOW, 120.0, after_fs=500.0, average_fs=286.0
+    ),
+    HaltRule("energy", Quantity.POTENTIAL_ENERGY, Relation.BELOW, -1450.4634, suspect=True),
+    HaltRule("geometry", Quantity.SHORTEST_DISTANCE, Relation.BELOW, 1.97, pair=("Li", "S")),
+)
 VERSIONS = (
     ("sis-engine", "0.1.0"),
     ("tblite", "0.8.1"),
@@ -422,6 +436,7 @@ def generation_two() -> GenerationRecord:
         test=TestResult(errors(0.24, 0.004, 40)),
         decision=Stable("four of four replicas lived 10 ps and the audit passed"),
         stage_seconds=STAGES,
+        rules=(MdRules(SYSTEM.name, RULES),),
     )
 
 
@@ -488,7 +503,7 @@ def facts(**changes) -> CampaignFacts:
         "windows": (
             TemperatureWindow(0, 5.0, 1000.0),
             TemperatureWindow(1, 5.0, 1000.0),
-            TemperatureWindow(2, 120.0, 560.0),
+            TemperatureWindow(2, 120.0, 560.0, average_fs=286.0),
         ),
         "format": 1,
         "versions": VERSIONS,

@@ -2,9 +2,9 @@ import dataclasses
 
 import numpy as np
 
-from sis_engine.records import Trace
+from sis_engine.records import Quantity, Trace
 from sis_engine.report.facts import TemperatureWindow
-from sis_engine.report.traces import next_starts, trace_figures, window_text
+from sis_engine.report.traces import judged_mean, next_starts, trace_figures, window_text
 from tests.unit.report import synthetic
 
 
@@ -47,6 +47,28 @@ def test_a_window_may_have_one_end_only():
     assert window_text(TemperatureWindow(0, 5.0, 1000.0)) == "5 to 1000\u00a0K"
     assert window_text(TemperatureWindow(0, None, 1000.0)) == "below 1000\u00a0K"
     assert window_text(TemperatureWindow(0, 5.0, None)) == "above 5\u00a0K"
+    averaged = TemperatureWindow(0, 200.0, 500.0, average_fs=286.102)
+    assert window_text(averaged) == "200 to 500\u00a0K for the mean over 286 fs"
+
+
+def test_where_the_mean_is_judged_the_mean_is_drawn_and_the_values_are_faint():
+    found = trace_figures(synthetic.records(), synthetic.facts().windows)
+    coarse, fine = found[1], found[2]
+    assert "line faint" not in coarse.panels[0]
+    assert fine.panels[0].count("line faint") == fine.panels[0].count("mean, as judged") == 4
+    assert "limit 560\u00a0K, 286 fs mean" in fine.panels[0]
+    assert "the mean (full line)" in fine.caption
+    assert "mean" not in coarse.caption.replace("the mean of the labels", "")
+
+
+def test_the_mean_begins_after_the_burn_in_and_again_where_a_replica_was_continued():
+    rule = dataclasses.replace(synthetic.RULES[1], after_fs=20.0, average_fs=20.0)
+    time_fs = np.array([0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 30.0, 40.0, 50.0])
+    values = np.array([900.0, 900.0, 100.0, 200.0, 300.0, 400.0, 500.0, 600.0, 700.0])
+    trace = Trace("r", time_fs, (Quantity.TEMPERATURE,), values[:, None])
+    _, mean = judged_mean(trace, rule)
+    nan = np.nan
+    np.testing.assert_allclose(mean, [nan, nan, nan, nan, 250.0, 350.0, nan, nan, 650.0])
 
 
 def test_each_system_has_panels_of_its_own():
