@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 
 from sis_engine.records import AcceptBounds, FloatArray, Label
+from sis_engine.report.wording import beside
 
 
 def relative_force_error(model_forces: FloatArray | None, forces: FloatArray) -> float:
@@ -31,14 +32,13 @@ def refusal(label: Label, bounds: AcceptBounds | None) -> str | None:
         return None
     largest = float(np.sqrt((label.forces**2).sum(axis=1).max()))
     if bounds.max_force is not None and not largest <= bounds.max_force:
-        return f"largest force {largest:.3g} eV/Å, at most {bounds.max_force:.3g} allowed"
+        seen, limit = beside(largest, bounds.max_force)
+        return f"largest force {seen} eV/Å, at most {limit} allowed"
     if bounds.max_energy_above is not None and bounds.reference_energy is not None:
         above = label.energy - bounds.reference_energy
         if not above <= bounds.max_energy_above:
-            return (
-                f"energy {above:.3g} eV above the reference, at most "
-                f"{bounds.max_energy_above:.3g} allowed"
-            )
+            seen, limit = beside(above, bounds.max_energy_above)
+            return f"energy {seen} eV above the reference, at most {limit} allowed"
     return None
 
 

@@ -44,6 +44,7 @@ from sis_engine.records import (
     System,
 )
 from sis_engine.reference_md import LabelSource, ReferenceMD, finite_or_failure, single_point
+from sis_engine.report.wording import beside
 
 __all__ = ["BankedLabeler", "LabelStore", "OnResult", "Result", "walk"]
 
@@ -179,9 +180,10 @@ class _Walk:
     def _least_bad(self, errors: dict[int, float], limit: float) -> int | None:
         """No start is within the error bound: the best that explicit bounds accept, if any do."""
         best = min(errors.values(), default=float("inf"))
+        seen, bound = beside(best, limit)
         self._notes.append(
-            f"no start had a relative force error within {limit:.3g} "
-            f"({len(errors)} looked at, best {best:.3g})"
+            f"no start had a relative force error within {bound} "
+            f"({len(errors)} looked at, best {seen})"
         )
         fits = [i for i in errors if self._accepted(i, self._trials[i])]
         if not fits or (self._plan.bounds is None and self._plan.optimise is not None):

@@ -43,12 +43,23 @@ def milli(value: float | None, digits: int = 3) -> str:
 
 
 def beside(value: float | None, limit: float | None) -> tuple[str, str]:
-    """A value and its limit, with as many figures as it takes to tell them apart."""
-    for digits in range(3, 9):
-        pair = figure(value, digits), figure(limit, digits)
-        if pair[0] != pair[1]:
-            return pair
-    return figure(value), figure(limit)
+    """A value and its limit, so that two figures of what lies between them are seen."""
+    decimals = _decimals_between(value, limit)
+    return figure(value, _digits(value, decimals)), figure(limit, _digits(limit, decimals))
+
+
+def _decimals_between(value: float | None, limit: float | None) -> int:
+    """Decimals that show two figures of the difference; as many as 12, beyond which is noise."""
+    if value is None or limit is None or not math.isfinite(value - limit) or value == limit:
+        return 0
+    return min(1 - math.floor(math.log10(abs(value - limit))), 12)
+
+
+def _digits(value: float | None, decimals: int) -> int:
+    """Significant figures, at least three, that reach so many decimals."""
+    if not value or not math.isfinite(value):
+        return 3
+    return max(3, math.floor(math.log10(abs(value))) + 1 + decimals)
 
 
 def kelvin(value: float) -> str:

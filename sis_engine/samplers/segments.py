@@ -16,6 +16,7 @@ from sis_engine.records import (
     Support,
     Verdict,
 )
+from sis_engine.report.wording import beside
 from sis_engine.samplers.sis_config import SegmentSettings, SisSettings
 from sis_engine.samplers.starting import as_start, first_failures, usable
 from sis_engine.seeds import derive_seed
@@ -59,9 +60,10 @@ def published_plan(
 
 def told(run: Exploration, verdict: Verdict) -> str:
     """The catastrophe in words, with its figures."""
+    value, limit = beside(verdict.value, verdict.limit)
     return (
         f"{run.replica.id}: {verdict.monitor} ({verdict.criterion}) at "
-        f"{verdict.time_fs / 1000.0:.3f} ps, value {verdict.value:.4g}, limit {verdict.limit:.4g}"
+        f"{verdict.time_fs / 1000.0:.3f} ps, value {value}, limit {limit}"
     )
 
 

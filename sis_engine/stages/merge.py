@@ -16,6 +16,7 @@ from sis_engine.records import (
     Purpose,
     RejectedFrame,
 )
+from sis_engine.report.wording import beside
 from sis_engine.stages.context import StageContext
 from sis_engine.storage.gate import pass_gate
 from sis_engine.storage.importing import Imported, Source, import_data
@@ -71,8 +72,8 @@ def merge(
 def _nothing_kept(rejected: Sequence[RejectedFrame]) -> NothingKept:
     firsts = {item.reason: item for item in reversed(rejected)}
     told = [
-        f"{reason} ({n} times; the first is {_number(firsts[reason].value)}, "
-        f"the limit {_number(firsts[reason].limit)})"
+        f"{reason} ({n} times; the first is "
+        f"{', the limit '.join(beside(firsts[reason].value, firsts[reason].limit))})"
         for reason, n in Counter(item.reason for item in rejected).most_common()
     ]
     return NothingKept(
@@ -80,10 +81,6 @@ def _nothing_kept(rejected: Sequence[RejectedFrame]) -> NothingKept:
         hint="mend `gate` in the campaign file, then `sis run` again: labels are kept, none is "
         "paid for twice. If they are wrong, start anew with the labeler mended",
     )
-
-
-def _number(value: float | None) -> str:
-    return "not a number" if value is None else f"{value:.3g}"
 
 
 def merge_imported(stage: StageContext) -> Imported | None:

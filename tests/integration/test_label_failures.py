@@ -154,7 +154,7 @@ def test_a_gate_that_keeps_every_label_out_pauses_and_a_mended_one_lets_the_same
     assert ended.state is State.PAUSED
     assert "the gate kept out all" in ended.reason
     assert "force too large" in ended.reason
-    assert "the limit 1e-09" in ended.reason
+    assert "the limit 1.00e−9" in ended.reason
     before = paid(place)
     assert run(place).reason == ended.reason  # not mended
     run(tmp_path / "undisturbed", write_campaign(given, ONE))

@@ -66,9 +66,9 @@ def test_relative_force_error_is_rmse_over_rms() -> None:
     [
         (None, None),
         (AcceptBounds(max_force=5.0), None),
-        (AcceptBounds(max_force=4.9), "largest force 5 eV/Å"),
+        (AcceptBounds(max_force=4.8), "largest force 5.00 eV/Å"),
         (AcceptBounds(max_energy_above=1.0, reference_energy=-11.0), None),
-        (AcceptBounds(max_energy_above=1.0, reference_energy=-11.5), "1.5 eV above"),
+        (AcceptBounds(max_energy_above=1.0, reference_energy=-11.5), "1.50 eV above"),
         (AcceptBounds(max_energy_above=1.0), None),
     ],
 )

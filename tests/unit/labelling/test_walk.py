@@ -158,7 +158,7 @@ def test_a_search_that_fails_takes_the_best_start_that_bounds_accept() -> None:
     walked = Walked(plan(*starts, bisect=BisectSpec(0.1, 3), bounds=bounds))
     assert walked.outcome.rung is Rung.FURTHER_BACK
     assert walked.outcome.start_index == 7
-    assert "no start had a relative force error within 0.1 (3 looked at" in walked.outcome.message
+    assert "no start had a relative force error within 0.100 (3 looked at" in walked.outcome.message
 
 
 def test_a_search_without_model_forces_falls_back_on_optimisation() -> None:

@@ -17,9 +17,14 @@ def test_a_number_has_three_figures_and_missing_is_a_dash(value, text):
 
 
 def test_a_value_and_its_limit_can_be_told_apart():
-    assert beside(-1236.1, -1235.7) == ("−1236.1", "−1235.7")
+    assert beside(-1236.1, -1235.7) == ("−1236.10", "−1235.70")
+    assert beside(-1450.757, -1450.463) == ("−1450.76", "−1450.46")  # not −1451 and −1450
+    assert beside(-1450.46401, -1450.46341) == ("−1450.46401", "−1450.46341")
     assert beside(1832.0, 1000.0) == ("1832", "1000")
+    assert beside(0.65065, 0.63) == ("0.651", "0.630")
+    assert beside(2.0, 2.0) == ("2.00", "2.00")
     assert beside(math.nan, 1000.0) == ("not finite", "1000")
+    assert beside(None, 1000.0) == ("–", "1000")
 
 
 def test_times_change_their_unit():

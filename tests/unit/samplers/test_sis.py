@@ -48,6 +48,13 @@ def test_one_segment_is_asked_from_the_earliest_failure():
     assert "2 of 4 replicas failed, first at 0.700 ps" in decision.reason
 
 
+def test_a_request_tells_value_and_limit_of_the_catastrophe_apart():
+    given = failed_input()
+    near = tuple(replace(v, value=-1450.757, limit=-1450.463) for v in given.verdicts)
+    (plan,) = decide(replace(given, verdicts=near)).plans
+    assert "value −1450.76, limit −1450.46" in plan.reason
+
+
 def test_several_replicas_may_be_used():
     decision = decide(failed_input(), segments_per_system=2)
     assert [plan.reason.split(":")[0] for plan in decision.plans] == ["r2", "r1"]
