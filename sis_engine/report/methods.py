@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
-from sis_engine.records import Condition, Stable
+from sis_engine.records import Condition, LabelPlan, Purpose, SegmentSpec, Stable
 from sis_engine.report.citations import Citation, citations_for
 from sis_engine.report.facts import CampaignFacts
 from sis_engine.report.limits import limits_sentence
@@ -17,13 +19,13 @@ from sis_engine.report.paper import (
     formula,
     level_text,
     levels_of,
-    segment_of,
+    segments_of,
     systems_of,
     thermostat_name,
 )
 from sis_engine.report.summary import CampaignSummary
 from sis_engine.report.traces import window_text
-from sis_engine.report.wording import count, figure, milli, percent, picoseconds, plural
+from sis_engine.report.wording import count, figure, milli, ordinal, percent, picoseconds, plural
 
 Versions = Sequence[tuple[str, str]]
 
@@ -38,7 +40,7 @@ CITED_FIELDS = frozenset(
         "audits",
         "explorations",
         "challengers",
-        "decision",
+        "plans",
     }
 )
 """What :func:`citations` reads of a generation."""
@@ -93,15 +95,35 @@ def _charges(records: Records) -> str:
 
 
 def _reference_md(records: Records) -> str:
-    spec = segment_of(records)
-    if spec is None:
-        return ""
+    """Initial segments and those that answered the model's failures, by length and settings."""
+    parts = [
+        f"{word} {told}"
+        for word, purpose in (("initially", Purpose.INITIAL), ("later", Purpose.SEGMENT))
+        if (told := _segments(segments_of(records, purpose)))
+    ]
+    return f"Reference MD was run {'; '.join(parts)}." if parts else ""
+
+
+def _segments(plans: Sequence[LabelPlan]) -> str:
+    """In 1 segment of 250 fs (0.5 fs timestep, …); empty without one."""
+    kinds = Counter(
+        (replace(plan.segment, seed=0), plan.until is not None)
+        for plan in plans
+        if plan.segment is not None
+    )
+    told = [
+        f"in {plural(number, 'segment')} of {'at most ' if may_end else ''}{_segment(spec)}"
+        for (spec, may_end), number in kinds.items()
+    ]
+    return " and ".join(told)
+
+
+def _segment(spec: SegmentSpec) -> str:
     length = picoseconds(spec.n_steps * spec.timestep_fs / 1000.0)
-    kept = "every frame" if spec.stride == 1 else f"every {spec.stride}th frame"
+    kept = "every frame" if spec.stride == 1 else f"every {ordinal(spec.stride)} frame"
     return (
-        f"Reference MD segments were {length} long ({spec.timestep_fs:g} fs timestep, "
-        f"{spec.temperature_k:g} K, {thermostat_name(spec.thermostat)} thermostat); "
-        f"{kept} was used."
+        f"{length} ({spec.timestep_fs:g} fs timestep, {spec.temperature_k:g} K, "
+        f"{thermostat_name(spec.thermostat)} thermostat; {kept} was used)"
     )
 
 
@@ -168,9 +190,9 @@ def citations(records: Records, versions: Versions) -> tuple[Citation, ...]:
     words += [f"{level.program} {level.method}" for level, _ in levels_of(records)]
     words += [f"{level.program} {level.method}" for level, _, _ in charge_counts(records)]
     words += [item.thermostat for item in conditions_of(records)]
-    spec = segment_of(records)
     final = final_model(records)
-    words += [spec.thermostat] if spec else []
+    segments = (plan.segment for record in records for plan in record.plans)
+    words += [segment.thermostat for segment in segments if segment is not None]
     words += [final[0].trainer] if final else []
     return citations_for(words)
 

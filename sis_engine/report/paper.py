@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from sis_engine.records import (
     Condition,
     Labelled,
+    LabelPlan,
     LevelOfTheory,
     Model,
-    Requests,
-    SegmentSpec,
+    Purpose,
+    Rung,
     Split,
     System,
     TrainingSchedule,
@@ -92,14 +93,21 @@ def conditions_of(records: Records) -> tuple[Condition, ...]:
     return ()
 
 
-def segment_of(records: Records) -> SegmentSpec | None:
-    """The reference MD that was requested last."""
-    for record in reversed(records):
-        if isinstance(record.decision, Requests):
-            for plan in record.decision.plans:
-                if plan.segment is not None:
-                    return plan.segment
-    return None
+def segments_of(records: Records, purpose: Purpose) -> tuple[LabelPlan, ...]:
+    """Every plan of this purpose whose reference MD was run."""
+    return tuple(
+        plan
+        for record in records
+        for plan in record.plans
+        if plan.segment is not None and plan.purpose is purpose and _was_run(record, plan)
+    )
+
+
+def _was_run(record: GenerationRecord, plan: LabelPlan) -> bool:
+    return any(
+        outcome.plan_id == plan.id and outcome.rung not in {Rung.NONE, Rung.SINGLE_POINTS}
+        for outcome in record.outcomes
+    )
 
 
 def paper_table(records: Records, facts: CampaignFacts, summary: CampaignSummary) -> Table:

@@ -99,6 +99,14 @@ def plural(number: int, noun: str) -> str:
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
 
 
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th, 21st."""
+    if number % 100 in {11, 12, 13}:
+        return f"{number}th"
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
 def yes_no(value: object) -> str:
     """yes, no, or nothing for ``None``."""
     return NOTHING if value is None else ("yes" if value else "no")

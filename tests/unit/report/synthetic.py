@@ -263,6 +263,11 @@ def judged(
     return tuple(runs), tuple(lives)
 
 
+def first_request(run: Exploration) -> LabelPlan:
+    segment = SegmentSpec(n_steps=400, timestep_fs=0.625, temperature_k=300.0, stride=2)
+    return LabelPlan("initial", SYSTEM.name, Purpose.INITIAL, (Start(run.replica.start),), segment)
+
+
 def request(generation: int, run: Exploration) -> LabelPlan:
     starts = tuple(Start(item.frame, item.time_fs) for item in reversed(run.frames[-10:-4]))
     return LabelPlan(
@@ -345,6 +350,7 @@ def generation_zero() -> GenerationRecord:
     return GenerationRecord(
         number=0,
         versions=VERSIONS,
+        plans=(first_request(runs[0]),),
         outcomes=(
             outcome(
                 0, "initial", Purpose.INITIAL, 100, n_evaluations=401,
@@ -384,6 +390,7 @@ def generation_one() -> GenerationRecord:
     return GenerationRecord(
         number=1,
         versions=VERSIONS,
+        plans=(request(0, runs[0]),),
         outcomes=(
             outcome(
                 1, "g0-seg", Purpose.SEGMENT, 100, Rung.FURTHER_BACK, n_evaluations=407,
@@ -422,6 +429,7 @@ def generation_two() -> GenerationRecord:
     return GenerationRecord(
         number=2,
         versions=VERSIONS,
+        plans=(request(1, runs[0]),),
         outcomes=(
             outcome(2, "g1-seg", Purpose.SEGMENT, 90, Rung.OPTIMISED, n_evaluations=401),
             outcome(2, "g1-opt", Purpose.OPTIMISE, 12, n_evaluations=12),

@@ -115,6 +115,9 @@ def test_every_figure_says_what_is_seen(page):
         "not finite",
         "10.1021/acs.jpcc.3c05522",
         "10.1016/j.cpc.2021.108171",
+        "Reference MD was run initially in 1 segment of 250 fs (0.625 fs timestep, 300 K, CSVR "
+        "thermostat; every 2nd frame was used); later in 2 segments of 200 fs (0.5 fs timestep, "
+        "300 K, CSVR thermostat; every 4th frame was used).",
         "The last temperature window was 120 to 560 K for the mean over 286 fs",
         "energy (potential energy below -1450.46 eV (suspect))",
         "Limits, geometry, lifsi-dol (generation 2)",

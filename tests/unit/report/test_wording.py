@@ -2,7 +2,15 @@ import math
 
 import pytest
 
-from sis_engine.report.wording import beside, count, duration, figure, percent, picoseconds
+from sis_engine.report.wording import (
+    beside,
+    count,
+    duration,
+    figure,
+    ordinal,
+    percent,
+    picoseconds,
+)
 
 
 @pytest.mark.parametrize(
@@ -25,6 +33,12 @@ def test_a_value_and_its_limit_can_be_told_apart():
     assert beside(2.0, 2.0) == ("2.00", "2.00")
     assert beside(math.nan, 1000.0) == ("not finite", "1000")
     assert beside(None, 1000.0) == ("–", "1000")
+
+
+def test_ordinals():
+    assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 22, 103, 111)] == [
+        *("1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "103rd", "111th")
+    ]
 
 
 def test_times_change_their_unit():
