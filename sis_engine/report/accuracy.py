@@ -220,7 +220,7 @@ def error_table(records: Sequence[GenerationRecord]) -> Table:
             )
             or NOTHING,
         )
-        for item in all_errors(records)
+        for item in all_errors(tuple(reversed(records)))
     ]
     return Table(
         "error-table",
@@ -241,4 +241,5 @@ def error_table(records: Sequence[GenerationRecord]) -> Table:
         ),
         tuple(rows),
         note="No model has been judged yet.",
+        newest_first=True,
     )

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 NOTHING = "–"
 """How missing data is written: never as zero."""
 
+MOST_ROWS_IN_FULL = 60
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -34,7 +36,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text. Cells hold :data:`NOTHING` where data is missing."""
+    """Rows of text. Cells hold :data:`NOTHING` where data is missing.
+
+    newest_first: rows of the last generation come first
+    """
 
     id: str
     title: str
@@ -42,6 +47,12 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    newest_first: bool = False
+
+    @property
+    def is_tall(self) -> bool:
+        """More than a reader wants to pass by: it is shown in a box, which says so."""
+        return len(self.rows) > MOST_ROWS_IN_FULL
 
 
 def columns(*names: str) -> tuple[Column, ...]:

@@ -20,7 +20,7 @@ def verdict_table(records: Sequence[GenerationRecord]) -> Table:
     """One row for each replica: how it ended, and where labels start next."""
     starts = {(item.generation, item.replica): item for item in next_starts(records)}
     rows = []
-    for record in records:
+    for record in reversed(records):
         species = {run.replica.id: run.replica.system.frame.species for run in record.explorations}
         for life in record.lives:
             start = starts.get((record.generation, life.replica))
@@ -58,6 +58,7 @@ def verdict_table(records: Sequence[GenerationRecord]) -> Table:
         ),
         tuple(rows),
         note="No MD has been judged yet.",
+        newest_first=True,
     )
 
 
@@ -86,7 +87,7 @@ def triage_table(records: Sequence[GenerationRecord]) -> Table:
             "; ".join(item.evidence) or NOTHING,
             item.mend or NOTHING,
         )
-        for record in records
+        for record in reversed(records)
         for item in record.triages
     ]
     return Table(
@@ -97,13 +98,14 @@ def triage_table(records: Sequence[GenerationRecord]) -> Table:
         columns("generation", "replica", "cause", "evidence", "mend"),
         tuple(rows),
         note="No catastrophe has been triaged.",
+        newest_first=True,
     )
 
 
 def suspect_table(records: Sequence[GenerationRecord]) -> Table:
     """Energies outside the labelled range that one evaluation decided about."""
     rows = []
-    for record in records:
+    for record in reversed(records):
         for item in record.suspects:
             failed = isinstance(item.outcome, LabelFailure)
             rows.append(
@@ -137,4 +139,5 @@ def suspect_table(records: Sequence[GenerationRecord]) -> Table:
         ),
         tuple(rows),
         note="There were no suspects.",
+        newest_first=True,
     )

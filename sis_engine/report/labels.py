@@ -55,13 +55,14 @@ def plan_table(records: Sequence[GenerationRecord]) -> Table:
         ),
         tuple(rows),
         note="Nothing has been labelled yet.",
+        newest_first=True,
     )
 
 
 def _outcomes(
     records: Sequence[GenerationRecord],
 ) -> list[tuple[GenerationRecord, PlanOutcome]]:
-    return [(record, item) for record in records for item in all_outcomes(record)]
+    return [(record, item) for record in reversed(records) for item in all_outcomes(record)]
 
 
 def failure_table(records: Sequence[GenerationRecord]) -> Table:
@@ -82,6 +83,7 @@ def failure_table(records: Sequence[GenerationRecord]) -> Table:
         columns("generation", "purpose", "reason", "message", "files", "#evaluations"),
         tuple(rows[:MOST_ROWS]),
         note="Every reference calculation gave a label.",
+        newest_first=True,
     )
 
 
@@ -97,7 +99,7 @@ def rejected_table(records: Sequence[GenerationRecord]) -> Table:
             item.reason,
             *beside(item.value, item.limit),
         )
-        for record in records
+        for record in reversed(records)
         for item in record.rejected
     ]
     shown = "" if len(rows) <= MOST_ROWS else f" The first {MOST_ROWS} are shown; all are in JSON."
@@ -111,4 +113,5 @@ def rejected_table(records: Sequence[GenerationRecord]) -> Table:
         ),
         tuple(rows[:MOST_ROWS]),
         note="The quality gate rejected no label.",
+        newest_first=True,
     )

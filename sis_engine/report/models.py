@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 def challenger_table(records: Sequence[GenerationRecord]) -> Table:
     """Every attempt at a model, and what became of it."""
     rows = [
-        _challenger(record.generation, item) for record in records for item in record.challengers
+        _challenger(record.generation, item)
+        for record in reversed(records)
+        for item in record.challengers
     ]
     return Table(
         "challenger-table",
@@ -37,6 +39,7 @@ def challenger_table(records: Sequence[GenerationRecord]) -> Table:
         ),
         tuple(rows),
         note="No model has been trained yet.",
+        newest_first=True,
     )
 
 
@@ -73,7 +76,7 @@ def comparison_table(records: Sequence[GenerationRecord]) -> Table:
             figure(pair.energy_limit),
             yes_no(pair.passed),
         )
-        for record in records
+        for record in reversed(records)
         for item in record.challengers
         if item.admission is not None
         for pair in item.admission.comparisons
@@ -95,6 +98,7 @@ def comparison_table(records: Sequence[GenerationRecord]) -> Table:
         ),
         tuple(rows),
         note="No model has come to admission yet.",
+        newest_first=True,
     )
 
 
@@ -102,7 +106,7 @@ def forgetting_table(records: Sequence[GenerationRecord]) -> Table:
     """Errors on each validation block before and after a training."""
     rows = [
         _block(record.generation, item.kind, block)
-        for record in records
+        for record in reversed(records)
         for item in record.challengers
         if item.admission is not None
         for block in item.admission.blocks
@@ -126,6 +130,7 @@ def forgetting_table(records: Sequence[GenerationRecord]) -> Table:
         ),
         tuple(rows),
         note="No validation block has been judged yet.",
+        newest_first=True,
     )
 
 

@@ -9,8 +9,11 @@ import pytest
 
 from sis_engine.records import Exhausted, Exit, Life, Trace, Verdict
 from sis_engine.remote.pool_facts import PoolFacts
+from sis_engine.report.accuracy import error_table
+from sis_engine.report.catastrophes import verdict_table
 from sis_engine.report.facts import CampaignFacts, State
-from sis_engine.report.page import render_both, render_report, report_json
+from sis_engine.report.labels import plan_table
+from sis_engine.report.page import environment, render_both, render_report, report_json
 from sis_engine.storage.generation import GenerationRecord
 from tests.unit.report import synthetic
 from tests.unit.report.page_reading import Page
@@ -101,6 +104,24 @@ def test_every_figure_says_what_is_seen(page):
     captions = [text.strip() for text in read.texts["figcaption"]]
     assert len(captions) >= 20
     assert all(len(text) > 30 for text in captions)
+
+
+def test_rows_of_the_last_generation_come_first(records):
+    for table in (error_table(records), verdict_table(records), plan_table(records)):
+        generations = [int(row[0]) for row in table.rows]
+        assert generations[0] == 2
+        assert generations == sorted(generations, reverse=True)
+
+
+def test_a_table_is_cut_only_where_it_says_so_and_never_on_paper(records, page):
+    assert 'class="scroll tall"' not in page
+    table = error_table(records)
+    long = dataclasses.replace(table, rows=table.rows[:1] * 61)
+    blocks = environment("sis_engine.report").get_template("blocks.html.j2").module
+    assert "61 rows: scroll" in blocks.table_block(long)
+    style, printed = page.split("@media print")
+    assert re.findall(r"\n([^\n{]*){[^}]*max-height: \d", style) == [".scroll.tall "]
+    assert ".scroll, .scroll.tall { max-height: none; overflow: visible;" in printed
 
 
 @pytest.mark.parametrize(
