@@ -27,18 +27,21 @@ class Outlook:
     earlier: what each stage took, of every committed generation
     generations_left: that budget.generations allows, with the one in hand
     evaluations_left, wall_left_s: of the budget, when the generation in hand began
-    Each is ``None`` where the budget has no such limit.
+    in_hand_s: what the generation in hand takes: gone and, as far as it is known, left
+    Each but the last is ``None`` where the budget has no such limit.
     """
 
     earlier: tuple[StageSeconds, ...] = ()
     generations_left: int | None = None
     evaluations_left: int | None = None
     wall_left_s: float | None = None
+    in_hand_s: float = 0.0
 
     @property
     def longest_generation_s(self) -> float | None:
-        """``None`` before the first is committed."""
-        return max((sum(s for _, s in stages) for stages in self.earlier), default=None)
+        """With the one in hand; ``None`` before the first is committed."""
+        longest = max((sum(s for _, s in stages) for stages in self.earlier), default=None)
+        return None if longest is None else max(longest, self.in_hand_s)
 
     @property
     def rest_at_longest_s(self) -> float | None:
@@ -100,8 +103,12 @@ def look_ahead(
     earlier: Sequence[StageSeconds],
     spent: Mapping[Purpose, int],
     wall_s: float,
+    in_hand_s: float = 0.0,
 ) -> Outlook:
-    """The outlook of a campaign. spent: evaluations by purpose;  wall_s: that its runs took."""
+    """The outlook of a campaign.
+
+    spent: evaluations by purpose;  wall_s: that its runs took;  in_hand_s: as in :class:`Outlook`
+    """
     hours = budget.wall_hours
     return Outlook(
         earlier=tuple(earlier),
@@ -110,6 +117,7 @@ def look_ahead(
         ),
         evaluations_left=budget_left(budget, spent).total,
         wall_left_s=None if hours is None else max(0.0, hours * 3600.0 - wall_s),
+        in_hand_s=in_hand_s,
     )
 
 

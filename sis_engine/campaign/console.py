@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from rich.console import Console as RichConsole
@@ -100,7 +100,8 @@ class Facts:
         if self.outlook is None:
             return ()
         gone_s = time.monotonic() - self.generation_started
-        return self.outlook.lines(gone_s, self.evaluations - self.evaluations_before)
+        known = replace(self.outlook, in_hand_s=gone_s + (self.generation_eta_s or 0.0))
+        return known.lines(gone_s, self.evaluations - self.evaluations_before)
 
 
 class CampaignConsole:

@@ -17,6 +17,8 @@ def show_status(found: Standing) -> None:
     """State, the stage in hand, what is known of the rest, cost, lives, the last audit."""
     summary = found.summary
     console = Console(highlight=False)
+    for warning in summary.warnings[-3:]:
+        console.print(f"! {warning.splitlines()[0]}", markup=False, soft_wrap=True)
     console.print(f"[bold]{summary.name}[/bold]  {summary.state}  generation {summary.generation}")
     if summary.reason:
         console.print(f"  {summary.reason}", soft_wrap=True, markup=False)
@@ -31,12 +33,10 @@ def show_status(found: Standing) -> None:
         console.print(f"  {_pool(pool)}", markup=False, soft_wrap=True)
     console.print(_figures(summary))
     if summary.survival:
-        console.print(_lives(summary.survival))
+        console.print(_lives(summary.survival, summary.audits))
     for what, judged in (("audit", summary.audit), ("test", summary.test)):
         if judged is not None:
             console.print(_judgement(what, judged), markup=False)
-    for warning in summary.warnings[-3:]:
-        console.print(f"! {warning.splitlines()[0]}", markup=False)
 
 
 def _now(now: Mapping[str, Any]) -> str:
@@ -89,16 +89,28 @@ def _figures(summary: CampaignSummary) -> Table:
     return table
 
 
-def _lives(lives: tuple[Survival, ...]) -> Table:
+def _lives(lives: tuple[Survival, ...], audits: tuple[AuditSummary, ...]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in ("generation", "lives, ps (+: to the end)", "ended by"):
-        table.add_column(column)
+    for column in ("generation", "lives, ps (+: to the end)", "ended by; audit"):
+        table.add_column(column, overflow="fold")
+    audited = {item.generation: item for item in audits}
     for generation in sorted({life.generation for life in lives}):
         own = [life for life in lives if life.generation == generation]
         times = "  ".join(f"{life.time_ps:.3g}{'+' if life.censored else ''}" for life in own)
         causes = sorted({life.verdict for life in own if life.verdict is not None})
-        table.add_row(str(generation), times, "; ".join(causes)[:80])
+        causes += _audited(audited.get(generation))
+        table.add_row(str(generation), times, "; ".join(causes))
     return table
+
+
+def _audited(audit: AuditSummary | None) -> list[str]:
+    """Why a generation whose replicas lived was not the end, or was."""
+    if audit is None or audit.passed is None:
+        return []
+    if audit.passed:
+        return ["audit passed"]
+    first, *others = audit.reasons or ("no reason given",)
+    return [f"audit failed: {first}{f', and {len(others)} more' if others else ''}"]
 
 
 def _judgement(what: str, audit: AuditSummary) -> str:

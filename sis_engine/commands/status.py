@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,7 +28,7 @@ from sis_engine.report.stage_times import add_stage, audits_apart
 from sis_engine.report.summary import CampaignSummary, summarise
 from sis_engine.setup.versions import machine
 from sis_engine.storage.generation import CHEAP_FIELDS, GenerationRecord, GenerationStore
-from sis_engine.storage.ledger import REDONE_S, EventRow, Ledger
+from sis_engine.storage.ledger import REDONE_S, EventRow, Ledger, StageRow, StageState
 from sis_engine.storage.ownership import holder
 
 
@@ -66,12 +66,11 @@ def standing(
 ) -> Standing:
     """The same from records that were read before (:data:`CHEAP_FIELDS` will do)."""
     facts = facts_of(folder, ledger, records, torn)
-    now = ledger.meta("now") if facts.state is State.RUNNING else None
+    text = ledger.meta("now") if facts.state is State.RUNNING else None
+    now = None if text is None else json.loads(text)
     goes_on = facts.state in {State.RUNNING, State.PAUSED}
-    outlook = _outlook(ledger, records) if goes_on else None
-    return Standing(
-        facts, summarise(records, facts), None if now is None else json.loads(now), outlook
-    )
+    outlook = _outlook(ledger, records, now) if goes_on else None
+    return Standing(facts, summarise(records, facts), now, outlook)
 
 
 def pools_of(ledger: Ledger) -> tuple[PoolFacts, ...]:
@@ -80,7 +79,9 @@ def pools_of(ledger: Ledger) -> tuple[PoolFacts, ...]:
     return tuple(PoolFacts.from_json(text) for text in told if text is not None)
 
 
-def _outlook(ledger: Ledger, records: tuple[GenerationRecord, ...]) -> Outlook | None:
+def _outlook(
+    ledger: Ledger, records: tuple[GenerationRecord, ...], now: Mapping[str, Any] | None
+) -> Outlook | None:
     config = _config(ledger)
     if config is None:
         return None
@@ -89,7 +90,18 @@ def _outlook(ledger: Ledger, records: tuple[GenerationRecord, ...]) -> Outlook |
         earlier=[record.stage_seconds for record in records],
         spent=spent_through(ledger, len(records)),
         wall_s=float(ledger.meta(WALL_S) or 0.0),
+        in_hand_s=_in_hand_s(ledger.stages(len(records)), now),
     )
+
+
+def _in_hand_s(stages: Sequence[StageRow], now: Mapping[str, Any] | None) -> float:
+    """What the generation in hand has taken, and what is known to be left of it, seconds."""
+    gone = sum(row.seconds or 0.0 for row in stages)
+    if now is None or not stages:
+        return gone
+    begun = dt.datetime.fromisoformat(stages[-1].started_at).timestamp()
+    running = max(0.0, now["at"] - begun) if stages[-1].state is StageState.STARTED else 0.0
+    return gone + running + (now.get("generation_eta_s") or now.get("eta_s") or 0.0)
 
 
 def open_ledger(folder: Path) -> Ledger:

@@ -106,6 +106,7 @@ class CampaignSummary:
 
     evaluations: by purpose, kept or failed (what was paid for); cached ones apart
     cost: seconds by stage;  longest_life_ps: over all generations
+    audit: the last of ``audits``, which are in the order they were made
     """
 
     name: str
@@ -125,6 +126,7 @@ class CampaignSummary:
     longest_life_ps: float | None
     survival: tuple[Survival, ...]
     audit: AuditSummary | None
+    audits: tuple[AuditSummary, ...]
     test: TestSummary | None
     cost: Mapping[str, float]
     cost_total_s: float | None
@@ -163,6 +165,7 @@ def summarise(records: Sequence[Outlines], facts: CampaignFacts) -> CampaignSumm
         longest_life_ps=max((life.time_ps for life in lives), default=None),
         survival=tuple(lives),
         audit=audits[-1] if audits else None,
+        audits=tuple(audits),
         test=tests[-1] if tests else None,
         cost=dict(facts.stage_seconds),
         cost_total_s=sum(s for _, s in facts.stage_seconds) if facts.stage_seconds else None,

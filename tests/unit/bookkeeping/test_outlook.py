@@ -52,6 +52,15 @@ def test_the_budget_bounds_generations_evaluations_and_wall_time() -> None:
     assert json.loads(json.dumps(outlook.as_json()))["stage_seconds"][1]["train-2"] == 30.0
 
 
+def test_the_generation_in_hand_counts_among_the_longest() -> None:
+    """The rest may not be shorter than what is left of the one that runs."""
+    outlook = Outlook((FIRST,), generations_left=9, in_hand_s=250.0)
+    assert outlook.longest_generation_s == pytest.approx(250.0)
+    assert outlook.rest_at_longest_s == pytest.approx(9 * 250.0)
+    assert "0:37:30 if each takes as long as the longest (0:04:10)" in outlook.lines()[1]
+    assert Outlook((FIRST,), 9, in_hand_s=5.0).longest_generation_s == pytest.approx(75.0)
+
+
 def test_before_the_first_generation_its_length_is_not_known() -> None:
     outlook = look_ahead(BudgetConfig(generations=1), earlier=[], spent={}, wall_s=5.0)
     assert outlook.rest_at_longest_s is None

@@ -71,6 +71,17 @@ def test_without_a_pace_the_last_generation_tells_how_long_a_stage_takes(clock: 
     assert facts.generation_eta_s == pytest.approx(30.0 + 90.0)
 
 
+def test_the_generation_in_hand_counts_in_what_the_budget_leaves(clock: Clock) -> None:
+    console = CampaignConsole("demo", quiet=True)
+    console.expect(Outlook(((("label", 5.0), ("explore", 10.0)),), generations_left=9))
+    report = console.stage(1, "label")
+    clock.now += 60.0
+    report(50.0, 100.0)
+    assert console.facts.generation_eta_s == pytest.approx(60.0 + 10.0)
+    told = "0:19:30 if each takes as long as the longest (0:02:10)"
+    assert any(told in line for line in console.facts.outlook_lines)
+
+
 def test_before_the_first_generation_no_end_is_made_up(clock: Clock) -> None:
     console = CampaignConsole("demo", quiet=True)
     assert "to the end" not in shown(console)  # nothing has begun
