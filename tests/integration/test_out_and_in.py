@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import ase.io
 import pytest
 
 from sis_engine.commands.status import status
+from sis_engine.structures import read_structure
 from tests.integration.command_line import sis
 from tests.integration.small_campaigns import CLUSTER, records, run, write_campaign
 
 Capture = pytest.CaptureFixture[str]
+
+
+def moved_cluster(path: Path) -> Path:
+    """The fakes' cluster with its first atom elsewhere."""
+    atoms = ase.io.read(CLUSTER)
+    atoms.positions[0] += 0.05
+    ase.io.write(path, atoms)
+    return path
 
 
 @pytest.mark.parametrize("form", ["deepmd", "extxyz", "h5md"])
@@ -118,6 +128,48 @@ def test_a_fork_that_would_mix_levels_of_theory_keeps_no_generation(
     assert "--at -1" in said.err
     assert not (tmp_path / "fork").exists()
     assert sis(capsys, "fork", finished, tmp_path / "fork", "--at", "-1", *change).code == 0
+
+
+def test_a_fork_starts_from_the_structure_that_it_was_given(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    other = moved_cluster(tmp_path / "moved.xyz")
+    change = ("--set", f"systems.0.structure={other}")
+    said = sis(capsys, "fork", finished, tmp_path / "fork", *change)
+    assert said.code == 0, said
+    assert str(other) in said.out
+    ours = read_structure(tmp_path / "fork" / "inputs" / "cluster.extxyz")
+    assert ours.key == read_structure(other).key
+    assert ours.key != read_structure(finished / "inputs" / "cluster.extxyz").key
+
+
+@pytest.mark.parametrize("at", ["0", "-1"])
+def test_a_fork_reads_the_structure_that_it_is_given(
+    at: str, finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    change = ("--at", at, "--set", "systems.0.structure=/nowhere/x.xyz")
+    said = sis(capsys, "fork", finished, tmp_path / "fork", *change)
+    assert said.code == 2, said
+    assert "systems.0.structure" in said.err
+    assert "'/nowhere/x.xyz' does not exist" in said.err
+    assert not (tmp_path / "fork").exists()
+
+
+@pytest.mark.parametrize("change", ["systems.0.structure={other}", "systems.0.name=other"])
+def test_other_atoms_keep_no_generation(
+    change: str, finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    other = tmp_path / "other.xyz"
+    other.write_text(CLUSTER.read_text().replace("Ar ", "Kr "))
+    settings = ("--set", change.format(other=other))
+    said = sis(capsys, "fork", finished, tmp_path / "fork", *settings)
+    assert said.code == 2, said
+    assert "--set systems.0" in said.err
+    assert "system 'cluster' with Ar13" in said.err
+    assert "new campaign" in said.err
+    assert not (tmp_path / "fork").exists()
+    kept_none = sis(capsys, "fork", finished, tmp_path / "fork", "--at", "-1", *settings)
+    assert kept_none.code == 0, kept_none
 
 
 @pytest.mark.parametrize("change", ["nonsense=1", "audit.min_frames=0", "no sign", "a.b.c=1"])
