@@ -70,12 +70,18 @@ def init(
     ] = None,
     labeler: Annotated[str, typer.Option(help="Labeler: xtb, teacher, …")] = "xtb",
     trainer: Annotated[str, typer.Option(help="Trainer: deepmd, …")] = "deepmd",
+    explorer: Annotated[
+        str | None,
+        typer.Option(help="Explorer: lammps, ase; default: lammps where the models run in it."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Write a commented campaign.yaml for a chosen system, labeler and trainer."""
+    """Write a commented campaign.yaml for a chosen system, labeler, trainer and explorer."""
     from sis_engine.templates import write_template
 
-    written = write_template(folder, structure=structure, labeler=labeler, trainer=trainer)
+    written = write_template(
+        folder, structure=structure, labeler=labeler, trainer=trainer, explorer=explorer
+    )
     if as_json:
         print_json({"campaign": written})
     else:

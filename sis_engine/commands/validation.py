@@ -364,7 +364,7 @@ def _refuse_inexact(parts: Parts) -> None:
         ("labels", "labeler", parts.labeler),
         ("MD", "explorer", parts.explorer),
     ):
-        reason = _inexact(part)
+        reason = inexact_because(part)
         if parts.config.exact and reason is not None:
             raise ConfigurationError(
                 f"{what} cannot be kept exact: {reason}",
@@ -374,7 +374,7 @@ def _refuse_inexact(parts: Parts) -> None:
             )
 
 
-def _inexact(part: object) -> str | None:
+def inexact_because(part: object) -> str | None:
     """Why a part, or the base of one, cannot keep the *exact* promise; ``None``: it can."""
     for one in (part, getattr(part, "base", None)):
         reason = getattr(one, "not_exact_because", None)

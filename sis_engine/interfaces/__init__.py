@@ -18,6 +18,7 @@ from sis_engine.interfaces.labeler import (
 from sis_engine.interfaces.monitor import Monitor, MonitorContext
 from sis_engine.interfaces.parts import (
     Context,
+    GivesExample,
     InputPath,
     KnowsVersions,
     PluginConfig,
@@ -37,6 +38,7 @@ __all__ = [
     "Executor",
     "Explorer",
     "Future",
+    "GivesExample",
     "InputPath",
     "KeepsProgram",
     "KnowsVersions",
