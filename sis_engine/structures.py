@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,15 @@ def overlap(frame: Frame) -> str | None:
         f"atoms {i} ({frame.species[i]}) and {j} ({frame.species[j]}) overlap: "
         f"{distance[worst]:.3f} Å apart"
     )
+
+
+def structure_text(frame: Frame) -> str:
+    """An extxyz file of one structure."""
+    import ase.io
+
+    text = io.StringIO()
+    ase.io.write(text, atoms_of(frame), format="extxyz", write_results=False)
+    return text.getvalue()
 
 
 def frame_of(atoms: Any) -> Frame:

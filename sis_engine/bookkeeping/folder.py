@@ -19,7 +19,7 @@ from sis_engine.storage.atomic import move_aside, write_text
 from sis_engine.storage.bank import LabelBank
 from sis_engine.storage.generation import GENERATIONS_FOLDER
 from sis_engine.storage.ledger import LEDGER_FILE, Ledger, Outcome
-from sis_engine.structures import atoms_of
+from sis_engine.structures import structure_text
 
 CONFIG_FILE = "campaign.yaml"
 INPUTS = "inputs"
@@ -53,17 +53,12 @@ def exists(folder: Path) -> bool:
 
 def create(folder: Path, parts: Parts, ledger: Ledger) -> None:
     """Write the campaign's own copies and its identity; the state is set last."""
-    import io
-
-    import ase.io
-
     (folder / INPUTS).mkdir(exist_ok=True)
     written = {}
     for system in parts.systems:
-        text = io.StringIO()
-        ase.io.write(text, atoms_of(system.frame), format="extxyz", write_results=False)
-        written[f"{system.name}.extxyz"] = text.getvalue()
-        write_text(folder / INPUTS / f"{system.name}.extxyz", text.getvalue())
+        name, text = f"{system.name}.extxyz", structure_text(system.frame)
+        written[name] = text
+        write_text(folder / INPUTS / name, text)
     ledger.set_meta(INPUTS, json.dumps(written))
     write_text(folder / CONFIG_FILE, parts.text)
     ledger.set_meta("config_file", str(parts.base.absolute()))

@@ -9,11 +9,19 @@ import ase.io
 import pytest
 
 from sis_engine.commands.status import status
+from sis_engine.setup.assembly import assemble
 from sis_engine.structures import read_structure
 from tests.integration.command_line import sis
 from tests.integration.small_campaigns import CLUSTER, records, run, write_campaign
 
 Capture = pytest.CaptureFixture[str]
+
+
+def labelled(*species: str) -> str:
+    """One extxyz frame of a chain of atoms, labelled."""
+    rows = [f"{symbol} 0 0 {3.8 * n} 0 0 0" for n, symbol in enumerate(species)]
+    head = 'energy=-0.1 Properties=species:S:1:pos:R:3:forces:R:3 pbc="F F F"'
+    return "\n".join([str(len(species)), head, *rows, ""])
 
 
 def moved_cluster(path: Path) -> Path:
@@ -60,6 +68,89 @@ def test_an_imported_campaign_does_not_say_that_it_is_the_quickstart(
     assert text.startswith("# A campaign made by `sis import`")
     assert "configs/quickstart.yaml" not in text
     assert "500 labels" not in text
+
+
+def test_an_imported_campaign_is_one_of_its_systems_and_its_labeler(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    assert sis(capsys, "import", finished, tmp_path / "again").code == 0
+    config = tmp_path / "again" / "campaign.yaml"
+    said = sis(capsys, "validate", config)
+    assert said.code == 0, said
+    assert "initial.data" not in said.out
+    parts = assemble(config)
+    (system,) = parts.systems
+    assert system.name == "cluster"
+    assert system.frame.key == read_structure(finished / "inputs" / "cluster.extxyz").key
+    assert parts.config.labeler == {"type": "fake"}
+    assert parts.config.initial.segment is None
+
+
+@pytest.mark.parametrize("form", ["deepmd", "extxyz"])
+def test_imported_data_bring_their_system(
+    form: str, finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / {"deepmd": "data", "extxyz": "data.extxyz"}[form]
+    sis(capsys, "export", finished, out, "--format", form)
+    assert sis(capsys, "import", out, tmp_path / "again").code == 0
+    config = tmp_path / "again" / "campaign.yaml"
+    (system,) = assemble(config).systems
+    assert system.frame.species == ("Ar",) * 13
+    assert not any(system.frame.pbc)
+    said = sis(capsys, "validate", config)
+    assert said.code == 0, said
+
+
+def test_data_of_several_kinds_are_as_many_systems(tmp_path: Path, capsys: Capture) -> None:
+    data = tmp_path / "mixed.extxyz"
+    data.write_text(labelled("Ar", "Ar") + labelled("Ar", "Kr") + labelled("Ar", "Ar"))
+    assert sis(capsys, "import", data, tmp_path / "again").code == 0
+    parts = assemble(tmp_path / "again" / "campaign.yaml")
+    assert [system.frame.species for system in parts.systems] == [("Ar", "Ar"), ("Ar", "Kr")]
+
+
+def test_data_of_other_elements_than_the_systems_are_refused(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    config = write_campaign(tmp_path / "given", {"initial.data": ["kr.extxyz"]})
+    data = config.parent / "kr.extxyz"
+    data.write_text(labelled("Ar", "Kr"))
+    said = sis(capsys, "validate", config)
+    assert said.code == 2
+    assert f"{config}:" in said.err
+    assert "initial.data.0: 'kr.extxyz' has Kr, which no system has" in said.err
+    assert "allowed: data of Ar" in said.err
+    data.write_text(labelled("Ar", "Ar"))
+    said = sis(capsys, "validate", config)
+    assert said.code == 0
+    assert "note: initial.data.0 has no frame with the atoms and the periodicity" in said.out
+
+
+def test_data_without_an_element_of_the_systems_need_a_segment(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    changes = {"initial": {"data": ["ar.extxyz"], "segment": None}}
+    config = write_campaign(tmp_path / "given", changes)
+    structure = config.parent / "structures" / "fake-cluster.xyz"
+    structure.write_text(structure.read_text().replace("Ar ", "Kr ", 1))
+    (config.parent / "ar.extxyz").write_text(labelled("Ar", "Ar"))
+    said = sis(capsys, "validate", config)
+    assert said.code == 2
+    assert "initial.data: no frame of the data has Kr" in said.err
+
+
+def test_a_template_is_followed_from_where_it_lies(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    template = write_campaign(
+        tmp_path / "given",
+        {"labeler": {"type": "cp2k", "method": {"type": "template", "file": "my.inp"}}},
+    )
+    made = tmp_path / "again"
+    assert sis(capsys, "import", finished, made, "--template", template).code == 0
+    text = (made / "campaign.yaml").read_text()
+    assert str(tmp_path / "given" / "my.inp") in text
+    assert str(tmp_path / "given" / "structures" / "fake-cluster.xyz") in text
 
 
 def test_what_cannot_be_imported_leaves_nothing_behind(tmp_path: Path, capsys: Capture) -> None:
