@@ -29,6 +29,7 @@ INPUTS = "inputs"
 class Accepted:
     """What a run may go by.
 
+    begun: there is a campaign already, whose initial data and model were looked at
     parts: of the configuration that holds now;  next_parts: that which holds from the next
         generation on (the same object where nothing waits)
     changes: what an edit changed since the last run
@@ -39,6 +40,7 @@ class Accepted:
     next_parts: Parts
     changes: tuple[Change, ...] = ()
     from_generation: int = 0
+    begun: bool = True
 
     @property
     def waits(self) -> bool:
@@ -49,6 +51,35 @@ class Accepted:
 def exists(folder: Path) -> bool:
     """Is there a campaign in this folder?"""
     return (folder / LEDGER_FILE).is_file()
+
+
+def folder_of(campaign: Path) -> Path | None:
+    """The folder of a campaign that was begun, from it or from its ``campaign.yaml``.
+
+    ``None``: a campaign file of no campaign yet. ConfigurationError for a folder without one.
+    """
+    if campaign.is_dir():
+        if not exists(campaign):
+            raise ConfigurationError(
+                f"{campaign} is a folder without a campaign in it",
+                allowed="a campaign file, or the folder of one that was begun",
+                hint="`sis init` writes a campaign file",
+            )
+        return campaign
+    return campaign.parent if campaign.name == CONFIG_FILE and exists(campaign.parent) else None
+
+
+def accepted_of(campaign: Path) -> Accepted:
+    """What ``sis run`` of a campaign file, or of a folder whose file was edited, would go by.
+
+    Nothing is written. Raises ConfigurationError naming the keys that only a fork may change.
+    """
+    folder = folder_of(campaign)
+    if folder is None:
+        parts = assemble(campaign)
+        return Accepted(parts, parts, begun=False)
+    with Ledger(folder, read_only=True) as ledger:
+        return reopen(folder, ledger, None, half_done=False)
 
 
 def create(folder: Path, parts: Parts, ledger: Ledger) -> None:

@@ -37,19 +37,17 @@ def run_campaign(
 
 
 def where(campaign: Path, folder: Path | None) -> tuple[Path | None, Path]:
-    """The campaign file (``None``: the folder's own) and the folder."""
+    """The campaign file (``None``: the folder's own) and the folder.
+
+    A ``campaign.yaml`` that lies in a campaign's folder is that campaign, whatever its name says.
+    """
+    begun = campaign_folder.folder_of(campaign)
+    if begun is not None and folder is None:
+        return None, begun
     if campaign.is_dir():
-        if not campaign_folder.exists(campaign):
-            raise ConfigurationError(
-                f"{campaign} is a folder without a campaign in it",
-                allowed="a campaign file, or the folder of one that was begun",
-                hint="`sis init` writes a campaign file",
-            )
-        if folder is not None:
-            raise ConfigurationError(
-                f"{campaign} is a campaign folder already; a second folder is one too many"
-            )
-        return None, campaign
+        raise ConfigurationError(
+            f"{campaign} is a campaign folder already; a second folder is one too many"
+        )
     if folder is None:
         folder = Path("runs") / read_campaign(campaign).name
     return campaign, folder

@@ -84,9 +84,10 @@ class Quote:
 
 def quote(campaign: Path) -> Quote:
     """The quote for a campaign file (its first round) or a campaign folder (its next)."""
-    if campaign.is_dir():
-        with open_ledger(campaign) as ledger:
-            return _next_round(campaign, ledger)
+    folder = campaign_folder.folder_of(campaign)
+    if folder is not None:
+        with open_ledger(folder) as ledger:
+            return _next_round(folder, ledger)
     parts = assemble(campaign)
     quotes = priced(plans_at_start(parts), nothing_is_known, None)
     return _quote(parts, 0, plans_at_start(parts), quotes, "the first round", campaign.parent, None)
@@ -94,7 +95,7 @@ def quote(campaign: Path) -> Quote:
 
 def _next_round(folder: Path, ledger: Ledger) -> Quote:
     """What waits for approval, or what the last decision asks for."""
-    parts = campaign_folder.parts_of(folder, ledger)
+    parts = campaign_folder.reopen(folder, ledger, None, half_done=False).parts
     past = load_past(folder, GenerationStore(folder, ledger), with_model=False)
     plans = past.plans if past.history else plans_at_start(parts)
     reason = "nothing: no decision yet" if past.decision is None else past.decision.reason

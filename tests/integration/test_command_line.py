@@ -331,6 +331,46 @@ def test_plan_of_a_fork_goes_by_the_times_of_the_generations_it_shares(
     assert found["ended"] is False
 
 
+@pytest.mark.parametrize("given", ["", "campaign.yaml"])
+def test_a_campaigns_own_file_means_its_folder(given: str, copied: Path, capsys: Capture) -> None:
+    """Its structure is the folder's copy, and its name is nobody else's folder."""
+    moved = copied.rename(copied.parent / "elsewhere")
+    with Ledger(moved) as ledger:  # as on another machine: the original file is not there
+        ledger.set_meta("config_file", "/nowhere/campaign.yaml")
+    campaign = moved / given
+    for command in ("validate", "plan", "doctor"):
+        said = sis(capsys, command, campaign)
+        assert said.code == 0, said
+    said = sis(capsys, "run", campaign, "--json")
+    assert said.code == 0, said
+    assert json.loads(said.out)["folder"] == str(moved)
+
+
+def test_an_edit_in_a_campaigns_folder_is_validated_before_it_runs(
+    copied: Path, capsys: Capture
+) -> None:
+    config = copied / "campaign.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("generations: 10", "generations: 11"))
+    said = sis(capsys, "validate", config)
+    assert said.code == 0, said
+    assert "budget.generations: 10 → 11 (now)" in said.out
+    config.write_text(text.replace("seed: 3", "seed: 4"))
+    for command in ("validate", "plan", "doctor"):
+        said = sis(capsys, command, copied)
+        assert said.code == 2, said
+        assert "this campaign cannot change seed: 3 → 4" in said.err
+
+
+def test_a_folder_without_a_campaign_has_nothing_to_validate(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    for command in ("validate", "plan", "doctor"):
+        said = sis(capsys, command, tmp_path)
+        assert said.code == 2
+        assert "is a folder without a campaign in it" in said.err
+
+
 def test_init_writes_a_campaign_that_is_valid_and_plannable(
     tmp_path: Path, capsys: Capture
 ) -> None:
