@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sis_engine.bookkeeping.budget import over_budget
+from sis_engine.commands.plausible import check_plausible
 from sis_engine.config.file import parse_yaml, with_line
 from sis_engine.errors import ConfigurationError, ProgramError, ProgramMissing, ProgramUnsuitable
 from sis_engine.execution.cores import available_cores
@@ -73,7 +74,8 @@ def _notes(parts: Parts, known: GoodTogether) -> tuple[str, ...]:
     for context in _contexts(parts):
         for index, monitor in enumerate(parts.monitors):
             _check_monitor(index, context, monitor)
-    notes = (*_labeler_notes(parts), *_unwatched(parts), *_exactness(parts))
+    plausible = check_plausible(parts)
+    notes = (*_labeler_notes(parts), *_unwatched(parts), *_exactness(parts), *plausible)
     return (*notes, *_beyond_the_machine(parts), *_beyond_the_budget(parts))
 
 

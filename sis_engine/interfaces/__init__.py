@@ -28,7 +28,13 @@ from sis_engine.interfaces.parts import (
     no_progress,
 )
 from sis_engine.interfaces.sampler import Needs, Sampler, SamplerInput
-from sis_engine.interfaces.trainer import Describer, KeepsProgram, StartsEarly, Trainer
+from sis_engine.interfaces.trainer import (
+    Describer,
+    KeepsProgram,
+    SeesNeighbours,
+    StartsEarly,
+    Trainer,
+)
 
 __all__ = [
     "Arrangeable",
@@ -54,6 +60,7 @@ __all__ = [
     "Progress",
     "Sampler",
     "SamplerInput",
+    "SeesNeighbours",
     "Segment",
     "SinglePoints",
     "StartsEarly",
