@@ -90,6 +90,11 @@ class TeacherLabeler:
         """For ``sis init``: a potential for the elements of ``frame``."""
         return {"potential": example_potential(tuple(sorted(set(frame.species))))}
 
+    @property
+    def quick(self) -> bool:
+        """A label starts no program."""
+        return isinstance(self.config.potential, AseTeacher)
+
     def level_of_theory(self, system: System) -> LevelOfTheory:
         settings: dict[str, str | int] = {"charge": system.charge}
         settings |= self.potential.settings()

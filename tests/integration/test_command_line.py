@@ -18,6 +18,7 @@ from sis_engine.cli.json_schema import campaign_schema, comparison_schema
 from sis_engine.comparison.plan import is_comparison
 from sis_engine.plugins import Kind, available
 from sis_engine.storage.ledger import Ledger
+from sis_engine.testing.fakes import FakeLabeler
 from tests.integration.command_line import sis
 from tests.integration.small_campaigns import (
     CLUSTER,
@@ -295,7 +296,10 @@ def test_plan_quotes_the_first_and_the_next_round(
 ) -> None:
     found = json.loads(sis(capsys, "plan", SMOKE, "--json").out)
     assert found["plans"][0]["least"] == 30
-    assert found["memory_mib"] is None
+    assert found["estimated"] is True
+    assert found["memory_mib"] > 10.0
+    assert found["plans"][0]["seconds"] is not None  # of a trial label
+    assert found["train_seconds"] is None
     config = write_campaign(tmp_path / "given", {"budget.generations": 1})
     run(tmp_path / "run", config)
     found = json.loads(sis(capsys, "plan", tmp_path / "run", "--json").out)
@@ -303,9 +307,40 @@ def test_plan_quotes_the_first_and_the_next_round(
     assert found["plans"][0]["purpose"] == "segment"
     assert found["plans"][0]["seconds"] is not None
     assert found["memory_mib"] > 10.0
+    assert found["estimated"] is False
     said = sis(capsys, "plan", tmp_path / "run")
     for word in ("evaluations", "cores", "memory", "disk", "training", "exploration"):
         assert word in said.out
+
+
+def test_plan_says_what_it_estimates_and_what_it_cannot_know(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    config = write_campaign(tmp_path / "given", {"labeler.seconds_per_label": 0.5})
+    said = sis(capsys, "plan", config)
+    assert said.code == 0, said
+    assert "15 s (estimate)" in said.out  # 30 labels
+    assert "MiB (estimate: engine and labeler alone)" in said.out
+    assert "unknown until the first has run" in said.out
+    longer = write_campaign(tmp_path / "longer", {"explore.condition.duration_ps": 100.0})
+    short, long = (json.loads(sis(capsys, "plan", c, "--json").out) for c in (config, longer))
+    assert long["disk_mib"] > 10.0 * short["disk_mib"]
+
+
+def test_plan_of_labels_that_are_dear_tries_none(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeLabeler, "quick", False)
+    said = sis(capsys, "plan", write_campaign(tmp_path))
+    assert "unknown until the first label" in said.out
+
+
+def test_plan_refuses_what_validate_refuses(tmp_path: Path, capsys: Capture) -> None:
+    windows = [{"lower_k": 400, "upper_k": 900}]
+    config = write_campaign(tmp_path, {"monitors.0.windows": windows})
+    said = sis(capsys, "plan", config)
+    assert said.code == 2
+    assert said.err == sis(capsys, "validate", config).err
 
 
 def test_plan_of_an_ended_campaign_says_that_nothing_is_planned(

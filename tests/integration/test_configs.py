@@ -45,9 +45,11 @@ def test_a_campaign_file_is_valid(file):
         validate(assemble(file))
 
 
+@pytest.mark.external
 @pytest.mark.parametrize("file", FILES, ids=_name)
 def test_a_campaign_file_says_what_its_first_round_costs(file):
-    found = quote(file)
+    with programs():
+        found = quote(file)
     assert found.generation == 0
     assert sum(plan.least for plan in found.plans) > 0
     assert all(plan.least <= plan.most for plan in found.plans)
