@@ -210,6 +210,20 @@ def test_a_fork_shares_labels_and_generations_and_may_change_any_key(
     assert all(item.cached for item in segment.labelled)
 
 
+def test_a_forks_acceleration_ratio_is_by_what_its_data_cost(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """The same campaign again from its own bank has the same ratio, though it paid for nothing."""
+    assert sis(capsys, "fork", finished, tmp_path / "fork", "--at", "-1").code == 0
+    run(tmp_path / "fork")
+    ours, theirs = (status(folder).summary for folder in (finished, tmp_path / "fork"))
+    assert theirs.evaluations_total < ours.evaluations_total
+    assert theirs.acceleration_ratio == pytest.approx(ours.acceleration_ratio)
+    said = sis(capsys, "status", tmp_path / "fork")
+    assert "more labels than were paid for here" in " ".join(said.out.split())
+    assert "more labels than were paid for" not in sis(capsys, "status", finished).out
+
+
 def test_a_fork_that_would_mix_levels_of_theory_keeps_no_generation(
     finished: Path, tmp_path: Path, capsys: Capture
 ) -> None:
