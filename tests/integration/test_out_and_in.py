@@ -9,6 +9,7 @@ import ase.io
 import pytest
 
 from sis_engine.commands.status import status
+from sis_engine.records import Model
 from sis_engine.setup.assembly import assemble
 from sis_engine.structures import read_structure
 from tests.integration.command_line import sis
@@ -51,6 +52,36 @@ def test_exported_data_start_another_campaign(
     assert f"imported {n_frames} frames" in (tmp_path / "run" / "log" / "console.txt").read_text()
     assert not found.outcomes
     assert found.lives
+
+
+@pytest.mark.parametrize(("form", "file"), [("extxyz", "x.extxyz"), ("h5md", "x.h5")])
+def test_an_exported_file_has_the_suffix_that_import_goes_by(
+    form: str, file: str, finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    said = sis(capsys, "export", finished, tmp_path / "x", "--format", form)
+    assert said.code == 0, said
+    assert str(tmp_path / file) in said.out
+    assert sis(capsys, "import", tmp_path / file, tmp_path / "again").code == 0
+    again = sis(capsys, "export", finished, tmp_path / "x", "--format", form)
+    assert again.code == 2
+    assert f"{file} exists" in again.err
+
+
+def test_a_model_that_cannot_be_trained_further_is_not_imported(
+    finished: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "frozen.pth"
+    sis(capsys, "export", finished, tmp_path / "kit")
+    model.write_bytes((tmp_path / "kit" / "frozen.json").read_bytes())
+    template = write_campaign(tmp_path / "given")
+    asked = ("import", model, tmp_path / "again", "--template", template)
+    monkeypatch.setattr(Model, "file", lambda *_: None)
+    said = sis(capsys, *asked)
+    assert said.code == 2
+    assert f"{model} is an exported model" in said.err
+    assert not (tmp_path / "again").exists()
+    monkeypatch.undo()
+    assert sis(capsys, *asked).code == 0
 
 
 def test_another_campaign_can_be_imported(finished: Path, tmp_path: Path, capsys: Capture) -> None:
