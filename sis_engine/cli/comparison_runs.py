@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sis_engine.cli.output import print_json
-from sis_engine.cli.running import stop_on_signals
+from sis_engine.cli.signals import stop_on_signals
 from sis_engine.comparison import folder as comparison_folder
 from sis_engine.comparison.compare import check, compare, finished_runs
 from sis_engine.comparison.places import Places

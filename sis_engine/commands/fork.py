@@ -6,6 +6,8 @@ import io
 import itertools
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,8 @@ from ruamel.yaml import YAML
 from sis_engine.bookkeeping import folder as campaign_folder
 from sis_engine.commands.status import open_ledger
 from sis_engine.commands.validation import validate
-from sis_engine.config.campaign import CampaignConfig
 from sis_engine.config.changes import changes_between
-from sis_engine.config.file import parse_yaml, read_campaign_text
+from sis_engine.config.file import parse_yaml, read_campaign_text, with_line
 from sis_engine.config.settings import apply_settings
 from sis_engine.errors import ConfigurationError
 from sis_engine.labelling.with_charges import levels_of
@@ -52,15 +53,19 @@ def fork_campaign(
         last = len(rows) - 1 if at is None else at
         if not -1 <= last < len(rows):
             raise ConfigurationError(
-                f"generation {at} is not committed", key="--at", allowed=f"0 … {len(rows) - 1}"
+                f"generation {at} is not committed",
+                key="--at",
+                allowed=f"-1 (keep none) … {len(rows) - 1}",
             )
         before = campaign_folder.parts_of(source, old)
         text = changed_text(before.text, changes, before.file, _bank_of(source, old))
-        inputs, fresh = source / campaign_folder.INPUTS, _other_structures(before.config, text)
-        parts = assemble(before.file, text, inputs, before.base, fresh)
-        if last >= 0:
-            _check_same_atoms(before, parts)
-        validate(parts)
+        inputs = source / campaign_folder.INPUTS
+        with _told_as_settings(changes, before):
+            fresh = _other_structures(before, text)
+            parts = assemble(before.file, text, inputs, before.base, fresh)
+            if last >= 0:
+                _check_same_atoms(before, parts)
+            validate(parts)
         if last >= 0:
             _check_same_theory(before, parts)
         with acquire(target), Ledger(target) as new:
@@ -77,10 +82,33 @@ def fork_campaign(
     return Forked(last, told)
 
 
-def _other_structures(before: CampaignConfig, text: str) -> frozenset[str]:
+@contextmanager
+def _told_as_settings(changes: tuple[str, ...], before: Parts) -> Iterator[None]:
+    """A fault of a key that ``--set`` changed is not one of the file, which has no such line."""
+    try:
+        yield
+    except ConfigurationError as error:
+        key = error.key or ""
+        asked = [change for change in changes if _touch(change.partition("=")[0], key)]
+        if asked:
+            error.file = error.line = None
+            error.key = f"--set {asked[0]}" + ("" if asked[0].startswith(f"{key}=") else f": {key}")
+        elif error.file == str(before.file):
+            error.line = None
+            with_line(error, parse_yaml(before.text, before.file))
+        raise
+
+
+def _touch(one: str, other: str) -> bool:
+    """Is one of two dotted keys the other, or below it?"""
+    first, second = f"{one}.", f"{other}."
+    return first.startswith(second) or second.startswith(first)
+
+
+def _other_structures(before: Parts, text: str) -> frozenset[str]:
     """Systems whose structure file is another one in the changed ``text``."""
-    named = {system.name: system.structure for system in before.systems}
-    after = read_campaign_text(text, Path(campaign_folder.CONFIG_FILE)).systems
+    named = {system.name: system.structure for system in before.config.systems}
+    after = read_campaign_text(text, before.file).systems
     return frozenset(item.name for item in after if named.get(item.name) != item.structure)
 
 
@@ -94,7 +122,7 @@ def _check_same_atoms(before: Parts, after: Parts) -> None:
         raise ConfigurationError(
             f"the kept generations are of system {system.name!r} with {_in_words(old)}; "
             + ("the fork has no such system" if new is None else f"the fork's is {_in_words(new)}"),
-            key=f"--set systems.{index}" + ("" if new is None else ".structure"),
+            key=f"systems.{index}" + ("" if new is None else ".structure"),
             allowed="the same atoms in the same order and the same periodicity, elsewhere",
             hint="fork with --at -1: it shares the bank and keeps no generation; or begin a new "
             "campaign",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration.command_line import Said, sis
-from tests.integration.small_campaigns import write_campaign
+from tests.integration.small_campaigns import ROOT, write_campaign
 
 Capture = pytest.CaptureFixture[str]
 
@@ -263,6 +263,17 @@ def test_a_file_that_is_no_campaign_is_refused(case: str, tmp_path: Path, capsys
     config = tmp_path / "campaign.yaml"
     config.write_bytes(content)
     assert fragment in refused(capsys, config, tmp_path / "run").err
+
+
+@pytest.mark.parametrize("command", ["run", "validate", "plan", "doctor"])
+def test_a_comparison_is_sent_to_its_own_command(
+    command: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = sis(capsys, command, ROOT / "configs" / "compare-teacher.yaml")
+    assert said.code == 2
+    assert "arms: this is a file for `sis compare`, not a campaign" in said.err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_missing_file_is_refused_with_its_neighbour(tmp_path: Path, capsys: Capture) -> None:

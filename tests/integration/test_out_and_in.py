@@ -308,6 +308,27 @@ def test_other_atoms_keep_no_generation(
     assert kept_none.code == 0, kept_none
 
 
+def test_a_wrong_change_is_said_to_be_from_the_command_line(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    """The file that is forked has no such line."""
+    asked = ("--set", "seed=5", "--set", "audit.min_frames=abc")
+    said = sis(capsys, "fork", finished, tmp_path / "fork", *asked)
+    assert said.code == 2
+    assert said.err.startswith("sis: --set audit.min_frames=abc: has to be a whole number")
+    assert "campaign.yaml" not in said.err
+
+
+def test_a_fork_says_which_generations_it_keeps(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    for at, told in (("-1", "no generation"), ("0", "generation 0"), ("1", "generations 0 … 1")):
+        said = sis(capsys, "fork", finished, tmp_path / f"fork{at}", "--at", at)
+        assert said.out.startswith(f"{tmp_path / f'fork{at}'}: {told} of {finished}"), said
+    said = sis(capsys, "fork", finished, tmp_path / "none", "--at", "-2")
+    assert "allowed: -1 (keep none) … " in said.err
+
+
 @pytest.mark.parametrize("change", ["nonsense=1", "audit.min_frames=0", "no sign", "a.b.c=1"])
 def test_a_fork_with_a_wrong_change_writes_nothing(
     change: str, finished: Path, tmp_path: Path, capsys: Capture
