@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sis_engine.config.changes import Change, When, changes_between, text_for_now
-from sis_engine.config.file import read_campaign_text, read_text
+from sis_engine.config.file import parse_yaml, read_campaign_text, read_text, with_line
 from sis_engine.errors import ConfigurationError, TornFile
 from sis_engine.setup.assembly import Parts, assemble
 from sis_engine.storage.atomic import move_aside, write_text
@@ -184,7 +184,10 @@ def reopen(folder: Path, ledger: Ledger, config: Path | None, *, half_done: bool
     changes = changes_between(old.config, read_campaign_text(text, source))
     if not changes:
         return Accepted(old, old)
-    _refuse_what_needs_a_fork(changes, folder, source)
+    try:
+        _refuse_what_needs_a_fork(changes, folder, source)
+    except ConfigurationError as error:
+        raise with_line(error, parse_yaml(text, source)) from error
     base = _base(folder, ledger)
     new = assemble(source, text, folder / INPUTS, base)
     generation = len(ledger.generations())

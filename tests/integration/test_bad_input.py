@@ -88,7 +88,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
                 {"name": "a", "structure": "structures/fake-cluster.xyz"},
             ]
         },
-        ("systems", "'a'"),
+        ("systems", "two systems are called 'a'", "allowed: for each system a name of its own"),
     ),
     "a system name that is no file name": (
         {"systems.0.name": "../x"},
@@ -210,13 +210,19 @@ def test_the_line_is_that_of_the_wrong_key(tmp_path: Path, capsys: Capture) -> N
 
 
 STRUCTURES = {
-    "no atoms": (b"0\n\n", "no atoms"),
-    "overlapping atoms": (b"2\n\nAr 0 0 0\nAr 0 0 0.1\n", "atoms 0 (Ar) and 1 (Ar) overlap"),
+    "no atoms": (b"0\n\n", "no atoms in it\n  allowed: one atom or more"),
+    "overlapping atoms": (
+        b"2\n\nAr 0 0 0\nAr 0 0 0.1\n",
+        "atoms 0 (Ar) and 1 (Ar) overlap: 0.100 Å apart, and 1.060 Å",
+    ),
     "atoms in one place": (b"2\n\nAr 0 0 0\nAr 0 0 0\n", "overlap"),
     "half a file": (b"13\n\nAr 0 0 0\n", "cannot be read"),
     "not a structure": (b"\x00\x01\xff" * 50, "cannot be read"),
     "an empty file": (b"", "cannot be read"),
-    "a position that is not a number": (b"2\n\nAr 0 0 0\nAr 0 0 nan\n", "not finite"),
+    "a position that is not a number": (
+        b"2\n\nAr 0 0 0\nAr 0 0 nan\n",
+        "not finite\n  allowed: one atom or more, finite",
+    ),
     "an element that does not exist": (b"2\n\nAr 0 0 0\nQq 0 0 3\n", "there is no element 'Qq'"),
 }
 

@@ -395,6 +395,8 @@ def test_an_edit_in_a_campaigns_folder_is_validated_before_it_runs(
         said = sis(capsys, command, copied)
         assert said.code == 2, said
         assert "this campaign cannot change seed: 3 → 4" in said.err
+        (line,) = [n for n, row in enumerate(text.splitlines(), 1) if row.startswith("seed:")]
+        assert f"{config}:{line} seed:" in said.err
 
 
 def test_a_folder_without_a_campaign_has_nothing_to_validate(
@@ -472,3 +474,20 @@ def test_the_version_is_that_of_the_package(capsys: Capture) -> None:
     said = sis(capsys, "--version")
     assert said.code == 0
     assert said.out == f"sis-engine {__version__}\n"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "another byte"])
+def test_a_torn_generation_has_no_digest(damage: str, copied: Path, capsys: Capture) -> None:
+    whole = sis(capsys, "digest", copied)
+    assert whole.code == 0
+    file = copied / "generations" / "0000.h5"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.chmod(0o644)
+    file.write_bytes(bytes(content[: len(content) // 2] if damage == "truncated" else content))
+    said = sis(capsys, "digest", copied)
+    assert said.code == 1
+    assert whole.out.strip() not in said.out
+    assert "generation 0 is torn" in said.err
+    assert str(file) in said.err
+    assert "error" in json.loads(sis(capsys, "digest", copied, "--json").out)

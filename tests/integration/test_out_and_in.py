@@ -199,6 +199,12 @@ def test_the_kit_holds_model_input_validity_and_citation(
     assert "passed its audit" in said.out
     names = {path.name for path in (tmp_path / "kit").iterdir()}
     assert {"frozen.json", "in.lammps", "validity.json", "CITATION.cff"} <= names
+    own = tmp_path / "elsewhere"
+    (tmp_path / "kit").rename(own)
+    assert sis(capsys, "validate", own / "campaign.yaml").code == 0
+    (system,) = assemble(own / "campaign.yaml").systems
+    assert system.frame.key == read_structure(finished / "inputs" / "cluster.extxyz").key
+    own.rename(tmp_path / "kit")
     validity = json.loads((tmp_path / "kit" / "validity.json").read_text())
     assert validity["elements"] == ["Ar"]
     assert validity["audit"]["passed"] is True
