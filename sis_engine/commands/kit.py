@@ -28,7 +28,6 @@ from sis_engine.storage.ledger import Ledger
 from sis_engine.structures import read_structure, structure_text
 
 INPUT, DATA, VALIDITY, CITATION = "in.lammps", "start.data", "validity.json", "CITATION.cff"
-STRUCTURES = "structures"
 
 FIELDS = frozenset(
     {
@@ -91,7 +90,7 @@ def campaign_files(text: str, systems: list[System]) -> dict[str, str]:
     tree = parse_yaml(text, Path(campaign_folder.CONFIG_FILE))
     files = {}
     for given, system in zip(tree["systems"], systems, strict=True):
-        given["structure"] = f"{STRUCTURES}/{system.name}.extxyz"
+        given["structure"] = f"{system.name}.extxyz"
         files[given["structure"]] = structure_text(system.frame)
     for key in ("label_bank", "known_labels"):
         tree.pop(key, None)
