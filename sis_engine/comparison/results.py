@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from sis_engine.analysis.metrics import ONE_REPLICA
 from sis_engine.errors import NewerFormat, TornFile
 from sis_engine.storage.atomic import write_text
 
@@ -25,6 +26,17 @@ def _finite(value: Any) -> Any:
 
 Known = Annotated[float | None, BeforeValidator(_finite)]
 """A number, or ``None`` where it is not known."""
+
+
+def _without_notes(value: Any) -> Any:
+    """Files of before ``notes`` have this one among the reasons."""
+    if not isinstance(value, list | tuple):
+        return value
+    return tuple(item for item in value if not str(item).endswith(ONE_REPLICA))
+
+
+Reasons = Annotated[tuple[str, ...], BeforeValidator(_without_notes)]
+"""Why a model did not pass."""
 
 
 class Kept(BaseModel):
@@ -99,7 +111,7 @@ class ExamResult(Kept):
     generation: that made it;  evaluations: what the arm had paid by then
     survival_ps: mean of min(life, duration) over the replicas;  survived: share that lived on
     audit: on frames of survivors, ``None`` without any;  test: on the reference trajectory
-    reasons: why it did not pass, empty where it did
+    reasons: why it did not pass, empty where it did;  notes: how far to trust it, either way
     """
 
     generation: int
@@ -115,8 +127,9 @@ class ExamResult(Kept):
     species: tuple[SpeciesResult, ...]
     stable: bool
     right: bool
-    reasons: tuple[str, ...]
+    reasons: Reasons
     seconds: float
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
