@@ -77,9 +77,13 @@ METRICS = (
 
 
 def metric_interval(metric: Metric, exams: Sequence[ExamResult | None]) -> Interval | None:
-    """Mean over the seeds that have the figure."""
+    """Mean over the seeds that have the figure.
+
+    A share that is nought or one in every seed has no spread to resample: its limits are those of
+    the share of seeds in which it is so.
+    """
     values = known([None if exam is None else metric.of(exam) for exam in exams])
-    if metric.share:
+    if metric.share or (metric.unit == "share" and set(values) in ({0.0}, {1.0})):
         return share_interval(int(sum(values)), len(values))
     return mean_interval(values, positive=metric.positive, within=metric.within)
 
