@@ -25,7 +25,7 @@ from sis_engine.comparison.reach import (
     restricted,
     stable_and_passed,
 )
-from sis_engine.comparison.results import RunResult
+from sis_engine.comparison.results import ExamResult, RunResult
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,15 @@ class CaseOutcome:
     versus: tuple[Versus, ...]
     horizon: float
 
+    def named(self, name: str) -> str:
+        """A figure's or table's name, the case before it where there are several."""
+        return f"{self.case}-{name}" if self.case else name
+
+    @property
+    def last_exams(self) -> tuple[ExamResult, ...]:
+        found = [run.last_exam for arm in self.arms for run in arm.runs]
+        return tuple(exam for exam in found if exam is not None)
+
 
 def case_outcome(
     case: str,
@@ -110,7 +119,7 @@ def case_outcome(
         for arm in arms
         if any(item.arm == arm for item in own)
     ]
-    return CaseOutcome(case, tuple(found), _versus(found, baseline), horizon)
+    return CaseOutcome(case, tuple(found), against(found, baseline), horizon)
 
 
 # --------------------------------------------------------------------------- one arm
@@ -173,7 +182,8 @@ def _budget(run: RunResult) -> int:
 # --------------------------------------------------------------------------- against the baseline
 
 
-def _versus(arms: Sequence[ArmOutcome], baseline: str) -> tuple[Versus, ...]:
+def against(arms: Sequence[ArmOutcome], baseline: str) -> tuple[Versus, ...]:
+    """Every other arm against one of them; nothing where that one has no run."""
     base = next((item for item in arms if item.arm == baseline), None)
     if base is None:
         return ()

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from sis_engine.comparison.drawing import on_screen
-from sis_engine.comparison.figures import Plate, plates
+from sis_engine.comparison.cells import spread
+from sis_engine.comparison.drawing import Plate, on_screen
+from sis_engine.comparison.figures import plates
 from sis_engine.comparison.methods import (
     citations,
     methods_text,
@@ -18,7 +19,7 @@ from sis_engine.comparison.methods import (
 from sis_engine.comparison.outcomes import ArmOutcome, CaseOutcome
 from sis_engine.comparison.plan import Comparison
 from sis_engine.comparison.results import RunResult
-from sis_engine.comparison.tables import spread, tables
+from sis_engine.comparison.tables import tables
 from sis_engine.report.blocks import NOTHING, Figure
 from sis_engine.report.page import Section, asset, content_policy, environment
 from sis_engine.report.wording import count, plural
@@ -91,8 +92,8 @@ def _sections(case: CaseOutcome) -> tuple[Section, ...]:
     """Of one case: the answer, then what it rests on."""
     prefix = f"{case.case}: " if case.case else ""
     stem = f"{case.case}-" if case.case else ""
-    reach, by_cost, lives, pairs, seconds = (figure_of(plate) for plate in plates(case))
-    arms, versus, final, costs, runs = tables(case)
+    reach, by_cost, lives, pairs, seconds, own_lives = map(figure_of, plates(case))
+    arms, versus, final, pair_errors, costs, runs, models = tables(case)
     return (
         Section(
             f"{stem}answer",
@@ -113,9 +114,17 @@ def _sections(case: CaseOutcome) -> tuple[Section, ...]:
             f"{prefix}The last models",
             "",
             figures=(lives, pairs),
-            tables=(final,),
+            tables=(final, pair_errors),
         ),
         Section(f"{stem}all", f"{prefix}Every run", "", figures=(seconds,), tables=(runs,)),
+        Section(
+            f"{stem}models",
+            f"{prefix}Every model: when its MD fails, and how",
+            "Seeds apart: two runs that differ in nothing but their seed may fail at other times "
+            "and in other ways.",
+            figures=(own_lives,),
+            tables=(models,),
+        ),
     )
 
 

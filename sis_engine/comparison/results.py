@@ -137,7 +137,11 @@ class ExamResult(Kept):
 
 
 class ModelResult(Kept):
-    """A model that an arm had: what everything up to it cost, and how long its own MD lived."""
+    """A model that an arm had: what everything up to it cost, and how long its own MD lived.
+
+    lives_ps: of each replica, t_cp where it failed;  censored: lived to the end (empty in the files
+        of earlier versions: not known)
+    """
 
     generation: int
     evaluations: int
@@ -146,6 +150,7 @@ class ModelResult(Kept):
     md_s: float
     lives_ps: tuple[float, ...]
     decision: str
+    censored: tuple[bool, ...] = ()
 
 
 End = Literal["stable", "exhausted", "out_of_budget", "refused"]
