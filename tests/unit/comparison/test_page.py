@@ -57,6 +57,7 @@ def test_the_page_needs_nothing_else_and_tells_every_run(comparison):
     assert not re.search(r"(src|href)=[\"']?https?:", page)
     assert "8 of 8 runs finished" in page
     assert "sis has the lowest restricted mean cost" in page
+    assert "less than other (adjusted p &lt; 0.05)" in page
     assert "other 1 of 2" in page  # ended stable by its own word but did not pass
     assert page.count("<tr>") > 20
     shown = re.sub(r"<(style|script)>.*?</\1>", "", page, flags=re.DOTALL)
