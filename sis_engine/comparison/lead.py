@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from sis_engine.analysis.clustered import Interval
 from sis_engine.comparison.cells import spread
-from sis_engine.comparison.outcomes import ArmOutcome, CaseOutcome, Versus, against
+from sis_engine.comparison.outcomes import ArmOutcome, CaseOutcome, Versus, compared
 from sis_engine.report.wording import count, plural
 
 LEVEL = 0.05
@@ -25,13 +26,16 @@ class Rival:
     n_tests: int
 
 
-def lead(case: CaseOutcome) -> tuple[str, ...]:
-    """Who passes and for how much, who cannot be told from it, who passes more often."""
+def lead(case: CaseOutcome, n_arms: int) -> tuple[str, ...]:
+    """Who passes and for how much, who cannot be told from it, who passes more often.
+
+    n_arms: that the comparison has, those without a finished run too
+    """
     head = f"{case.case}: " if case.case else ""
-    return tuple(head + text for text in (*_cheapest(case), *_falsely_stable(case)))
+    return tuple(head + text for text in (*_cheapest(case, n_arms), *_falsely_stable(case)))
 
 
-def _cheapest(case: CaseOutcome) -> Iterator[str]:
+def _cheapest(case: CaseOutcome, n_arms: int) -> Iterator[str]:
     means = {
         arm.arm: arm.reach.restricted_mean.value
         for arm in case.arms
@@ -41,7 +45,7 @@ def _cheapest(case: CaseOutcome) -> Iterator[str]:
         yield "no arm reached a model that is stable and passes."
         return
     best = min((arm for arm in case.arms if arm.arm in means), key=lambda arm: means[arm.arm])
-    yield _verdict(best, rivals(case, best))
+    yield _verdict(best, rivals(case, best, n_arms))
     oftener = [arm for arm in case.arms if _share(arm) > _share(best)]
     if oftener:
         yield f"more runs got there of {_and([f'{arm.arm} ({_arrived(arm)})' for arm in oftener])}."
@@ -70,7 +74,7 @@ def _verdict(best: ArmOutcome, others: Sequence[Rival]) -> str:
 # --------------------------------------------------------------------------- who differs
 
 
-def rivals(case: CaseOutcome, best: ArmOutcome) -> tuple[Rival, ...]:
+def rivals(case: CaseOutcome, best: ArmOutcome, n_arms: int) -> tuple[Rival, ...]:
     """Every other arm beside the cheapest one.
 
     Comparisons with the baseline were planned, and Holm's adjustment for their number holds. Any
@@ -81,21 +85,25 @@ def rivals(case: CaseOutcome, best: ArmOutcome) -> tuple[Rival, ...]:
         for item in case.versus
         if best.arm in (item.arm, item.baseline)
     }
-    n_pairs = math.comb(len(case.arms), 2)
-    found = []
-    for arm in case.arms:
-        if arm.arm in planned:
-            versus = planned[arm.arm]
-            found.append(Rival(arm, _apart(versus, versus.reach_p_adjusted), len(case.versus)))
-        elif arm is not best:
-            (versus,) = against((arm, best), best.arm)
-            adjusted = None if versus.reach_p is None else n_pairs * versus.reach_p
-            found.append(Rival(arm, _apart(versus, adjusted), n_pairs))
-    return tuple(found)
+    return tuple(
+        _planned(arm, planned[arm.arm], n_arms - 1)
+        if arm.arm in planned
+        else _chosen(arm, best, math.comb(n_arms, 2))
+        for arm in case.arms
+        if arm is not best
+    )
 
 
-def _apart(versus: Versus, p_adjusted: float | None) -> bool:
-    ratio = versus.cost_ratio
+def _planned(arm: ArmOutcome, versus: Versus, n_tests: int) -> Rival:
+    return Rival(arm, _apart(versus.cost_ratio, versus.reach_p_adjusted), n_tests)
+
+
+def _chosen(arm: ArmOutcome, best: ArmOutcome, n_tests: int) -> Rival:
+    ratio, p = compared(arm, best)
+    return Rival(arm, _apart(ratio, None if p is None else n_tests * p), n_tests)
+
+
+def _apart(ratio: Interval | None, p_adjusted: float | None) -> bool:
     holds_one = (
         ratio is not None
         and ratio.lower is not None

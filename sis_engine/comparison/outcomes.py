@@ -119,7 +119,7 @@ def case_outcome(
         for arm in arms
         if any(item.arm == arm for item in own)
     ]
-    return CaseOutcome(case, tuple(found), against(found, baseline), horizon)
+    return CaseOutcome(case, tuple(found), _versus(found, baseline), horizon)
 
 
 # --------------------------------------------------------------------------- one arm
@@ -182,8 +182,7 @@ def _budget(run: RunResult) -> int:
 # --------------------------------------------------------------------------- against the baseline
 
 
-def against(arms: Sequence[ArmOutcome], baseline: str) -> tuple[Versus, ...]:
-    """Every other arm against one of them; nothing where that one has no run."""
+def _versus(arms: Sequence[ArmOutcome], baseline: str) -> tuple[Versus, ...]:
     base = next((item for item in arms if item.arm == baseline), None)
     if base is None:
         return ()
@@ -232,6 +231,11 @@ def _cost_ratio(arm: ArmOutcome, base: ArmOutcome) -> Interval | None:
 
 def _rows(reach: Reach, runs: Sequence[RunResult]) -> list[tuple[RunResult, float, bool]]:
     return list(zip(runs, reach.times, reach.censored, strict=True))
+
+
+def compared(arm: ArmOutcome, other: ArmOutcome) -> tuple[Interval | None, float | None]:
+    """Ratio of costs of any two arms, and the p value of their evaluations, not adjusted."""
+    return _cost_ratio(arm, other), _reach_p(arm, other)
 
 
 def _reach_p(arm: ArmOutcome, base: ArmOutcome) -> float | None:

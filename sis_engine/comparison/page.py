@@ -41,7 +41,9 @@ def render(
             complete=len(results) == total,
             n_finished=len(results),
             n_runs=total,
-            lead=tuple(sentence for case in cases for sentence in lead(case)),
+            lead=tuple(
+                sentence for case in cases for sentence in lead(case, len(comparison.config.arms))
+            ),
             warning=mixed_code(results),
             sections=tuple(section for case in cases for section in _sections(case)),
             settings=settings_tables(results),

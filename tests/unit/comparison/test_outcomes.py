@@ -69,35 +69,6 @@ def test_runs_that_never_pass_are_censored_and_never_dropped():
     assert (arm.false_stable.value, arm.false_stable.n) == (0.5, 2)
 
 
-def test_runs_that_cost_all_the_same_give_no_interval_and_no_certainty():
-    (arm,) = _outcome([run("sis", k, 450) for k in range(5)], arms=("sis",)).arms
-    mean = arm.reach.restricted_mean
-    assert (mean.value, mean.lower, mean.upper, mean.alike) == (450.0, None, None, True)
-
-
-def test_an_arm_of_which_nothing_passed_has_no_mean():
-    wrong = (exam(1500, right=False),)
-    results = [run("sis", k, 1500, end="out_of_budget", exams=wrong) for k in range(5)]
-    (arm,) = _outcome(results, arms=("sis",)).arms
-    assert arm.reach.restricted_mean is None
-    assert arm.reach.n_reached == 0
-
-
-def test_replicas_that_all_lived_are_bounded_by_the_number_of_seeds():
-    """Clopper-Pearson of five of five seeds: 0.025^(1/5) = 0.478."""
-    (arm,) = _outcome([run("sis", k, 900) for k in range(5)], arms=("sis",)).arms
-    survived = arm.final["survived"]
-    assert (survived.value, survived.upper) == (1.0, 1.0)
-    assert survived.lower == pytest.approx(0.025**0.2)
-
-
-def test_a_share_of_replicas_that_is_the_same_in_every_seed_has_no_interval():
-    half = (exam(900, lives=(20.0, 20.0, 3.0, 4.0)),)
-    (arm,) = _outcome([run("sis", k, 900, exams=half) for k in range(5)], arms=("sis",)).arms
-    survived = arm.final["survived"]
-    assert (survived.value, survived.lower, survived.alike) == (0.5, None, True)
-
-
 def test_stable_by_its_own_word_is_not_enough_and_passing_without_it_neither():
     silent = run("sis", 0, 1000, end="out_of_budget")
     (arm,) = _outcome([silent], arms=("sis",)).arms
@@ -139,6 +110,35 @@ def test_acceleration_ratios_are_of_runs_that_passed_in_both_forms():
     (arm,) = _outcome(results, arms=("sis",)).arms
     assert (arm.acceleration.value, arm.acceleration.n) == (pytest.approx(40.0), 1)
     assert arm.acceleration_paper.value == pytest.approx(40.0)
+
+
+def test_runs_that_cost_all_the_same_give_no_interval_and_no_certainty():
+    (arm,) = _outcome([run("sis", k, 450) for k in range(5)], arms=("sis",)).arms
+    mean = arm.reach.restricted_mean
+    assert (mean.value, mean.lower, mean.upper, mean.alike) == (450.0, None, None, True)
+
+
+def test_an_arm_of_which_nothing_passed_has_no_mean():
+    wrong = (exam(1500, right=False),)
+    results = [run("sis", k, 1500, end="out_of_budget", exams=wrong) for k in range(5)]
+    (arm,) = _outcome(results, arms=("sis",)).arms
+    assert arm.reach.restricted_mean is None
+    assert arm.reach.n_reached == 0
+
+
+def test_replicas_that_all_lived_are_bounded_by_the_number_of_seeds():
+    """Clopper-Pearson of five of five seeds: 0.025^(1/5) = 0.478."""
+    (arm,) = _outcome([run("sis", k, 900) for k in range(5)], arms=("sis",)).arms
+    survived = arm.final["survived"]
+    assert (survived.value, survived.upper) == (1.0, 1.0)
+    assert survived.lower == pytest.approx(0.025**0.2)
+
+
+def test_a_share_of_replicas_that_is_the_same_in_every_seed_has_no_interval():
+    half = (exam(900, lives=(20.0, 20.0, 3.0, 4.0)),)
+    (arm,) = _outcome([run("sis", k, 900, exams=half) for k in range(5)], arms=("sis",)).arms
+    survived = arm.final["survived"]
+    assert (survived.value, survived.lower, survived.alike) == (0.5, None, True)
 
 
 def test_lives_are_compared_with_replicas_of_a_seed_kept_together():
