@@ -251,7 +251,7 @@ def pairs_plate(case: CaseOutcome) -> Plate:
         case.named("structure"),
         "Structure",
         "Pair distances in the examiner’s MD with the last models (means over seeds) and in the "
-        "reference trajectory (black, dashed).",
+        "reference trajectory (dashed).",
         drawings,
         note="No MD lived long enough to compare structures.",
     )

@@ -138,7 +138,7 @@ def _rule(axes: Any, rule: Rule) -> None:
     if rule.text:
         across = axes.get_yaxis_transform()
         axes.text(
-            0.01, rule.value, rule.text, transform=across, va="bottom", fontsize=6.0, color="0.35"
+            0.03, rule.value, rule.text, transform=across, va="bottom", fontsize=6.0, color="0.35"
         )
 
 
