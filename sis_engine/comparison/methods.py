@@ -112,11 +112,13 @@ def _statistics(cases: Sequence[CaseOutcome]) -> str:
     return (
         "The seed was the unit of statistics. Intervals are 95 % bootstrap intervals over seeds, "
         "widened for their small number, and exact binomial ones for shares. Runs that ended "
-        "without passing were censored: at their cost when stopped from outside, otherwise "
-        f"(falsely stable, given up) at the horizon of {horizon} evaluations. Arms were compared "
+        "without passing were censored: at their cost when their budget of evaluations or of wall "
+        "time stopped them, otherwise (generations used up, falsely stable, given up, no model) at "
+        f"the horizon of {horizon} evaluations. Arms were compared "
         "with the baseline by log-rank tests whose p values come from dealing out whole runs to "
         f"the two arms, in all ways where these are at most {count(MOST_ARRANGEMENTS)}, "
-        "adjusted by Holm’s method."
+        "adjusted by Holm’s method for all arms but the baseline, those that could not be tested "
+        "at p = 1."
     )
 
 

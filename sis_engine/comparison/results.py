@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
+from sis_engine.bookkeeping.budget import LIMITS, Limit
 from sis_engine.errors import NewerFormat, TornFile
 from sis_engine.storage.atomic import write_text
 
@@ -143,7 +145,8 @@ class RunResult(Kept):
 
     settings: see :mod:`sis_engine.comparison.settings`;  made: engine, code, programs, machine
     end: ``stable`` by its own stop rule; ``exhausted``: its sampler gave up; ``out_of_budget``:
-        it was stopped from outside; ``refused``: no model was admitted
+        a key of its budget ended it; ``refused``: no model was admitted
+    limit: that key; ``None``: none did, or it is not known
     evaluations: all it was charged for, by purpose as well;  reference_md_ps: of its segments
     longest_ps: the longest life in the examination of its last model
     """
@@ -157,6 +160,7 @@ class RunResult(Kept):
     made: dict[str, str]
     end: End
     reason: str
+    limit: Limit | None = None
     evaluations: int
     by_purpose: dict[str, int]
     generations: int
@@ -168,6 +172,16 @@ class RunResult(Kept):
     reference_md_ps: float
     models: tuple[ModelResult, ...]
     exams: tuple[ExamResult, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _limit_by_its_reason(cls, tree: Any) -> Any:
+        """Files of before ``limit`` named it in their reason only."""
+        if isinstance(tree, dict) and "limit" not in tree and tree.get("end") == "out_of_budget":
+            named = re.search(r"\bbudget\.(\w+)", str(tree.get("reason")))
+            if named is not None and named[1] in LIMITS:
+                return tree | {"limit": named[1]}
+        return tree
 
     @property
     def reached(self) -> bool:

@@ -191,6 +191,7 @@ def _result(
         made={"sis-engine": __version__, **charges.versions, **made},
         end=end.end,
         reason=end.reason,
+        limit=end.limit,
         evaluations=charges.evaluations,
         by_purpose=charges.by_purpose,
         generations=charges.generations,
