@@ -10,6 +10,7 @@ from pathlib import Path
 from sis_engine.commands.validation import GoodTogether
 from sis_engine.comparison import folder as comparison_folder
 from sis_engine.comparison.board import Board
+from sis_engine.comparison.differences import end_note, phases_of
 from sis_engine.comparison.examiner import frames_there_are, frames_to_label
 from sis_engine.comparison.places import Places
 from sis_engine.comparison.plan import Comparison, RunName
@@ -43,15 +44,19 @@ class Compared:
 
 
 def check(comparison: Comparison) -> tuple[str, ...]:
-    """Everything that can be wrong with any arm or the examiner, before anything starts."""
+    """Everything that can be wrong with any arm or the examiner, before anything starts.
+
+    Notes on what is not wrong but has to be known are given back.
+    """
     seed = comparison.config.seeds[0]
     notes: list[str] = []
     known: GoodTogether = set()
     for case in comparison.config.case_names:
-        for arm in comparison.config.arms:
-            run = RunName(case, arm, seed)
-            for text in comparison.phases(run):
-                notes += comparison.validated(comparison.parts(run, text), f"arms.{arm}", known)
+        phases = phases_of(comparison, case)
+        for phase in phases:
+            notes += comparison.validated(phase.parts, f"arms.{phase.arm}", known)
+        unlike = end_note(phases)
+        notes += [] if unlike is None else [unlike]
         examiner = comparison.examiner_parts(case, seed)
         comparison.validated(examiner, "examiner", known)
         _check_frames(comparison, case, examiner)
@@ -86,14 +91,14 @@ def compare(
     write: Callable[[str], None],
 ) -> Compared:
     """Compute what is not finished. Raises ConfigurationError, CampaignHeld before any work."""
-    check(comparison)
+    notes = check(comparison)
     folder.mkdir(parents=True, exist_ok=True)
     with acquire(folder):
         places = comparison_folder.keep(folder, comparison, results)
         finished, messages = finished_runs(comparison, places)
         pending = [run for run in comparison.runs() if run not in finished]
         board = _board(comparison, places, write, finished, pending)
-        for text in messages:
+        for text in (*(f"note: {note}" for note in notes), *messages):
             board.say(text)
         board.say(f"{len(finished)} of {len(finished) + len(pending)} runs are finished")
         progress = _work(comparison, places, pending, board, stop)

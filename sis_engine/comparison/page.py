@@ -11,9 +11,9 @@ from sis_engine.comparison.figures import Plate, plates
 from sis_engine.comparison.methods import (
     citations,
     methods_text,
-    mixed_code,
     settings_tables,
     versions_of,
+    warnings,
 )
 from sis_engine.comparison.outcomes import ArmOutcome, CaseOutcome
 from sis_engine.comparison.plan import Comparison
@@ -42,7 +42,7 @@ def render(
             n_finished=len(results),
             n_runs=total,
             lead=tuple(sentence for case in cases for sentence in lead(case)),
-            warning=mixed_code(results),
+            warning=warnings(comparison, results),
             sections=tuple(section for case in cases for section in _sections(case)),
             settings=settings_tables(results),
             text=comparison.text,
