@@ -13,7 +13,8 @@ from rich.table import Table
 from sis_engine.cli.output import print_json
 from sis_engine.cli.running import stop_on_signals
 from sis_engine.comparison import folder as comparison_folder
-from sis_engine.comparison.compare import check, compare, finished_runs
+from sis_engine.comparison.compare import check, compare
+from sis_engine.comparison.kept import finished_runs
 from sis_engine.comparison.places import Places
 from sis_engine.comparison.plan import Comparison, RunName, read_comparison
 from sis_engine.comparison.quote import ComparisonQuote, quote

@@ -46,7 +46,8 @@ def settle(places: Places, run: RunName, settings: Settings) -> str | None:
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if digest(known) == digest(wanted):
         return None
-    changed = "; ".join(differing(known, wanted)[:3]) if known else "they are not recorded"
+    told = [f"{key}: {values}" for key, values in differing(known, wanted).items()]
+    changed = "; ".join(told[:3]) if known else "they are not recorded"
     moved = move_aside(folder)
     return f"{run}: its campaign was made with other settings ({changed}); moved to {moved}"
 

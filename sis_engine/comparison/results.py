@@ -218,10 +218,20 @@ def read_result(path: Path) -> RunResult:
                 path=path,
                 hint="upgrade: pip install --upgrade sis-engine",
             )
-        return RunResult.model_validate(tree)
+        return _whole(RunResult.model_validate(tree))
     except (OSError, ValueError, TypeError) as error:
         raise TornFile(
             f"{path} is not the result of a run: {str(error).splitlines()[0]}",
             path=path,
             hint="move it away, and the run is computed again",
         ) from error
+
+
+def _whole(result: RunResult) -> RunResult:
+    """Raises ValueError where its own numbers do not agree."""
+    by_purpose = sum(result.by_purpose.values())
+    if by_purpose != result.evaluations:
+        raise ValueError(
+            f"evaluations is {result.evaluations}, those by_purpose are {by_purpose} together"
+        )
+    return result

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from sis_engine.comparison.compare import Compared, check, compare, finished_runs
+from sis_engine.comparison.compare import Compared, check, compare
+from sis_engine.comparison.kept import finished_runs
 from sis_engine.comparison.places import Places
 from sis_engine.comparison.plan import RunName, read_comparison
-from sis_engine.comparison.results import read_result
+from sis_engine.comparison.results import read_result, write_result
 from sis_engine.comparison.writing import write_comparison
 from sis_engine.errors import ConfigurationError
 from sis_engine.storage.ledger import Ledger
@@ -115,6 +116,16 @@ def test_a_model_that_two_arms_have_is_examined_once(compared):
     assert _result(compared, "sis").exams == _result(compared, "twin").exams
 
 
+def test_arms_that_end_by_different_rules_are_told_before_anything_starts(tmp_path, capsys):
+    file = _written(tmp_path / "given")
+    file.write_text(file.read_text().replace("twin: {}", "twin: {audit: {min_frames: 9}}"))
+    told = "arms end by different rules, so that their costs do not compare: "
+    told += "audit.min_frames is 8 (sis), 9 (twin)"
+    _, lines = _compare(file, tmp_path / "run", stop=lambda: True)
+    assert lines[0].endswith(f"note: {told}")
+    assert told in sis(capsys, "compare", file, tmp_path / "new", "--dry-run").out.replace("\n", "")
+
+
 def test_an_examiner_that_could_not_find_its_frames_is_refused(tmp_path):
     file = _written(tmp_path / "given")
     file.write_text(file.read_text().replace("frames: 16", "frames: 21"))
@@ -183,6 +194,38 @@ def test_a_changed_setting_is_told_and_never_mixed(again):
     assert "twin-1: its campaign was made with other settings" in told
     assert "moved to" in told
     assert _result(again, "twin").settings["campaign.training.batch_size"] == 2
+
+
+def test_a_further_cost_is_examined_and_nothing_else_is_done(again):
+    """As if only the last model had been examined before: cost 100 is new."""
+    places = Places(again / "run", again / "run" / "results", "tiny")
+    for arm in ("sis", "twin"):
+        result = _result(again, arm)
+        assert len(result.exams) == 2
+        write_result(
+            places.result(RunName("", arm, 1)),
+            result.model_copy(
+                update={
+                    "exams": result.exams[1:],
+                    "settings": result.settings | {"examination.costs": []},
+                }
+            ),
+        )
+    before = [path.stat().st_mtime_ns for path in _generations(again)]
+    done, lines = _compare(again / "given" / "compare.yaml", again / "run")
+    assert done.complete, done.failed
+    assert "2 runs to be examined at further costs: sis-1, twin-1" in lines[0]
+    assert [path.stat().st_mtime_ns for path in _generations(again)] == before
+    assert len(_result(again, "sis").exams) == 2
+    fewer = (again / "given" / "compare.yaml").read_text().replace("costs: [100]", "costs: []")
+    (again / "given" / "compare.yaml").write_text(fewer)
+    done, lines = _compare(again / "given" / "compare.yaml", again / "run")
+    assert "2 of 2 runs are finished" in lines[0]
+    assert [len(result.exams) for result in done.finished] == [1, 1]
+
+
+def _generations(place: Path) -> list[Path]:
+    return sorted((place / "run" / "runs").glob("*/generations/*"))
 
 
 def test_a_torn_result_is_computed_again(again):

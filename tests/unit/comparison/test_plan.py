@@ -1,5 +1,6 @@
 """From a comparison file to campaigns: what is merged, what is refused, which runs are alike."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -216,7 +217,15 @@ def test_differing_settings_are_named_with_both_values(tmp_path):
     comparison = _read(HEAD + ARMS, tmp_path)
     sis = campaign_settings(comparison.parts(RunName("", "sis", 1)))
     short = campaign_settings(comparison.parts(RunName("", "short", 1)))
-    assert differing(sis, short) == ("sampler.segment.length_fs: 200.0 → 50.0",)
+    assert differing(sis, short) == {"sampler.segment.length_fs": "200.0 → 50.0"}
+
+
+def test_settings_differ_where_their_digests_do_and_only_there(tmp_path):
+    own = settings_of(_read(HEAD + ARMS, tmp_path), RunName("", "sis", 1))
+    read_again = json.loads(json.dumps(own, default=str))
+    assert differing(read_again, own) == {}
+    assert differing({"a": (1, 2), "b": 1}, {"a": [1, 2], "b": 1.0}) == {"b": "1 → 1.0"}
+    assert differing({}, {"a": None}) == {"a": "'absent' → None"}
 
 
 def test_the_examiner_lets_every_replica_run_to_its_end(tmp_path):

@@ -19,6 +19,15 @@ def test_a_result_is_read_as_it_was_written(tmp_path):
     assert (tmp_path / "sis-3.json").read_bytes() == first
 
 
+def test_a_result_whose_own_sums_disagree_is_refused_with_both(tmp_path):
+    path = tmp_path / "sis-3.json"
+    write_result(path, run("sis", 3, 1200, by_purpose={"initial": 300, "segment": 899}))
+    with pytest.raises(TornFile) as refused:
+        read_result(path)
+    told = "sis-3.json is not the result of a run: evaluations is 1200, those by_purpose are 1199"
+    assert told in str(refused.value)
+
+
 @pytest.mark.parametrize("cut", [0.0, 0.3, 0.999])
 def test_a_torn_result_is_told_and_names_the_file(cut, tmp_path):
     path = tmp_path / "sis-3.json"
