@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from sis_engine.comparison.plan import RunName, read_comparison
 from sis_engine.comparison.results import read_result, write_result
 from sis_engine.comparison.writing import write_comparison
 from sis_engine.errors import ConfigurationError
+from sis_engine.records import Purpose
 from sis_engine.storage.ledger import Ledger
 from tests.integration.command_line import sis
 from tests.integration.small_campaigns import write_campaign
@@ -262,6 +264,10 @@ def test_another_samplers_selection_is_replayed_without_a_label(again, capsys):
     campaign = again / "run" / "runs" / "sis-1"
     with Ledger(campaign, read_only=True) as ledger:
         before = len(ledger.evaluations())
+        audited = Counter(
+            row.generation for row in ledger.evaluations() if row.purpose is Purpose.AUDIT
+        )
+    assert audited
     said = sis(capsys, "compare", file, "--replay", campaign, "--json")
     assert said.code == 0, said.err
     generations = json.loads(said.out)["generations"]
@@ -269,6 +275,13 @@ def test_another_samplers_selection_is_replayed_without_a_label(again, capsys):
     for item in generations:
         others = dict(item["others"])
         own = item["own"]
+        asked_for = sum(a["least"] for a in own["audits"])
+        assert asked_for == audited[item["generation"]]  # passed or failed
+        assert sum(a["least"] for a in others["sis"]["audits"]) == asked_for
+        assert [a["least"] for a in own["asked"]] == [a["least"] for a in others["sis"]["asked"]]
+        learnt = [a for a in others["sis"]["asked"] if "-audited-" in a["plan"]]
+        assert all(a["least"] == 0 for a in learnt)  # paid for by the audit
+        assert not others["lot"]["audited"] or others["lot"]["audits"]
         assert others["sis"]["word"] == own["word"]  # the same sampler says the same again
         assert [a["plan"] for a in others["sis"]["asked"]] == [a["plan"] for a in own["asked"]]
         assert others["lot"]["word"] in {"requests", "audit", "stable", "exhausted"}
@@ -279,6 +292,28 @@ def test_another_samplers_selection_is_replayed_without_a_label(again, capsys):
     assert all(a["least"] <= 20 for a in asked)
     with Ledger(campaign, read_only=True) as ledger:
         assert len(ledger.evaluations()) == before
+
+
+def test_the_samplers_that_are_replayed_are_those_of_the_campaigns_case(again, capsys):
+    file, campaign = again / "given" / "compare.yaml", again / "run" / "runs" / "sis-1"
+    text = file.read_text()
+    other = "{systems: [{name: other, structure: structure.xyz}]}"
+    structure = Path(__file__).parents[2] / "configs" / "structures" / "lifsi-dol-cluster.xyz"
+    shutil.copy(structure, again / "given" / "structure.xyz")
+    file.write_text(text + f"cases: {{first: {other}, second: {{}}}}\n")
+    said = sis(capsys, "compare", file, "--replay", campaign)
+    assert (said.code, said.out.split("\n")[0]) == (0, "samplers of case second")
+    file.write_text(text + "cases: {cold: {}, hot: {explore: {condition: {temperature_k: 400}}}}\n")
+    said = sis(capsys, "compare", file, "--replay", campaign)
+    assert said.code == 2
+    assert "fits cold and hot" in said.err
+    assert "--case" in said.err
+    said = sis(capsys, "compare", file, "--replay", campaign, "--case", "hot", "--json")
+    assert json.loads(said.out)["case"] == "hot"
+    said = sis(capsys, "compare", file, "--replay", campaign, "--case", "hto")
+    assert (said.code, "there is no case 'hto'" in said.err) == (2, True)
+    said = sis(capsys, "compare", file, "--case", "hot")
+    assert (said.code, "--replay" in said.err) == (2, True)
 
 
 def test_a_dry_run_says_what_is_left_and_starts_nothing(compared, tmp_path, capsys):
