@@ -219,7 +219,7 @@ def _input(parts: Parts, record: GenerationRecord, past: Past, sampler: Sampler)
 def _own(moment: Moment) -> Selection:
     """What the campaign's own sampler said, and the audits that it had."""
     record = moment.record
-    paid = {(o.system, i.frame.key) for r in record.audits for o in r.outcomes for i in o.labelled}
+    paid = {(item.origin.system, item.frame.key) for item in _audit_frames(record)}
     decision = record.decision
     return Selection(
         word="none" if decision is None else _word(decision),
