@@ -62,7 +62,8 @@ def reach_plate(case: CaseOutcome) -> Plate:
         f"Middle: the same for the first examined model that passed, whatever the arm itself said, "
         f"as finely as the costs are spaced. Right: restricted mean of min(evaluations, "
         f"{case.horizon:.0f}) to stable and passed, with 95 % intervals over seeds (hollow: none "
-        f"passed). A run that ended without passing is censored, never dropped.",
+        f"passed). A run that ended without passing is censored, never dropped: at what it had "
+        f"paid where its evaluations or wall time ran out, otherwise at the horizon.",
         (
             _reach_drawing(case, "reach-share", "Stable and passed", [a.reach for a in case.arms]),
             _reach_drawing(
