@@ -106,6 +106,7 @@ def _models(records: list[GenerationRecord], rows: list[EvaluationRow]) -> list[
                 train_s=train_s,
                 md_s=md_s,
                 lives_ps=tuple(life.time_ps for life in record.lives),
+                censored=tuple(life.censored for life in record.lives),
                 decision=_word(record),
             )
         md_s += stage_s(record, "explore")

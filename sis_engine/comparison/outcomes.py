@@ -25,7 +25,7 @@ from sis_engine.comparison.reach import (
     restricted,
     stable_and_passed,
 )
-from sis_engine.comparison.results import RunResult
+from sis_engine.comparison.results import ExamResult, RunResult
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,15 @@ class CaseOutcome:
     arms: tuple[ArmOutcome, ...]
     versus: tuple[Versus, ...]
     horizon: float
+
+    def named(self, name: str) -> str:
+        """A figure's or table's name, the case before it where there are several."""
+        return f"{self.case}-{name}" if self.case else name
+
+    @property
+    def last_exams(self) -> tuple[ExamResult, ...]:
+        found = [run.last_exam for arm in self.arms for run in arm.runs]
+        return tuple(exam for exam in found if exam is not None)
 
 
 def case_outcome(
@@ -226,6 +235,11 @@ def _cost_ratio(arm: ArmOutcome, base: ArmOutcome) -> Interval | None:
 
 def _rows(reach: Reach, runs: Sequence[RunResult]) -> list[tuple[RunResult, float, bool]]:
     return list(zip(runs, reach.times, reach.censored, strict=True))
+
+
+def compared(arm: ArmOutcome, other: ArmOutcome) -> tuple[Interval | None, float | None]:
+    """Ratio of costs of any two arms, and the p value of their evaluations, not adjusted."""
+    return _cost_ratio(arm, other), _reach_p(arm, other)
 
 
 def _reach_p(arm: ArmOutcome, base: ArmOutcome) -> float | None:

@@ -25,7 +25,9 @@ Timed = tuple[float, bool]
 class Reach:
     """Evaluations until an event, over seeds. horizon: where all that never met it are censored
 
-    times, censored: of each run;  restricted_mean: of min(evaluations, horizon)
+    times, censored: of each run
+    restricted_mean: of min(evaluations, horizon); ``None``: no run met it, all that is known is
+        that it takes more than they paid
     """
 
     times: tuple[float, ...]
@@ -62,9 +64,9 @@ def reach_of(
         censored=tuple(censored),
         horizon=horizon,
         curve=kaplan_meier(times, censored),
-        restricted_mean=bootstrap_interval(
-            pairs, restricted(horizon), positive=True, within=(0.0, horizon)
-        ),
+        restricted_mean=None
+        if all(censored)
+        else bootstrap_interval(pairs, restricted(horizon), positive=True, within=(0.0, horizon)),
     )
 
 

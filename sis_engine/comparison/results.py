@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
+from sis_engine.analysis.metrics import ONE_REPLICA
 from sis_engine.bookkeeping.budget import LIMITS, Limit
 from sis_engine.errors import NewerFormat, TornFile
 from sis_engine.storage.atomic import write_text
@@ -27,6 +28,17 @@ def _finite(value: Any) -> Any:
 
 Known = Annotated[float | None, BeforeValidator(_finite)]
 """A number, or ``None`` where it is not known."""
+
+
+def _without_notes(value: Any) -> Any:
+    """Files of before ``notes`` have this one among the reasons."""
+    if not isinstance(value, list | tuple):
+        return value
+    return tuple(item for item in value if not str(item).endswith(ONE_REPLICA))
+
+
+Reasons = Annotated[tuple[str, ...], BeforeValidator(_without_notes)]
+"""Why a model did not pass."""
 
 
 class Kept(BaseModel):
@@ -101,7 +113,7 @@ class ExamResult(Kept):
     generation: that made it;  evaluations: what the arm had paid by then
     survival_ps: mean of min(life, duration) over the replicas;  survived: share that lived on
     audit: on frames of survivors, ``None`` without any;  test: on the reference trajectory
-    reasons: why it did not pass, empty where it did
+    reasons: why it did not pass, empty where it did;  notes: how far to trust it, either way
     """
 
     generation: int
@@ -117,8 +129,9 @@ class ExamResult(Kept):
     species: tuple[SpeciesResult, ...]
     stable: bool
     right: bool
-    reasons: tuple[str, ...]
+    reasons: Reasons
     seconds: float
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -126,7 +139,11 @@ class ExamResult(Kept):
 
 
 class ModelResult(Kept):
-    """A model that an arm had: what everything up to it cost, and how long its own MD lived."""
+    """A model that an arm had: what everything up to it cost, and how long its own MD lived.
+
+    lives_ps: of each replica, t_cp where it failed;  censored: lived to the end (empty in the files
+        of earlier versions: not known)
+    """
 
     generation: int
     evaluations: int
@@ -135,6 +152,7 @@ class ModelResult(Kept):
     md_s: float
     lives_ps: tuple[float, ...]
     decision: str
+    censored: tuple[bool, ...] = ()
 
 
 End = Literal["stable", "exhausted", "out_of_budget", "refused"]

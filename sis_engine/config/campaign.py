@@ -201,8 +201,10 @@ class ExploreConfig(Strict):
         sampler has the failures that it answers (``sis``: ``segments_per_system``), stop the others
         at that round's end, however far a busy machine has let each of them come. All of them are
         in memory at once. ``None``: each runs to its own end
-    starts: "structure" (the system's own) or "labelled" (replica 0 from the structure, the
-        others from labelled frames drawn by seed: decorrelated starts)
+    starts: "structure" (the system's own), "labelled" (replica 0 from the structure, the others
+        from frames of reference MD drawn by seed) or "labelled-points" (single points as well,
+        those of thermal energy: a sampler that labels nothing else would start from the first
+        segment for ever)
     max_suspects: how often one replica may be continued after the labeler agreed with it
     suspect_relative_error: force RMSE over RMS reference force up to which the labeler agrees
     suspect_energy_per_atom: eV/atom up to which it agrees
@@ -211,7 +213,7 @@ class ExploreConfig(Strict):
     condition: ConditionConfig
     replicas: Count = 4
     round_ps: Positive | None = None
-    starts: Literal["structure", "labelled"] = "labelled"
+    starts: Literal["structure", "labelled", "labelled-points"] = "labelled"
     sampling: SamplingConfig = SamplingConfig()
     max_suspects: Annotated[int, Field(ge=0)] = 3
     suspect_relative_error: Positive = 0.5

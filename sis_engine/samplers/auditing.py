@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -44,6 +44,23 @@ def audit_plans(
                     )
                 )
     return tuple(plans)
+
+
+def first_look(plans: Sequence[LabelPlan], n_frames: int) -> tuple[LabelPlan, ...]:
+    """``n_frames`` of an audit's frames, as many of each replica, spread over its life."""
+    share = -(-n_frames // len(plans)) if plans else 0
+    looks = []
+    for plan in plans:
+        n = len(plan.starts)
+        chosen = np.unique(np.round((np.arange(share) + 0.5) * n / share - 0.5).astype(int))
+        looks.append(
+            replace(
+                plan,
+                id=f"{plan.id}-look",
+                starts=tuple(plan.starts[k] for k in chosen),
+            )
+        )
+    return tuple(looks)
 
 
 def spread(

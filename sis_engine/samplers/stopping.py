@@ -16,6 +16,7 @@ from sis_engine.labelling.costs import least_of
 from sis_engine.records import (
     Answer,
     AuditRequest,
+    AuditResult,
     Condition,
     Decision,
     Exhausted,
@@ -27,7 +28,7 @@ from sis_engine.records import (
     System,
     Verdict,
 )
-from sis_engine.samplers.auditing import audit_plans, learn_plans
+from sis_engine.samplers.auditing import audit_plans, first_look, learn_plans
 from sis_engine.samplers.spending import total_cost
 from sis_engine.samplers.stopping_config import StoppingConfig
 
@@ -60,6 +61,11 @@ class StoppingSampler(ABC, Generic[ConfigT]):
     @abstractmethod
     def correct(self, given: SamplerInput, reason: str) -> Answer:
         """Labels that answer a failed audit of survivors."""
+
+    @property
+    def first_look(self) -> int | None:
+        """Audit frames that are labelled before the rest is bought. ``None``: all at once."""
+        return None
 
     # ------------------------------------------------------------------ what is shared
 
@@ -108,8 +114,9 @@ class StoppingSampler(ABC, Generic[ConfigT]):
         short = self._too_few(given)
         if short is not None:
             return Exhausted(short)
-        if given.audit is None:
-            return self._audit(given)
+        plans = audit_plans(given, self.config.audit, given.explorations)
+        if given.audit is None or _is_worth_the_rest(given.audit, plans):
+            return self._audit(given, plans)
         if not given.audit.passed:
             reasons = "; ".join(given.audit.reasons)
             return self.correct(given, f"the survivors are wrong: {reasons or 'the audit failed'}")
@@ -147,8 +154,7 @@ class StoppingSampler(ABC, Generic[ConfigT]):
                 )
         return None
 
-    def _audit(self, given: SamplerInput) -> Decision:
-        plans = audit_plans(given, self.config.audit, given.explorations)
+    def _audit(self, given: SamplerInput, plans: Sequence[LabelPlan]) -> AuditRequest | Exhausted:
         wanted = least_of(plans)
         n_frames = wanted.total()
         if not given.allowance.holds(wanted):
@@ -161,7 +167,26 @@ class StoppingSampler(ABC, Generic[ConfigT]):
                 "all replicas lived, but none kept a frame after audit.burn_in_ps to audit: "
                 "lower it, or explore.sampling.sparse_every_ps"
             )
-        return AuditRequest(plans, f"{len(plans)} survivors, {n_frames} frames")
+        look = first_look(plans, self.first_look) if self.first_look and not given.audit else plans
+        return AuditRequest(tuple(look), f"{len(plans)} survivors, {_n_frames(look)} frames")
+
+
+def _is_worth_the_rest(audit: AuditResult, plans: Sequence[LabelPlan]) -> bool:
+    """Not all frames were looked at, and nothing on those that were says that the model is wrong.
+
+    A first look can only refuse: what passes is judged on all frames.
+    """
+    n_looked_at = audit.errors.n_frames + audit.n_failed
+    if n_looked_at >= _n_frames(plans) or audit.n_failed:
+        return False
+    relative, energy = audit.errors.relative_force_rmse, audit.errors.energy_rmse_per_atom
+    return (relative is None or relative <= audit.relative_limit) and (
+        energy is None or energy <= audit.energy_limit
+    )
+
+
+def _n_frames(plans: Sequence[LabelPlan]) -> int:
+    return sum(len(plan.starts) for plan in plans)
 
 
 def _left(given: SamplerInput) -> str:

@@ -150,10 +150,12 @@ def _after_audit(
 ) -> SamplerInput:
     """The input with the last audit's result, the labelled frames of all, and what is left."""
     left = given.allowance.without(least_of(plans, stage.is_known))
+    labelled = [item for r in rounds for o in r.outcomes for item in o.labelled]
+    each = {(item.origin.system, item.frame.key): item for item in labelled}
     return replace(
         given,
         audit=rounds[-1].result,
-        audit_frames=tuple(item for r in rounds for o in r.outcomes for item in o.labelled),
+        audit_frames=tuple(each.values()),
         evaluations_left=left.total,
         left_by_purpose=left.by_purpose,
     )

@@ -47,7 +47,8 @@ def test_identical_runs_differ_in_nothing():
     (versus,) = _outcome(results).versus
     assert versus.reach_p == 1.0
     assert versus.survival_p is None  # nobody died in either
-    assert versus.cost_ratio.value == versus.cost_ratio.lower == versus.cost_ratio.upper == 1.0
+    assert versus.cost_ratio.value == 1.0
+    assert versus.cost_ratio.alike
 
 
 def test_runs_that_never_pass_are_censored_and_never_dropped():
@@ -139,6 +140,35 @@ def test_acceleration_ratios_are_of_runs_that_passed_in_both_forms():
     (arm,) = _outcome(results, arms=("sis",)).arms
     assert (arm.acceleration.value, arm.acceleration.n) == (pytest.approx(40.0), 1)
     assert arm.acceleration_paper.value == pytest.approx(40.0)
+
+
+def test_runs_that_cost_all_the_same_give_no_interval_and_no_certainty():
+    (arm,) = _outcome([run("sis", k, 450) for k in range(5)], arms=("sis",)).arms
+    mean = arm.reach.restricted_mean
+    assert (mean.value, mean.lower, mean.upper, mean.alike) == (450.0, None, None, True)
+
+
+def test_an_arm_of_which_nothing_passed_has_no_mean():
+    wrong = (exam(1500, right=False),)
+    results = [run("sis", k, 1500, end="out_of_budget", exams=wrong) for k in range(5)]
+    (arm,) = _outcome(results, arms=("sis",)).arms
+    assert arm.reach.restricted_mean is None
+    assert arm.reach.n_reached == 0
+
+
+def test_replicas_that_all_lived_are_bounded_by_the_number_of_seeds():
+    """Clopper-Pearson of five of five seeds: 0.025^(1/5) = 0.478."""
+    (arm,) = _outcome([run("sis", k, 900) for k in range(5)], arms=("sis",)).arms
+    survived = arm.final["survived"]
+    assert (survived.value, survived.upper) == (1.0, 1.0)
+    assert survived.lower == pytest.approx(0.025**0.2)
+
+
+def test_a_share_of_replicas_that_is_the_same_in_every_seed_has_no_interval():
+    half = (exam(900, lives=(20.0, 20.0, 3.0, 4.0)),)
+    (arm,) = _outcome([run("sis", k, 900, exams=half) for k in range(5)], arms=("sis",)).arms
+    survived = arm.final["survived"]
+    assert (survived.value, survived.lower, survived.alike) == (0.5, None, True)
 
 
 def test_lives_are_compared_with_replicas_of_a_seed_kept_together():

@@ -79,6 +79,13 @@ def test_what_is_not_finite_is_not_known():
     assert found.relative is None
 
 
+def test_a_note_that_older_files_have_among_the_reasons_is_no_reason():
+    given = exam(900, right=False).model_dump()
+    note = "reference trajectory: one replica only: limits are over blocks of time"
+    found = exam(900).model_validate(given | {"reasons": ["too wrong", note]})
+    assert found.reasons == ("too wrong",)
+
+
 def test_the_model_at_a_cost_is_the_last_one_paid_for_by_then():
     item = run("sis", 1, 900, exams=(exam(100), exam(400), exam(900)))
     assert item.exam_at(99) is None

@@ -212,3 +212,50 @@ def test_every_system_has_its_points():
         verdicts=(*given.verdicts, verdict),
     )
     assert [plan.system for plan in decide(given).plans] == ["example", "other"] * 2
+
+
+# --------------------------------------------------------------------------- a first look
+
+
+THREE = {"min_survivors": 3}
+LOOK = {"audit": LeanAudit(first_look=9), **THREE}
+
+
+def frames_of(plan):
+    return [start.frame.key for start in plan.starts]
+
+
+def test_a_first_look_takes_few_frames_of_every_survivor():
+    asked = decide(surviving_input(3), **LOOK)
+    everything = decide(surviving_input(3), **THREE)
+    assert [len(plan.starts) for plan in asked.plans] == [3, 3, 3]
+    for look, whole in zip(asked.plans, everything.plans, strict=True):
+        assert look.id == f"{whole.id}-look"
+        keys = frames_of(whole)
+        assert set(frames_of(look)) <= set(keys)
+        assert frames_of(look)[0] != keys[0]  # spread over the life, not its beginning
+        assert frames_of(look)[-1] != keys[-1]
+
+
+def test_a_model_that_is_wrong_at_first_sight_costs_no_whole_audit():
+    given = surviving_input(3)
+    decision = decide(audited(given, decide(given, **LOOK), 0.3, passed=False), **LOOK)
+    assert isinstance(decision, Requests)
+    (learn,) = decision.plans
+    assert len(learn.starts) == 9
+
+
+def test_a_model_that_may_be_right_is_judged_on_all_frames():
+    given = surviving_input(3)
+    rest = decide(audited(given, decide(given, **LOOK), 0.1, passed=False), **LOOK)
+    assert isinstance(rest, AuditRequest)
+    everything = decide(given, **THREE)
+    assert [frames_of(plan) for plan in rest.plans] == [frames_of(p) for p in everything.plans]
+    assert isinstance(decide(audited(given, rest, 0.1, passed=True), **LOOK), Stable)
+    assert isinstance(decide(audited(given, rest, 0.1, passed=False), **LOOK), Requests)
+
+
+def test_a_first_look_never_ends_a_campaign_as_stable():
+    given = surviving_input(3)
+    looked_at = audited(given, decide(given, **LOOK), 0.1, passed=True)
+    assert isinstance(decide(looked_at, **LOOK), AuditRequest)
