@@ -7,6 +7,7 @@ the examiner has its own. Labels come at what they cost where they were made.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +56,15 @@ def charges_of(ledger: Ledger) -> Charges:
         models=tuple(_models(records, rows)),
         versions=dict(records[-1].versions) if records else {},
     )
+
+
+def examined_generations(models: Sequence[ModelResult], costs: Sequence[int]) -> set[int]:
+    """Generations whose models the examiner sees: those had at each of ``costs``, and the last."""
+    chosen = {item.generation for item in models[-1:]}
+    for cost in costs:
+        had = [item.generation for item in models if item.evaluations <= cost]
+        chosen |= set(had[-1:])
+    return chosen
 
 
 def is_charged(row: EvaluationRow) -> bool:

@@ -57,7 +57,8 @@ def reach_plate(case: CaseOutcome) -> Plate:
         f"passed, whatever the arm itself said, as finely as the costs are spaced. Right: "
         f"restricted mean of min(evaluations, {case.horizon:.0f}) to stable and passed, with 95 % "
         f"intervals over seeds (none where all runs are alike; hollow: no run passed, and the mean "
-        f"is not known). A run that ended without passing is censored, never dropped.",
+        f"is not known). A run that ended without passing is censored, never dropped: at what it "
+        f"had paid where its evaluations or wall time ran out, otherwise at the horizon.",
         (
             _reach_drawing(case, "reach-share", "Stable and passed", [a.reach for a in case.arms]),
             _reach_drawing(

@@ -48,6 +48,7 @@ def run_numbers(run: RunResult) -> dict[str, Any]:
         "passed": run.passed,
         "end": run.end,
         "reason": run.reason,
+        "limit": run.limit,
         "survival_ps": None if exam is None else exam.survival_ps,
         "survived": None if exam is None else exam.survived,
         "lives_ps": [] if exam is None else [life.time_ps for life in exam.lives],

@@ -12,9 +12,9 @@ from sis_engine.comparison.lead import lead
 from sis_engine.comparison.methods import (
     citations,
     methods_text,
-    mixed_code,
     settings_tables,
     versions_of,
+    warnings,
 )
 from sis_engine.comparison.outcomes import CaseOutcome
 from sis_engine.comparison.plan import Comparison
@@ -44,7 +44,7 @@ def render(
             lead=tuple(
                 sentence for case in cases for sentence in lead(case, len(comparison.config.arms))
             ),
-            warning=mixed_code(results),
+            warning=warnings(comparison, results),
             sections=tuple(section for case in cases for section in _sections(case)),
             settings=settings_tables(results),
             text=comparison.text,

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from sis_engine.analysis.metrics import ONE_REPLICA
+from sis_engine.bookkeeping.budget import LIMITS, Limit
 from sis_engine.errors import NewerFormat, TornFile
 from sis_engine.storage.atomic import write_text
 
@@ -161,7 +163,8 @@ class RunResult(Kept):
 
     settings: see :mod:`sis_engine.comparison.settings`;  made: engine, code, programs, machine
     end: ``stable`` by its own stop rule; ``exhausted``: its sampler gave up; ``out_of_budget``:
-        it was stopped from outside; ``refused``: no model was admitted
+        a key of its budget ended it; ``refused``: no model was admitted
+    limit: that key; ``None``: none did, or it is not known
     evaluations: all it was charged for, by purpose as well;  reference_md_ps: of its segments
     longest_ps: the longest life in the examination of its last model
     """
@@ -175,6 +178,7 @@ class RunResult(Kept):
     made: dict[str, str]
     end: End
     reason: str
+    limit: Limit | None = None
     evaluations: int
     by_purpose: dict[str, int]
     generations: int
@@ -186,6 +190,16 @@ class RunResult(Kept):
     reference_md_ps: float
     models: tuple[ModelResult, ...]
     exams: tuple[ExamResult, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _limit_by_its_reason(cls, tree: Any) -> Any:
+        """Files of before ``limit`` named it in their reason only."""
+        if isinstance(tree, dict) and "limit" not in tree and tree.get("end") == "out_of_budget":
+            named = re.search(r"\bbudget\.(\w+)", str(tree.get("reason")))
+            if named is not None and named[1] in LIMITS:
+                return tree | {"limit": named[1]}
+        return tree
 
     @property
     def reached(self) -> bool:
@@ -222,10 +236,20 @@ def read_result(path: Path) -> RunResult:
                 path=path,
                 hint="upgrade: pip install --upgrade sis-engine",
             )
-        return RunResult.model_validate(tree)
+        return _whole(RunResult.model_validate(tree))
     except (OSError, ValueError, TypeError) as error:
         raise TornFile(
             f"{path} is not the result of a run: {str(error).splitlines()[0]}",
             path=path,
             hint="move it away, and the run is computed again",
         ) from error
+
+
+def _whole(result: RunResult) -> RunResult:
+    """Raises ValueError where its own numbers do not agree."""
+    by_purpose = sum(result.by_purpose.values())
+    if by_purpose != result.evaluations:
+        raise ValueError(
+            f"evaluations is {result.evaluations}, those by_purpose are {by_purpose} together"
+        )
+    return result

@@ -30,7 +30,7 @@ def _run_row(run: RunResult) -> tuple[str, ...]:
     return (
         run.arm,
         str(run.seed),
-        run.end.replace("_", " "),
+        run.end.replace("_", " ") + ("" if run.limit is None else f" ({run.limit})"),
         yes_no(run.passed),
         count(run.evaluations),
         count(run.generations),

@@ -85,7 +85,7 @@ def versus_table(case: CaseOutcome) -> Table:
         "Ratio of restricted mean evaluations to stable and passed (below one: cheaper than the "
         "baseline; seeds paired), and two-sided p values of log-rank tests in which the runs, or "
         "the replicas of each run together, are dealt out to the two arms in all possible ways; in "
-        "brackets adjusted for the number of arms by Holm’s method.",
+        "brackets adjusted by Holm’s method for all arms but the baseline, tested or not.",
         columns("arm", "baseline", "#cost ratio", "#p, evaluations", "#p, survival"),
         tuple(_versus_row(item) for item in case.versus),
         note="There is no baseline, or no other arm.",
