@@ -163,7 +163,7 @@ def _beyond_the_budget(parts: Parts) -> Iterator[str]:
         parts.config.budget, generation=0, plans=plans_at_start(parts), spent={}, hours=0.0
     )
     if over is not None:
-        yield f"it would end exhausted at once: {over}"
+        yield f"it would end exhausted at once: {over.reason}"
 
 
 def _labeler_notes(parts: Parts) -> Iterator[str]:
