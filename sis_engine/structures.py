@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,12 @@ from sis_engine.records import Frame
 OVERLAP_FRACTION = 0.5
 """Atoms closer than this fraction of their covalent radii's sum overlap: an H2 at 0.31 Å would,
 the shortest real bonds (H-H 0.74 Å, N-N 1.1 Å) are at 0.8 or more."""
+USABLE = (
+    "one atom or more, finite positions, no two atoms nearer than "
+    f"{OVERLAP_FRACTION:g} times the sum of their covalent radii, a cell with a volume where it is "
+    "periodic"
+)
+"""What a structure has to be."""
 
 
 def read_structure(path: Path, *, key: str | None = None, file: Path | None = None) -> Frame:
@@ -43,7 +50,7 @@ def read_structure(path: Path, *, key: str | None = None, file: Path | None = No
     frame = frame_of(atoms)
     problem = structure_problem(frame)
     if problem is not None:
-        raise ConfigurationError(f"{path}: {problem}", file=file, key=key)
+        raise ConfigurationError(f"{path}: {problem}", file=file, key=key, allowed=USABLE)
     return frame
 
 
@@ -83,10 +90,20 @@ def overlap(frame: Frame) -> str | None:
         return None
     worst = int(np.argmin(distance))
     i, j = int(first[worst]), int(second[worst])
+    limit = OVERLAP_FRACTION * (radii[i] + radii[j])
     return (
         f"atoms {i} ({frame.species[i]}) and {j} ({frame.species[j]}) overlap: "
-        f"{distance[worst]:.3f} Å apart"
+        f"{distance[worst]:.3f} Å apart, and {limit:.3f} Å is the least that two such atoms may be"
     )
+
+
+def structure_text(frame: Frame) -> str:
+    """An extxyz file of one structure."""
+    import ase.io
+
+    text = io.StringIO()
+    ase.io.write(text, atoms_of(frame), format="extxyz", write_results=False)
+    return text.getvalue()
 
 
 def frame_of(atoms: Any) -> Frame:

@@ -10,19 +10,20 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from labelers.espresso.checks import check_system
 from labelers.espresso.config import EspressoConfig
 from labelers.espresso.doctor import reports
 from labelers.espresso.launch import Launcher
 from labelers.espresso.level import level_of
+from labelers.espresso.pseudopotentials import example_files
 from labelers.espresso.session import Session
 from labelers.remembered import RememberedPoints
 from labelers.single_points import points_of
 from labelers.tasks import folder_of_task
 from sis_engine.interfaces import Capability, Context, LabelTask, ProgramReport, SinglePoints
-from sis_engine.records import LabelFailure, Labelled, LevelOfTheory, System
+from sis_engine.records import Frame, LabelFailure, Labelled, LevelOfTheory, System
 from sis_engine.reference_md import ReferenceMD
 
 
@@ -30,6 +31,7 @@ class EspressoLabeler:
     """pw.x as a labeler. The engine moves the atoms, pw.x is asked for each step."""
 
     Config: ClassVar[type[EspressoConfig]] = EspressoConfig
+    needs_cell: ClassVar[bool] = True
 
     def __init__(self, config: EspressoConfig) -> None:
         self.config = config
@@ -44,6 +46,20 @@ class EspressoLabeler:
     @classmethod
     def from_config(cls, config: EspressoConfig) -> Self:
         return cls(config)
+
+    @classmethod
+    def example(cls, frame: Frame) -> dict[str, Any]:
+        """For ``sis init``: what Debian has of the elements, and a smearing that also metals bear.
+
+        An element that is not there has a file of its name, which ``sis validate`` misses.
+        """
+        return {
+            "pseudopotentials": example_files(tuple(sorted(set(frame.species)))),
+            "cutoff_rydberg": 40.0,
+            "density_cutoff_rydberg": 320.0,
+            "k_spacing_per_angstrom": 0.15,
+            "smearing": {"kind": "gaussian", "width_ev": 0.1},
+        }
 
     @property
     def not_exact_because(self) -> str | None:

@@ -80,9 +80,25 @@ def pseudopotential(config: EspressoConfig, element: str) -> Pseudopotential:
     return found
 
 
-def _choice(folder: Path, element: str) -> str:
+def example_files(elements: tuple[str, ...]) -> dict[str, str]:
+    """Debian's files of one functional for all ``elements``, ``X.UPF`` for one that it lacks."""
+    files = {element: _files_of(DEBIAN, element) for element in elements}
+
+    def of(functional: str) -> dict[str, str]:
+        fitting = {e: [n for n in names if f".{functional}-" in n] for e, names in files.items()}
+        return {element: names[0] for element, names in fitting.items() if names}
+
+    most = max((of(functional) for functional in ("pbe", "pbesol", "pz")), key=len)
+    return {element: most.get(element, f"{element}.UPF") for element in elements}
+
+
+def _files_of(folder: Path, element: str) -> list[str]:
     own = re.compile(rf"{element}[._\-]", re.IGNORECASE)
-    names = sorted(path.name for path in folder.glob("*.[uU][pP][fF]") if own.match(path.name))
+    return sorted(path.name for path in folder.glob("*.[uU][pP][fF]") if own.match(path.name))
+
+
+def _choice(folder: Path, element: str) -> str:
+    names = _files_of(folder, element)
     return ", ".join(names) or f"a file in {folder}, which has none of {element}"
 
 

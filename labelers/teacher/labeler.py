@@ -6,7 +6,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from functools import partial
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from ase.calculators.calculator import CalculatorError
@@ -15,6 +15,7 @@ from labelers.geometry import absurdity, check_geometry
 from labelers.single_points import points_of
 from labelers.teacher.ase_teacher import AsePotential
 from labelers.teacher.config import AseTeacher, LammpsTeacher, TeacherConfig
+from labelers.teacher.examples import example_potential
 from labelers.teacher.lammps_teacher import LammpsPotential
 from sis_engine.errors import (
     ConfigurationError,
@@ -83,6 +84,16 @@ class TeacherLabeler:
     @classmethod
     def from_config(cls, config: TeacherConfig) -> Self:
         return cls(config)
+
+    @classmethod
+    def example(cls, frame: Frame) -> dict[str, Any]:
+        """For ``sis init``: a potential for the elements of ``frame``."""
+        return {"potential": example_potential(tuple(sorted(set(frame.species))))}
+
+    @property
+    def quick(self) -> bool:
+        """A label starts no program."""
+        return isinstance(self.config.potential, AseTeacher)
 
     def level_of_theory(self, system: System) -> LevelOfTheory:
         settings: dict[str, str | int] = {"charge": system.charge}

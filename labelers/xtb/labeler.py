@@ -61,6 +61,7 @@ class XtbLabeler:
     """Single points by GFN1-xTB or GFN2-xTB; virials of periodic frames; partial charges."""
 
     Config: ClassVar[type[XtbConfig]] = XtbConfig
+    quick: ClassVar[bool] = True
 
     def __init__(self, config: XtbConfig) -> None:
         self.config = config

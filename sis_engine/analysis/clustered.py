@@ -23,12 +23,17 @@ LEAST_UNITS = 3
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its two-sided limits; ``None`` where ``n`` units cannot give limits."""
+    """A value with its two-sided limits; ``None`` where ``n`` units cannot give limits.
+
+    alike: there are units enough, but resampling them gives one value: nothing is known of how
+        others would differ, which is not the same as certainty
+    """
 
     value: float
     lower: float | None
     upper: float | None
     n: int
+    alike: bool = False
 
 
 def bootstrap_interval(
@@ -50,7 +55,8 @@ def bootstrap_interval(
     The percentile bootstrap is too narrow for few clusters (Cameron, Gelbach, Miller, Rev. Econ.
     Stat. 90, 414 (2008)): its distances from the value are multiplied by sqrt(G/(G-1)) and by the
     ratio of Student's to the normal quantile at G-1 degrees of freedom: 1.58 for five seeds. Two
-    units give no interval (it would be 9 times as wide as their distance).
+    units give no interval (it would be 9 times as wide as their distance), and neither do units
+    that are all alike.
     ``None`` where the statistic of the units themselves is not defined.
     """
     value = statistic(units)
@@ -67,6 +73,8 @@ def bootstrap_interval(
             found.append(drawn)
     if len(found) < n_bootstrap // 2:  # defined too rarely to say how it is spread
         return Interval(value, None, None, n)
+    if math.isclose(min(found), max(found), rel_tol=1e-9):
+        return Interval(value, None, None, n, alike=True)
     draws = np.log(found) if positive else np.asarray(found)
     centre = math.log(value) if positive else value
     tail = 0.5 * (1.0 - confidence)

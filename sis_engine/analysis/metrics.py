@@ -26,6 +26,8 @@ from sis_engine.records import (
 BLOCKS_IN_ONE_REPLICA = 5
 """With a single replica, blocks of time stand for replicas."""
 
+ONE_REPLICA = "one replica only: limits are over blocks of time"
+
 
 # --------------------------------------------------------------------------- errors
 
@@ -204,7 +206,6 @@ def audit_result(
     )
     missing = _missing(limits, n_failed, errors.n_frames, what)
     reasons = (*missing, *_broken(limits, relative, energy, elements))
-    notes = () if len(residuals) > 1 else ("one replica only: limits are over blocks of time",)
     return AuditResult(
         errors=errors,
         relative_upper=relative,
@@ -215,7 +216,8 @@ def audit_result(
         energy_limit=limits.energy,
         min_frames=limits.min_frames,
         passed=not reasons,
-        reasons=reasons + notes,
+        reasons=reasons,
+        notes=() if len(residuals) > 1 else (ONE_REPLICA,),
     )
 
 

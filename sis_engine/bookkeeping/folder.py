@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sis_engine.config.changes import Change, When, changes_between, text_for_now
-from sis_engine.config.file import read_campaign_text, read_text
+from sis_engine.config.file import parse_yaml, read_campaign_text, read_text, with_line
 from sis_engine.errors import ConfigurationError, TornFile
 from sis_engine.setup.assembly import Parts, assemble
 from sis_engine.storage.atomic import move_aside, write_text
 from sis_engine.storage.bank import LabelBank
 from sis_engine.storage.generation import GENERATIONS_FOLDER
 from sis_engine.storage.ledger import LEDGER_FILE, Ledger, Outcome
-from sis_engine.structures import atoms_of
+from sis_engine.structures import structure_text
 
 CONFIG_FILE = "campaign.yaml"
 INPUTS = "inputs"
@@ -29,6 +29,7 @@ INPUTS = "inputs"
 class Accepted:
     """What a run may go by.
 
+    begun: there is a campaign already, whose initial data and model were looked at
     parts: of the configuration that holds now;  next_parts: that which holds from the next
         generation on (the same object where nothing waits)
     changes: what an edit changed since the last run
@@ -39,6 +40,7 @@ class Accepted:
     next_parts: Parts
     changes: tuple[Change, ...] = ()
     from_generation: int = 0
+    begun: bool = True
 
     @property
     def waits(self) -> bool:
@@ -51,19 +53,43 @@ def exists(folder: Path) -> bool:
     return (folder / LEDGER_FILE).is_file()
 
 
+def folder_of(campaign: Path) -> Path | None:
+    """The folder of a campaign that was begun, from it or from its ``campaign.yaml``.
+
+    ``None``: a campaign file of no campaign yet. ConfigurationError for a folder without one.
+    """
+    if campaign.is_dir():
+        if not exists(campaign):
+            raise ConfigurationError(
+                f"{campaign} is a folder without a campaign in it",
+                allowed="a campaign file, or the folder of one that was begun",
+                hint="`sis init` writes a campaign file",
+            )
+        return campaign
+    return campaign.parent if campaign.name == CONFIG_FILE and exists(campaign.parent) else None
+
+
+def accepted_of(campaign: Path) -> Accepted:
+    """What ``sis run`` of a campaign file, or of a folder whose file was edited, would go by.
+
+    Nothing is written. Raises ConfigurationError naming the keys that only a fork may change.
+    """
+    folder = folder_of(campaign)
+    if folder is None:
+        parts = assemble(campaign)
+        return Accepted(parts, parts, begun=False)
+    with Ledger(folder, read_only=True) as ledger:
+        return reopen(folder, ledger, None, half_done=False)
+
+
 def create(folder: Path, parts: Parts, ledger: Ledger) -> None:
     """Write the campaign's own copies and its identity; the state is set last."""
-    import io
-
-    import ase.io
-
     (folder / INPUTS).mkdir(exist_ok=True)
     written = {}
     for system in parts.systems:
-        text = io.StringIO()
-        ase.io.write(text, atoms_of(system.frame), format="extxyz", write_results=False)
-        written[f"{system.name}.extxyz"] = text.getvalue()
-        write_text(folder / INPUTS / f"{system.name}.extxyz", text.getvalue())
+        name, text = f"{system.name}.extxyz", structure_text(system.frame)
+        written[name] = text
+        write_text(folder / INPUTS / name, text)
     ledger.set_meta(INPUTS, json.dumps(written))
     write_text(folder / CONFIG_FILE, parts.text)
     ledger.set_meta("config_file", str(parts.base.absolute()))
@@ -158,7 +184,10 @@ def reopen(folder: Path, ledger: Ledger, config: Path | None, *, half_done: bool
     changes = changes_between(old.config, read_campaign_text(text, source))
     if not changes:
         return Accepted(old, old)
-    _refuse_what_needs_a_fork(changes, folder, source)
+    try:
+        _refuse_what_needs_a_fork(changes, folder, source)
+    except ConfigurationError as error:
+        raise with_line(error, parse_yaml(text, source)) from error
     base = _base(folder, ledger)
     new = assemble(source, text, folder / INPUTS, base)
     generation = len(ledger.generations())

@@ -272,7 +272,7 @@ def _judgement(what: str, result: AuditResult) -> str:
     return (
         f"{what} {sign}: relative force RMSE {result.errors.relative_force_rmse or 0:.3f} "
         f"(upper limit {result.relative_upper:.3f}), {result.errors.n_frames} frames"
-        + "".join(f"; {reason}" for reason in result.reasons)
+        + "".join(f"; {text}" for text in (*result.reasons, *result.notes))
     )
 
 

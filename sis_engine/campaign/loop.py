@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sis_engine.bookkeeping import folder as campaign_folder
-from sis_engine.bookkeeping.budget import over_budget, spent_through
+from sis_engine.bookkeeping.budget import Limit, over_budget, spent_through
 from sis_engine.bookkeeping.folder import Accepted
 from sis_engine.bookkeeping.outlook import Outlook, look_ahead
 from sis_engine.bookkeeping.past import Past, load_past
@@ -46,10 +46,11 @@ def _is_refused(ledger: Ledger) -> bool:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run of the loop ended."""
+    """How a run of the loop ended. limit: the key of ``budget`` that ended it, if one did"""
 
     state: State
     reason: str
+    limit: Limit | None = None
 
 
 class Campaign:
@@ -186,7 +187,7 @@ class Campaign:
             hours=self.clock.hours,
         )
         if over is not None:
-            return Outcome(State.EXHAUSTED, over)
+            return Outcome(State.EXHAUSTED, over.reason, over.limit)
         return None
 
     def _mend(self) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from sis_engine.bookkeeping import folder as campaign_folder
 from sis_engine.bookkeeping.backoff import with_backoff
+from sis_engine.bookkeeping.budget import Limit
 from sis_engine.bookkeeping.folder import Accepted
 from sis_engine.bookkeeping.live import LiveTraces
 from sis_engine.bookkeeping.log import CampaignLog
@@ -52,12 +53,14 @@ class Ended:
     """How a run ended, with a few lines for the person who started it.
 
     report: the page that was written; ``None``: it could not be, and a line says why
+    limit: the key of ``budget`` that ended it, if one did
     """
 
     state: State
     reason: str
     lines: tuple[str, ...] = ()
     report: Path | None = None
+    limit: Limit | None = None
 
 
 def run_in_folder(
@@ -271,7 +274,7 @@ def _run(campaign: Campaign, accepted: Accepted) -> Ended:
             tell=lambda error: campaign.note("infrastructure", str(error), level="warning"),
             done=lambda: _reached(campaign.ledger),
         )
-        return Ended(outcome.state, outcome.reason)
+        return Ended(outcome.state, outcome.reason, limit=outcome.limit)
     except (InfrastructureError, StopRequested) as error:
         return Ended(State.PAUSED, str(error))
     except NewerFormat:

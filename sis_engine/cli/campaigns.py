@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sis_engine.cli.output import AsJson, print_json
+from sis_engine.cli.signals import stop_on_signals
 
 
 def register(app: typer.Typer) -> None:
@@ -31,9 +32,12 @@ def run(
     as_json: AsJson = False,
 ) -> int:
     """Start a campaign or continue it, whatever happened before."""
-    from sis_engine.cli.running import run_campaign
+    with stop_on_signals() as stop:  # before what takes a second to load
+        from sis_engine.cli.running import run_campaign
 
-    return run_campaign(campaign, folder, approve=approve, quiet=quiet, as_json=as_json)
+        return run_campaign(
+            campaign, folder, stop=stop, approve=approve, quiet=quiet, as_json=as_json
+        )
 
 
 def fork(
@@ -56,11 +60,17 @@ def fork(
     if as_json:
         print_json({"folder": folder, **asdict(made)})
         return 0
-    typer.echo(f"{folder}: generations 0 … {made.last_generation} of {campaign}, same label bank")
+    typer.echo(f"{folder}: {_kept(made.last_generation)} of {campaign}, same label bank")
     for change in made.changes:
         typer.echo(f"  {change}")
     typer.echo(f"next: sis run {folder}")
     return 0
+
+
+def _kept(last: int) -> str:
+    if last < 1:
+        return "no generation" if last < 0 else "generation 0"
+    return f"generations 0 … {last}"
 
 
 def gc(

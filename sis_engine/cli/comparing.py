@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sis_engine.cli.output import AsJson
+from sis_engine.errors import ConfigurationError
 
 
 def register(app: typer.Typer) -> None:
@@ -39,15 +40,24 @@ def compare(
         Path | None,
         typer.Option(help="A campaign folder: what would each arm's sampler have asked of it?"),
     ] = None,
+    case: Annotated[
+        str | None,
+        typer.Option(
+            help="With --replay: the case whose samplers are asked; default: the one that has the "
+            "campaign's systems."
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print only the end.")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Compare samplers: same start, same budget, several seeds, an examiner outside. Resumable."""
     from sis_engine.cli import comparison_runs
 
+    if case is not None and replay is None:
+        raise ConfigurationError("--case says whose samplers are asked by --replay", key="--case")
     given = comparison_runs.given(comparison, folder, results)
     if replay is not None:
-        return comparison_runs.replay_samplers(given, replay, as_json=as_json)
+        return comparison_runs.replay_samplers(given, replay, case, as_json=as_json)
     if dry_run:
         return comparison_runs.show_quote(given, as_json=as_json)
     if only_report:

@@ -11,13 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from sis_engine.cli.output import print_json
-from sis_engine.cli.running import stop_on_signals
+from sis_engine.cli.signals import stop_on_signals
 from sis_engine.comparison import folder as comparison_folder
-from sis_engine.comparison.compare import check, compare, finished_runs
+from sis_engine.comparison.compare import check, compare
+from sis_engine.comparison.kept import finished_runs
 from sis_engine.comparison.places import Places
 from sis_engine.comparison.plan import Comparison, RunName, read_comparison
 from sis_engine.comparison.quote import ComparisonQuote, quote
-from sis_engine.comparison.replay import ReplayedGeneration, Selection, replay
+from sis_engine.comparison.replay import ReplayedGeneration, Selection, case_of, replay
 from sis_engine.comparison.writing import Written, write_comparison
 from sis_engine.errors import ConfigurationError
 
@@ -167,17 +168,32 @@ def _number(value: float | None, digits: int = 0) -> str:
 # --------------------------------------------------------------------------- replay
 
 
-def replay_samplers(asked: Given, campaign: Path, *, as_json: bool) -> int:
-    """What the sampler of each arm would have asked of a finished campaign."""
+def replay_samplers(asked: Given, campaign: Path, case: str | None, *, as_json: bool) -> int:
+    """What the sampler of each arm would have asked of a finished campaign.
+
+    case: whose samplers; ``None``: of the one that has the campaign's systems
+    """
     config = asked.comparison.config
-    case, seed = config.case_names[0], config.seeds[0]
+    if case is None:
+        case = case_of(asked.comparison, campaign)
+    elif case not in config.cases:
+        raise ConfigurationError(
+            f"there is no case {case!r}",
+            file=asked.comparison.file,
+            key="cases",
+            allowed=", ".join(config.cases) or "none: leave --case out",
+        )
+    seed = config.seeds[0]
     samplers = {
         arm: asked.comparison.parts(RunName(case, arm, seed)).sampler for arm in config.arms
     }
     found = replay(campaign, samplers)
     if as_json:
-        print_json({"campaign": campaign, "generations": [asdict(item) for item in found]})
+        generations = [asdict(item) for item in found]
+        print_json({"campaign": campaign, "case": case, "generations": generations})
         return 0
+    if case:
+        typer.echo(f"samplers of case {case}")
     for item in found:
         _show_generation(item)
     return 0
@@ -191,9 +207,10 @@ def _show_generation(item: ReplayedGeneration) -> None:
 
 
 def _show_selection(name: str, selection: Selection) -> None:
-    asked = f", {selection.evaluations} evaluations" if selection.asked else ""
+    plans = (*selection.audits, *selection.asked)
+    asked = f", {selection.evaluations} evaluations" if plans else ""
     typer.echo(f"  {name}: {selection.word}{asked}: {selection.reason}")
-    for plan in selection.asked:
+    for plan in plans:
         typer.echo(f"    {plan.purpose} of {plan.system}: {_extent(plan.least, plan.most, plan)}")
 
 

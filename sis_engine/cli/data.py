@@ -48,7 +48,7 @@ def export(
         passed = "passed its audit" if found.audited else "has NOT passed an audit of a stable end"
         typer.echo(f"the model of generation {found.generation} {passed}")
     else:
-        typer.echo(f"{found.frames} frames in {found.parts} parts → {out} ({form.value})")
+        typer.echo(f"{found.frames} frames in {found.parts} parts → {found.path} ({form.value})")
     return 0
 
 

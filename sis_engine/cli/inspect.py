@@ -88,11 +88,13 @@ def why(
 
 
 def digest(folder: Folder, as_json: AsJson = False) -> int:
-    """One hash over all committed frames, labels, decisions (and, when exact, models)."""
-    from sis_engine.commands.status import open_ledger
+    """One hash over all committed frames, labels, decisions (and, when exact, models).
 
-    with open_ledger(folder) as ledger:
-        rows = ledger.generations()
+    A generation file that is not as committed has none: the digest in the ledger is not of it.
+    """
+    from sis_engine.commands.digesting import rows_as_committed
+
+    rows = rows_as_committed(folder)
     if as_json:
         print_json({"digest": rows[-1].digest if rows else None, "generations": len(rows)})
     else:

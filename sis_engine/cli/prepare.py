@@ -11,7 +11,9 @@ import typer
 
 from sis_engine.cli.output import AsJson, print_json
 
-ConfigFile = Annotated[Path, typer.Argument(help="The campaign file.", show_default=False)]
+Campaign = Annotated[
+    Path, typer.Argument(help="A campaign file or a campaign folder.", show_default=False)
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +27,8 @@ def register(app: typer.Typer) -> None:
 
 def doctor(
     config: Annotated[
-        Path | None, typer.Argument(help="Ask about this campaign's parts only.")
+        Path | None,
+        typer.Argument(help="Ask about the parts of this campaign (its file or folder) only."),
     ] = None,
     bench: Annotated[
         bool,
@@ -38,11 +41,11 @@ def doctor(
     """Programs, versions, GPU, threads, MPI mix-ups and disk, each with its mend."""
     if bench:
         return _bench(config or Path(), as_json=as_json)
+    from sis_engine.bookkeeping.folder import accepted_of
     from sis_engine.cli.tables import show_reports
     from sis_engine.commands.doctor import examine, problems
-    from sis_engine.setup.assembly import assemble
 
-    parts = None if config is None else assemble(config)
+    parts = None if config is None else accepted_of(config).parts
     reports = examine(Path.cwd(), parts)
     if as_json:
         print_json({"ok": not problems(reports), "reports": reports})
@@ -70,12 +73,18 @@ def init(
     ] = None,
     labeler: Annotated[str, typer.Option(help="Labeler: xtb, teacher, …")] = "xtb",
     trainer: Annotated[str, typer.Option(help="Trainer: deepmd, …")] = "deepmd",
+    explorer: Annotated[
+        str | None,
+        typer.Option(help="Explorer: lammps, ase; default: lammps where the models run in it."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Write a commented campaign.yaml for a chosen system, labeler and trainer."""
+    """Write a commented campaign.yaml for a chosen system, labeler, trainer and explorer."""
     from sis_engine.templates import write_template
 
-    written = write_template(folder, structure=structure, labeler=labeler, trainer=trainer)
+    written = write_template(
+        folder, structure=structure, labeler=labeler, trainer=trainer, explorer=explorer
+    )
     if as_json:
         print_json({"campaign": written})
     else:
@@ -83,12 +92,13 @@ def init(
     return 0
 
 
-def validate(config: ConfigFile, as_json: AsJson = False) -> int:
-    """Check a campaign file and everything it names; starts nothing."""
+def validate(config: Campaign, as_json: AsJson = False) -> int:
+    """Check a campaign file and everything it names, or an edit in a campaign's folder."""
+    from sis_engine.bookkeeping.folder import accepted_of
     from sis_engine.commands.validation import validate as check
-    from sis_engine.setup.assembly import assemble
 
-    notes = check(assemble(config))
+    accepted = accepted_of(config)
+    notes = (*map(str, accepted.changes), *check(accepted.parts, given=not accepted.begun))
     if as_json:
         print_json({"valid": True, "notes": notes})
         return 0
@@ -98,10 +108,7 @@ def validate(config: ConfigFile, as_json: AsJson = False) -> int:
     return 0
 
 
-def plan(
-    campaign: Annotated[Path, typer.Argument(help="A campaign file or a campaign folder.")],
-    as_json: AsJson = False,
-) -> int:
+def plan(campaign: Campaign, as_json: AsJson = False) -> int:
     """The next round's evaluations, cores, memory, disk and time, before anything starts."""
     from sis_engine.cli.tables import show_quote
     from sis_engine.commands.quote import quote

@@ -1,13 +1,9 @@
-"""``sis run``: signals, the console, and the campaign loop; the exit code says how it ended."""
+"""``sis run``: the console and the campaign loop; the exit code says how it ended."""
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
 import typer
 
@@ -19,15 +15,20 @@ from sis_engine.errors import ConfigurationError
 
 
 def run_campaign(
-    campaign: Path, folder: Path | None, *, approve: bool, quiet: bool, as_json: bool
+    campaign: Path,
+    folder: Path | None,
+    *,
+    stop: Callable[[], bool],
+    approve: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> int:
     """Run until the campaign ends, pauses or is stopped; its exit code.
 
     as_json: what a person would watch is left out; the end is one JSON object
     """
     config, place = where(campaign, folder)
-    with stop_on_signals() as stop:
-        ended = run_in_folder(place, config, stop=stop, approve=approve, quiet=quiet or as_json)
+    ended = run_in_folder(place, config, stop=stop, approve=approve, quiet=quiet or as_json)
     if as_json:
         end = {"state": ended.state, "reason": ended.reason, "exit_code": ended.state.exit_code}
         print_json({**end, "folder": place, "report": ended.report, "lines": ended.lines})
@@ -37,49 +38,20 @@ def run_campaign(
 
 
 def where(campaign: Path, folder: Path | None) -> tuple[Path | None, Path]:
-    """The campaign file (``None``: the folder's own) and the folder."""
+    """The campaign file (``None``: the folder's own) and the folder.
+
+    A ``campaign.yaml`` that lies in a campaign's folder is that campaign, whatever its name says.
+    """
+    begun = campaign_folder.folder_of(campaign)
+    if begun is not None and folder is None:
+        return None, begun
     if campaign.is_dir():
-        if not campaign_folder.exists(campaign):
-            raise ConfigurationError(
-                f"{campaign} is a folder without a campaign in it",
-                allowed="a campaign file, or the folder of one that was begun",
-                hint="`sis init` writes a campaign file",
-            )
-        if folder is not None:
-            raise ConfigurationError(
-                f"{campaign} is a campaign folder already; a second folder is one too many"
-            )
-        return None, campaign
+        raise ConfigurationError(
+            f"{campaign} is a campaign folder already; a second folder is one too many"
+        )
     if folder is None:
         folder = Path("runs") / read_campaign(campaign).name
     return campaign, folder
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """SIGTERM, SIGINT and SIGHUP ask for a stop; a second one ends the process at once.
-
-    Yields what says whether a stop was asked for. SIGCHLD is no longer ignored, where whoever
-    started us had it ignored: exit codes of programs would be lost, and a crash pass for success.
-    """
-    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    stop = threading.Event()
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        stop.set()
-        typer.echo(
-            "stopping: the step in hand is finished or dropped; again to end at once", err=True
-        )
-
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    before = [signal.signal(number, ask) for number in numbers]
-    try:
-        yield stop.is_set
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _say(ended: Ended, folder: Path) -> None:

@@ -13,7 +13,7 @@ import typer
 
 from sis_engine.cli.label_progress import LabelProgress
 from sis_engine.cli.output import print_json
-from sis_engine.cli.running import stop_on_signals
+from sis_engine.cli.signals import stop_on_signals
 from sis_engine.commands.label_jobs import Job, claim_folder, make_job, open_bank, selected
 from sis_engine.commands.label_runs import JobQuote, JobResult, need_any, quote, run_job
 from sis_engine.commands.labelled_files import DataFormat, Written, provenance, write_result

@@ -50,7 +50,7 @@ def serve(
     ] = None,
 ) -> int:
     """Run the campaigns of a folder: a queue, slots, and a page in the browser."""
-    from sis_engine.cli.running import stop_on_signals
+    from sis_engine.cli.signals import stop_on_signals
 
     listen = _listen(port, unix)
     if print_template is not None:
@@ -156,7 +156,7 @@ def logs(
     as_json: AsJson = False,
 ) -> int:
     """The last lines of a campaign's log."""
-    from sis_engine.cli.running import stop_on_signals
+    from sis_engine.cli.signals import stop_on_signals
     from sis_engine.service.following import follow_lines, last_lines
     from sis_engine.service.places import Places
 

@@ -67,7 +67,8 @@ def show_quote(quote: Quote) -> None:
         table.add_column(column)
     for item in quote.plans:
         cost = str(item.least) if item.least == item.most else f"{item.least} … {item.most}"
-        table.add_row(item.plan, item.purpose, cost, _time(item.seconds))
+        mark = " (estimate)" if quote.estimated and item.seconds is not None else ""
+        table.add_row(item.plan, item.purpose, cost, f"{_time(item.seconds)}{mark}")
     console.print(table)
     for name, value in quote.lines():
         console.print(f"{name:<22}{value}")
@@ -75,7 +76,9 @@ def show_quote(quote: Quote) -> None:
 
 def _time(seconds: float | None) -> str:
     if seconds is None:
-        return "unknown"
+        return "unknown until the first label"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from sis_engine.bookkeeping.live import LiveCurve, read_live
 from sis_engine.bookkeeping.outlook import duration
-from sis_engine.cli.running import stop_on_signals
+from sis_engine.cli.signals import stop_on_signals
 from sis_engine.errors import ConfigurationError
 from sis_engine.service.places import Places
 from sis_engine.service.views import Board, View, as_json

@@ -14,6 +14,9 @@ from sis_engine.storage.exchange import write_deepmd, write_extxyz
 from sis_engine.storage.exchange_h5md import write_h5md
 from sis_engine.storage.generation import GenerationStore
 
+SUFFIXES = {"extxyz": (".extxyz", ".xyz"), "h5md": (".h5", ".h5md", ".hdf5")}
+"""Of the formats that are one file; the first is given to one that has none of them."""
+
 
 @dataclass(frozen=True)
 class Exported:
@@ -36,7 +39,12 @@ class Exported:
 
 
 def export_campaign(folder: Path, out: Path, form: str) -> Exported:
-    """Write ``deepmd``, ``extxyz``, ``h5md`` or ``kit`` to ``out``; what was written."""
+    """Write ``deepmd``, ``extxyz``, ``h5md`` or ``kit`` to ``out``; what was written.
+
+    A file gets a suffix that tells its format where it has none: `sis import` goes by it.
+    """
+    if form in SUFFIXES and out.suffix not in SUFFIXES[form]:
+        out = out.with_name(out.name + SUFFIXES[form][0])
     if out.exists() and (out.is_file() or any(out.iterdir())):
         raise ConfigurationError(
             f"{out} exists and is not empty", allowed="a new file or an empty folder"

@@ -6,6 +6,8 @@ import io
 import itertools
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,16 @@ from sis_engine.bookkeeping import folder as campaign_folder
 from sis_engine.commands.status import open_ledger
 from sis_engine.commands.validation import validate
 from sis_engine.config.changes import changes_between
-from sis_engine.config.file import parse_yaml
+from sis_engine.config.file import parse_yaml, read_campaign_text, with_line
 from sis_engine.config.settings import apply_settings
 from sis_engine.errors import ConfigurationError
 from sis_engine.labelling.with_charges import levels_of
+from sis_engine.records import Frame
 from sis_engine.setup.assembly import Parts, assemble
 from sis_engine.storage.generation import GENERATIONS_FOLDER
 from sis_engine.storage.ledger import Ledger
 from sis_engine.storage.ownership import acquire
+from sis_engine.structures import atoms_of
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,19 @@ def fork_campaign(
         last = len(rows) - 1 if at is None else at
         if not -1 <= last < len(rows):
             raise ConfigurationError(
-                f"generation {at} is not committed", key="--at", allowed=f"0 … {len(rows) - 1}"
+                f"generation {at} is not committed",
+                key="--at",
+                allowed=f"-1 (keep none) … {len(rows) - 1}",
             )
         before = campaign_folder.parts_of(source, old)
         text = changed_text(before.text, changes, before.file, _bank_of(source, old))
-        parts = assemble(before.file, text, source / campaign_folder.INPUTS, before.base)
-        validate(parts)
+        inputs = source / campaign_folder.INPUTS
+        with _told_as_settings(changes, before):
+            fresh = _other_structures(before, text)
+            parts = assemble(before.file, text, inputs, before.base, fresh)
+            if last >= 0:
+                _check_same_atoms(before, parts)
+            validate(parts)
         if last >= 0:
             _check_same_theory(before, parts)
         with acquire(target), Ledger(target) as new:
@@ -71,12 +82,63 @@ def fork_campaign(
     return Forked(last, told)
 
 
+@contextmanager
+def _told_as_settings(changes: tuple[str, ...], before: Parts) -> Iterator[None]:
+    """A fault of a key that ``--set`` changed is not one of the file, which has no such line."""
+    try:
+        yield
+    except ConfigurationError as error:
+        key = error.key or ""
+        asked = [change for change in changes if _touch(change.partition("=")[0], key)]
+        if asked:
+            error.file = error.line = None
+            error.key = f"--set {asked[0]}" + ("" if asked[0].startswith(f"{key}=") else f": {key}")
+        elif error.file == str(before.file):
+            error.line = None
+            with_line(error, parse_yaml(before.text, before.file))
+        raise
+
+
+def _touch(one: str, other: str) -> bool:
+    """Is one of two dotted keys the other, or below it?"""
+    first, second = f"{one}.", f"{other}."
+    return first.startswith(second) or second.startswith(first)
+
+
+def _other_structures(before: Parts, text: str) -> frozenset[str]:
+    """Systems whose structure file is another one in the changed ``text``."""
+    named = {system.name: system.structure for system in before.config.systems}
+    after = read_campaign_text(text, before.file).systems
+    return frozenset(item.name for item in after if named.get(item.name) != item.structure)
+
+
+def _check_same_atoms(before: Parts, after: Parts) -> None:
+    """Frames and plans of the kept generations have to be of the fork's systems, atom by atom."""
+    frames = {system.name: system.frame for system in after.systems}
+    for index, system in enumerate(before.systems):
+        old, new = system.frame, frames.get(system.name)
+        if new is not None and (old.species, old.pbc) == (new.species, new.pbc):
+            continue
+        raise ConfigurationError(
+            f"the kept generations are of system {system.name!r} with {_in_words(old)}; "
+            + ("the fork has no such system" if new is None else f"the fork's is {_in_words(new)}"),
+            key=f"systems.{index}" + ("" if new is None else ".structure"),
+            allowed="the same atoms in the same order and the same periodicity, elsewhere",
+            hint="fork with --at -1: it shares the bank and keeps no generation; or begin a new "
+            "campaign",
+        )
+
+
+def _in_words(frame: Frame) -> str:
+    """Its formula, its first atoms (the order may be what differs) and its periodicity."""
+    formula = atoms_of(frame).get_chemical_formula(empirical=False)
+    shown = " ".join(frame.species[:6]) + (" …" if frame.n_atoms > 6 else "")
+    return f"{formula} (atoms {shown}; periodic along {frame.pbc})"
+
+
 def _check_same_theory(before: Parts, after: Parts) -> None:
     """Labels of two levels of theory may not meet in one data set."""
-    names = {system.name for system in after.systems}
     for system in before.systems:
-        if system.name not in names:
-            continue
         pairs = itertools.zip_longest(
             levels_of(before.labeler, system),
             levels_of(after.labeler, after.system(system.name)),

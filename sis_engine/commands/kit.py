@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from sis_engine.bookkeeping import folder as campaign_folder
 from sis_engine.bookkeeping.past import last_audit
 from sis_engine.config.campaign import CampaignConfig
-from sis_engine.config.file import read_campaign_text
+from sis_engine.config.file import parse_yaml, read_campaign_text
 from sis_engine.errors import ConfigurationError
 from sis_engine.explorers.lammps.cell import box_of
 from sis_engine.explorers.lammps.config import LammpsConfig
@@ -23,7 +26,7 @@ from sis_engine.seeds import derive_seed
 from sis_engine.storage.atomic import write_text
 from sis_engine.storage.generation import GenerationRecord, GenerationStore, extract_from
 from sis_engine.storage.ledger import Ledger
-from sis_engine.structures import read_structure
+from sis_engine.structures import read_structure, structure_text
 
 INPUT, DATA, VALIDITY = "in.lammps", "start.data", "validity.json"
 CITATION, USED = "CITATION.cff", "citations.bib"
@@ -70,7 +73,7 @@ def write_kit(folder: Path, ledger: Ledger, store: GenerationStore, out: Path) -
     texts = {
         **lammps_files(config, systems[0], model),
         VALIDITY: json_text(validity(record, model, config, systems)),
-        campaign_folder.CONFIG_FILE: record.config_text,
+        **campaign_files(record.config_text, systems),
         USED: _used(store, record),
     }
     for name, text in texts.items():
@@ -90,6 +93,20 @@ def _used(store: GenerationStore, last: GenerationRecord) -> str:
     """BibTeX of the method, codes and levels of theory of all generations."""
     records = tuple(store.load_all(only=CITED_FIELDS))
     return "\n\n".join(item.bibtex for item in citations(records, last.versions)) + "\n"
+
+
+def campaign_files(text: str, systems: list[System]) -> dict[str, str]:
+    """The campaign file with its structures beside it; a bank that only this machine has goes."""
+    tree = parse_yaml(text, Path(campaign_folder.CONFIG_FILE))
+    files = {}
+    for given, system in zip(tree["systems"], systems, strict=True):
+        given["structure"] = f"{system.name}.extxyz"
+        files[given["structure"]] = structure_text(system.frame)
+    for key in ("label_bank", "known_labels"):
+        tree.pop(key, None)
+    stream = io.StringIO()
+    YAML(typ="rt", pure=True).dump(tree, stream)
+    return {campaign_folder.CONFIG_FILE: stream.getvalue(), **files}
 
 
 def _system(folder: Path, config: CampaignConfig, index: int) -> System:

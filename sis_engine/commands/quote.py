@@ -11,8 +11,15 @@ from sis_engine.bookkeeping import folder as campaign_folder
 from sis_engine.bookkeeping.budget import budget_left, spent_through
 from sis_engine.bookkeeping.past import Past, load_past
 from sis_engine.bookkeeping.price import PlanQuote, priced, seconds_per_label
-from sis_engine.bookkeeping.wallclock import PEAK_MEMORY_MIB
+from sis_engine.bookkeeping.wallclock import PEAK_MEMORY_MIB, peak_memory_mib
+from sis_engine.commands.estimates import (
+    BYTES_PER_ATOM_AND_FRAME,
+    MODEL_MIB,
+    label_seconds,
+    md_mib,
+)
 from sis_engine.commands.status import open_ledger
+from sis_engine.commands.validation import validate
 from sis_engine.labelling.banked import BankedLabeler
 from sis_engine.labelling.costs import evaluations_of, nothing_is_known
 from sis_engine.records import Exhausted, Frame, LabelPlan, Stable
@@ -22,8 +29,7 @@ from sis_engine.stages.label import plans_at_start
 from sis_engine.storage.generation import GenerationStore
 from sis_engine.storage.ledger import Ledger
 
-BYTES_PER_ATOM_AND_FRAME = 24 * 3
-"""Positions, forces and velocities in float64, before compression."""
+UNKNOWN = "unknown until the first has run"
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,10 @@ class Quote:
     evaluations_left: by the budget, ``None`` without one
     train_seconds, explore_seconds: as the last generation took; ``None`` before the first
     ended: the last decision was the end, ``reason`` is why, and there is no next round
-    memory_mib: the largest that a process of this campaign was so far; ``None`` before the first
-    disk_mib: that frames and labels will take, uncompressed;  free_disk_gib: at the folder
+    memory_mib: the largest that a process of this campaign was so far; before the first, this one
+    disk_mib: that labels, MD and model will take, uncompressed;  free_disk_gib: at the folder
+    estimated: nothing has run: times are from a trial label or the shared bank, and memory is the
+        least that it will be
     """
 
     generation: int
@@ -44,15 +52,15 @@ class Quote:
     evaluations_left: int | None
     train_seconds: float | None
     explore_seconds: float | None
-    memory_mib: float | None
+    memory_mib: float
     disk_mib: float
     free_disk_gib: float
     ended: bool = False
+    estimated: bool = False
 
     def lines(self) -> list[tuple[str, str]]:
         """Figures beside the plans, for the terminal."""
         least, most = sum(p.least for p in self.plans), sum(p.most for p in self.plans)
-        unknown = "unknown: nothing was measured yet"
         return [
             ("evaluations", str(least) if least == most else f"{least} to {most}"),
             (
@@ -62,39 +70,49 @@ class Quote:
             ("cores", str(self.cores)),
             (
                 "training",
-                unknown
+                UNKNOWN
                 if self.train_seconds is None
                 else f"about {self.train_seconds:.0f} s, as the last",
             ),
             (
                 "exploration",
-                unknown
+                UNKNOWN
                 if self.explore_seconds is None
                 else f"about {self.explore_seconds:.0f} s, as the last",
             ),
             (
                 "memory",
-                unknown
-                if self.memory_mib is None
+                f"at least {self.memory_mib:.0f} MiB (estimate: engine and labeler alone)"
+                if self.estimated
                 else f"up to {self.memory_mib:.0f} MiB a process, as so far",
             ),
-            ("disk", f"{self.disk_mib:.1f} MiB of frames; {self.free_disk_gib:.0f} GiB are free"),
+            (
+                "disk",
+                f"about {self.disk_mib:.1f} MiB (estimate: labels, MD and model, uncompressed); "
+                f"{self.free_disk_gib:.0f} GiB are free",
+            ),
         ]
 
 
 def quote(campaign: Path) -> Quote:
-    """The quote for a campaign file (its first round) or a campaign folder (its next)."""
-    if campaign.is_dir():
-        with open_ledger(campaign) as ledger:
-            return _next_round(campaign, ledger)
+    """The quote for a campaign file (its first round) or a campaign folder (its next).
+
+    Raises ConfigurationError for what ``sis validate`` refuses.
+    """
+    folder = campaign_folder.folder_of(campaign)
+    if folder is not None:
+        with open_ledger(folder) as ledger:
+            return _next_round(folder, ledger)
     parts = assemble(campaign)
-    quotes = priced(plans_at_start(parts), nothing_is_known, None)
+    validate(parts)
+    quotes = priced(plans_at_start(parts), nothing_is_known, label_seconds(parts))
     return _quote(parts, 0, plans_at_start(parts), quotes, "the first round", campaign.parent, None)
 
 
 def _next_round(folder: Path, ledger: Ledger) -> Quote:
     """What waits for approval, or what the last decision asks for."""
-    parts = campaign_folder.parts_of(folder, ledger)
+    parts = campaign_folder.reopen(folder, ledger, None, half_done=False).parts
+    validate(parts, given=False)
     past = load_past(folder, GenerationStore(folder, ledger), with_model=False)
     plans = past.plans if past.history else plans_at_start(parts)
     reason = "nothing: no decision yet" if past.decision is None else past.decision.reason
@@ -110,7 +128,8 @@ def _next_round(folder: Path, ledger: Ledger) -> Quote:
         def is_known(system: str, frame: Frame) -> bool:
             return known(parts.system(system), frame, past.next_generation)
 
-        quotes = priced(plans, is_known, seconds_per_label(ledger))
+        timed = seconds_per_label(ledger)
+        quotes = priced(plans, is_known, label_seconds(parts) if timed is None else timed)
     found = _quote(parts, past.next_generation, plans, quotes, reason, folder, ledger)
     return _as_the_last(found, past)
 
@@ -140,6 +159,7 @@ def _quote(
     atoms = {system.name: system.frame.n_atoms for system in parts.systems}
     frames = sum(evaluations_of(plan)[1] * atoms[plan.system] for plan in plans)
     place = folder if folder.is_dir() else Path.cwd()
+    measured = None if ledger is None else _peak_memory_mib(ledger)
     return Quote(
         generation=generation,
         reason=reason,
@@ -148,9 +168,10 @@ def _quote(
         evaluations_left=budget_left(parts.config.budget, spent).total,
         train_seconds=_last_seconds(ledger, "train"),
         explore_seconds=_last_seconds(ledger, "explore"),
-        memory_mib=None if ledger is None else _peak_memory_mib(ledger),
-        disk_mib=frames * BYTES_PER_ATOM_AND_FRAME / 2**20,
+        memory_mib=peak_memory_mib() if measured is None else measured,
+        disk_mib=frames * BYTES_PER_ATOM_AND_FRAME / 2**20 + md_mib(parts) + MODEL_MIB,
         free_disk_gib=shutil.disk_usage(place).free / 2**30,
+        estimated=measured is None,
     )
 
 

@@ -123,10 +123,11 @@ def facts_of(
 ) -> CampaignFacts:
     """The ledger's view, with both acceleration ratios.
 
+    The ratio counts what the data cost, whoever paid: labels of the shared bank as well.
     torn: what is wrong with the first generation that cannot be read; ``records`` end before it
     """
     state, reason = state_of(folder, ledger)
-    counts = ledger.counts()
+    counts, shared = ledger.counts(), ledger.paid_by_others()
     reference = _total(record.reference_ps for record in records)
     stages = ledger.stages()
     events = ledger.events(limit=200)
@@ -148,7 +149,9 @@ def facts_of(
         acceleration_ratio=(
             None
             if timestep_fs is None
-            else acceleration_ratio(audited, sum(item.paid for item in counts), timestep_fs)
+            else acceleration_ratio(
+                audited, sum(item.paid for item in counts) + shared, timestep_fs
+            )
         ),
         acceleration_ratio_paper=None
         if reference is None
@@ -162,7 +165,7 @@ def facts_of(
         machine=machine(),
         started=_time(stages[0].started_at if stages else None),
         finished=_time(stages[-1].ended_at if stages else None),
-        warnings=(*(e.text for e in events if e.level != "info"), *_torn(torn)),
+        warnings=(*(e.text for e in events if e.level != "info"), *_torn(torn), *_shared(shared)),
         events=events,
         pools=pools_of(ledger),
         config_text=ledger.meta("config_text") or "",
@@ -188,6 +191,15 @@ def state_of(folder: Path, ledger: Ledger) -> tuple[State, str]:
     if known is State.RUNNING:
         return State.PAUSED, f"no engine holds it (killed?); continue: sis run {folder}"
     return known, ledger.meta("reason") or ""
+
+
+def _shared(n: int) -> tuple[str, ...]:
+    """Why the acceleration ratio is lower than the evaluations that are told would make it."""
+    told = (
+        f"the acceleration ratio counts {n} more labels than were paid for here: they came from "
+        "the shared bank, where another campaign had paid for them"
+    )
+    return (told,) if n else ()
 
 
 def _torn(message: str | None) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sis_engine.bookkeeping.budget import over_budget
+from sis_engine.commands.plausible import check_plausible
 from sis_engine.config.file import parse_yaml, with_line
 from sis_engine.errors import ConfigurationError, ProgramError, ProgramMissing, ProgramUnsuitable
 from sis_engine.execution.cores import available_cores
@@ -25,7 +26,7 @@ from sis_engine.setup.given_model import adopt_given
 from sis_engine.stages.drift import KEY as FORCE_FIELD
 from sis_engine.stages.drift import force_field_of
 from sis_engine.stages.label import plans_at_start
-from sis_engine.storage.exchange import check_importable
+from sis_engine.storage.exchange import Look, look_at
 
 GoodTogether = set[tuple[str, str, str]]
 """(settings of a labeler, a system without its frame, the frame's key) found to go together."""
@@ -42,7 +43,7 @@ def validate(
     try:
         notes = _notes(parts, set() if known is None else known)
         if given:
-            _check_given_data(parts)
+            notes += _data_notes(parts)
             _check_given_model(parts)
         return notes
     except ConfigurationError as error:
@@ -73,7 +74,8 @@ def _notes(parts: Parts, known: GoodTogether) -> tuple[str, ...]:
     for context in _contexts(parts):
         for index, monitor in enumerate(parts.monitors):
             _check_monitor(index, context, monitor)
-    notes = (*_labeler_notes(parts), *_unwatched(parts), *_exactness(parts))
+    plausible = check_plausible(parts)
+    notes = (*_labeler_notes(parts), *_unwatched(parts), *_exactness(parts), *plausible)
     return (*notes, *_beyond_the_machine(parts), *_beyond_the_budget(parts))
 
 
@@ -161,7 +163,7 @@ def _beyond_the_budget(parts: Parts) -> Iterator[str]:
         parts.config.budget, generation=0, plans=plans_at_start(parts), spent={}, hours=0.0
     )
     if over is not None:
-        yield f"it would end exhausted at once: {over}"
+        yield f"it would end exhausted at once: {over.reason}"
 
 
 def _labeler_notes(parts: Parts) -> Iterator[str]:
@@ -224,18 +226,52 @@ def _check_references(parts: Parts) -> None:
             )
 
 
-def _check_given_data(parts: Parts) -> None:
-    """Data that cannot be imported are found before anything is labelled."""
-    for index, path in enumerate(parts.config.initial.data):
-        try:
-            check_importable(parts.path(path))
-        except ConfigurationError as error:
-            raise ConfigurationError(
-                f"{str(path)!r} cannot be imported: {error.message}",
-                key=f"initial.data.{index}",
-                allowed=error.allowed,
-                hint=error.hint,
-            ) from error
+def _data_notes(parts: Parts) -> tuple[str, ...]:
+    """Data that cannot be imported, or are of other elements, are found before any label."""
+    looks = [_look_at_data(parts, index) for index in range(len(parts.config.initial.data))]
+    seen = {element for look in looks for element in look.elements}
+    unknown = [element for element in parts.elements if element not in seen]
+    if parts.config.initial.segment is None and unknown and all(look.whole for look in looks):
+        raise ConfigurationError(
+            f"no frame of the data has {', '.join(unknown)}, which the systems have: the first "
+            "model would know nothing of them",
+            key="initial.data",
+            allowed=f"data with {', '.join(parts.elements)}, or an initial.segment besides",
+        )
+    ours = {(system.frame.species, system.frame.pbc) for system in parts.systems}
+    return tuple(
+        f"initial.data.{index} has no frame with the atoms and the periodicity of a system (its "
+        f"first has {look.kinds[0].n_atoms} atoms, periodic along {look.kinds[0].pbc}): it is "
+        "trained on all the same"
+        for index, look in enumerate(looks)
+        if not any((kind.species, kind.pbc) in ours for kind in look.kinds)
+    )
+
+
+def _look_at_data(parts: Parts, index: int) -> Look:
+    path, key = parts.config.initial.data[index], f"initial.data.{index}"
+    look = _readable(parts, path, key)
+    beyond = sorted(look.elements - set(parts.elements))
+    if beyond:
+        raise ConfigurationError(
+            f"{str(path)!r} has {', '.join(beyond)}, which no system has",
+            key=key,
+            allowed=f"data of {', '.join(parts.elements)}, the elements of the systems",
+            hint="name a structure with them in `systems`, or leave these data out",
+        )
+    return look
+
+
+def _readable(parts: Parts, path: Path, key: str) -> Look:
+    try:
+        return look_at(parts.path(path))
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"{str(path)!r} cannot be imported: {error.message}",
+            key=key,
+            allowed=error.allowed,
+            hint=error.hint,
+        ) from error
 
 
 def _check_given_model(parts: Parts) -> None:
@@ -364,7 +400,7 @@ def _refuse_inexact(parts: Parts) -> None:
         ("labels", "labeler", parts.labeler),
         ("MD", "explorer", parts.explorer),
     ):
-        reason = _inexact(part)
+        reason = inexact_because(part)
         if parts.config.exact and reason is not None:
             raise ConfigurationError(
                 f"{what} cannot be kept exact: {reason}",
@@ -374,7 +410,7 @@ def _refuse_inexact(parts: Parts) -> None:
             )
 
 
-def _inexact(part: object) -> str | None:
+def inexact_because(part: object) -> str | None:
     """Why a part, or the base of one, cannot keep the *exact* promise; ``None``: it can."""
     for one in (part, getattr(part, "base", None)):
         reason = getattr(one, "not_exact_because", None)

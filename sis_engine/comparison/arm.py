@@ -8,28 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sis_engine.bookkeeping import folder as campaign_folder
-from sis_engine.bookkeeping.past import load_past
+from sis_engine.bookkeeping.budget import Limit
 from sis_engine.bookkeeping.states import State
 from sis_engine.campaign.loop import REFUSED
-from sis_engine.campaign.runner import run_in_folder
+from sis_engine.campaign.runner import Ended, run_in_folder
 from sis_engine.comparison.places import Places
 from sis_engine.comparison.plan import Comparison, RunName
 from sis_engine.comparison.results import End
 from sis_engine.comparison.settings import Settings, differing, digest
 from sis_engine.comparison.starts import SETTINGS_FILE, create_campaign, is_ready, start_digest
 from sis_engine.errors import SisError, StopRequested
-from sis_engine.records import Exhausted
 from sis_engine.storage.atomic import move_aside, write_text
-from sis_engine.storage.generation import GenerationStore
 from sis_engine.storage.ledger import Ledger
 
 
 @dataclass(frozen=True)
 class ArmEnd:
-    """How the campaign of an arm ended."""
+    """How the campaign of an arm ended. limit: the key of its budget that ended it, if one did"""
 
     end: End
     reason: str
+    limit: Limit | None = None
 
 
 def campaign_part(settings: Settings) -> Settings:
@@ -47,7 +46,8 @@ def settle(places: Places, run: RunName, settings: Settings) -> str | None:
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if digest(known) == digest(wanted):
         return None
-    changed = "; ".join(differing(known, wanted)[:3]) if known else "they are not recorded"
+    told = [f"{key}: {values}" for key, values in differing(known, wanted).items()]
+    changed = "; ".join(told[:3]) if known else "they are not recorded"
     moved = move_aside(folder)
     return f"{run}: its campaign was made with other settings ({changed}); moved to {moved}"
 
@@ -76,7 +76,7 @@ def run_arm(
         last = number == len(phases) - 1
         ended = run_in_folder(folder, None, stop=stop, quiet=True, report=last)
         if ended.state is not State.EXHAUSTED or last:
-            return _end_of(folder, ended.state, ended.reason)
+            return _end_of(folder, ended)
     raise AssertionError("unreachable")
 
 
@@ -87,14 +87,13 @@ def _phase_in_force(folder: Path, phases: tuple[str, ...]) -> int:
     return phases.index(text) if text in phases else 0
 
 
-def _end_of(folder: Path, state: State, reason: str) -> ArmEnd:
+def _end_of(folder: Path, ended: Ended) -> ArmEnd:
+    state, reason = ended.state, ended.reason
     if state is State.STABLE:
         return ArmEnd("stable", reason)
+    if state is State.EXHAUSTED:
+        return ArmEnd("exhausted" if ended.limit is None else "out_of_budget", reason, ended.limit)
     with Ledger(folder, read_only=True) as ledger:
-        if state is State.EXHAUSTED:
-            past = load_past(folder, GenerationStore(folder, ledger), with_model=False)
-            gave_up = isinstance(past.decision, Exhausted)
-            return ArmEnd("exhausted" if gave_up else "out_of_budget", reason)
         refused = ledger.meta(REFUSED) == str(len(ledger.generations()))
     if refused:
         return ArmEnd("refused", reason)

@@ -7,6 +7,7 @@ the examiner has its own. Labels come at what they cost where they were made.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +58,15 @@ def charges_of(ledger: Ledger) -> Charges:
     )
 
 
+def examined_generations(models: Sequence[ModelResult], costs: Sequence[int]) -> set[int]:
+    """Generations whose models the examiner sees: those had at each of ``costs``, and the last."""
+    chosen = {item.generation for item in models[-1:]}
+    for cost in costs:
+        had = [item.generation for item in models if item.evaluations <= cost]
+        chosen |= set(had[-1:])
+    return chosen
+
+
 def is_charged(row: EvaluationRow) -> bool:
     """Every calculation, thrown away or not, but for what was paid for before and for tests."""
     return row.outcome is not Outcome.CACHED and row.purpose is not Purpose.TEST
@@ -96,6 +106,7 @@ def _models(records: list[GenerationRecord], rows: list[EvaluationRow]) -> list[
                 train_s=train_s,
                 md_s=md_s,
                 lives_ps=tuple(life.time_ps for life in record.lives),
+                censored=tuple(life.censored for life in record.lives),
                 decision=_word(record),
             )
         md_s += stage_s(record, "explore")

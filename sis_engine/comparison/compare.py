@@ -10,16 +10,17 @@ from pathlib import Path
 from sis_engine.commands.validation import GoodTogether
 from sis_engine.comparison import folder as comparison_folder
 from sis_engine.comparison.board import Board
+from sis_engine.comparison.differences import end_note, phases_of
 from sis_engine.comparison.examiner import frames_there_are, frames_to_label
+from sis_engine.comparison.kept import finished_runs
 from sis_engine.comparison.places import Places
 from sis_engine.comparison.plan import Comparison, RunName
-from sis_engine.comparison.results import RunResult, read_result
+from sis_engine.comparison.results import RunResult
 from sis_engine.comparison.schedule import Job, JobKind, Progress, Step, work_through
-from sis_engine.comparison.settings import Settings, differing, digest, settings_of
 from sis_engine.comparison.starts import is_ready
 from sis_engine.comparison.work import Bench
 from sis_engine.comparison.worker import arguments_of
-from sis_engine.errors import ConfigurationError, SisError, StopRequested, TornFile
+from sis_engine.errors import ConfigurationError, SisError, StopRequested
 from sis_engine.execution.program import ProgramRun, run_program
 from sis_engine.setup.assembly import Parts
 from sis_engine.storage.ownership import acquire
@@ -43,15 +44,19 @@ class Compared:
 
 
 def check(comparison: Comparison) -> tuple[str, ...]:
-    """Everything that can be wrong with any arm or the examiner, before anything starts."""
+    """Everything that can be wrong with any arm or the examiner, before anything starts.
+
+    Notes on what is not wrong but has to be known are given back.
+    """
     seed = comparison.config.seeds[0]
     notes: list[str] = []
     known: GoodTogether = set()
     for case in comparison.config.case_names:
-        for arm in comparison.config.arms:
-            run = RunName(case, arm, seed)
-            for text in comparison.phases(run):
-                notes += comparison.validated(comparison.parts(run, text), f"arms.{arm}", known)
+        phases = phases_of(comparison, case)
+        for phase in phases:
+            notes += comparison.validated(phase.parts, f"arms.{phase.arm}", known)
+        unlike = end_note(phases)
+        notes += [] if unlike is None else [unlike]
         examiner = comparison.examiner_parts(case, seed)
         comparison.validated(examiner, "examiner", known)
         _check_frames(comparison, case, examiner)
@@ -86,14 +91,14 @@ def compare(
     write: Callable[[str], None],
 ) -> Compared:
     """Compute what is not finished. Raises ConfigurationError, CampaignHeld before any work."""
-    check(comparison)
+    notes = check(comparison)
     folder.mkdir(parents=True, exist_ok=True)
     with acquire(folder):
         places = comparison_folder.keep(folder, comparison, results)
         finished, messages = finished_runs(comparison, places)
         pending = [run for run in comparison.runs() if run not in finished]
         board = _board(comparison, places, write, finished, pending)
-        for text in messages:
+        for text in (*(f"note: {note}" for note in notes), *messages):
             board.say(text)
         board.say(f"{len(finished)} of {len(finished) + len(pending)} runs are finished")
         progress = _work(comparison, places, pending, board, stop)
@@ -104,41 +109,6 @@ def compare(
         failed={str(job): message for job, message in progress.failed.items()},
         stopped=progress.stopped,
     )
-
-
-def finished_runs(
-    comparison: Comparison, places: Places
-) -> tuple[dict[RunName, RunResult], tuple[str, ...]]:
-    """Results on disk that were made with these very settings, and what is said of the others."""
-    found: dict[RunName, RunResult] = {}
-    messages: list[str] = []
-    for run, settings in all_settings(comparison).items():
-        path = places.result(run)
-        if not path.exists():
-            continue
-        try:
-            result = read_result(path)
-        except TornFile as error:
-            messages.append(f"{error}; {run} is computed again")
-            continue
-        if digest(result.settings) == digest(settings):
-            found[run] = result
-        else:
-            changed = "; ".join(differing(result.settings, settings)[:3])
-            messages.append(f"{path} was made with other settings ({changed}): computed again")
-    return found, tuple(messages)
-
-
-def all_settings(comparison: Comparison) -> dict[RunName, Settings]:
-    """Settings of every run; seeds change nothing but their own number."""
-    known: dict[tuple[str, str], Settings] = {}
-    found = {}
-    for run in comparison.runs():
-        key = (run.case, run.arm)
-        if key not in known:
-            known[key] = settings_of(comparison, run)
-        found[run] = known[key] | {"seed": run.seed}
-    return found
 
 
 def steps_of(comparison: Comparison, places: Places, pending: Sequence[RunName]) -> list[Step]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from sis_engine.report.scale import Axis
 from sis_engine.report.svg import SHAPES, Panel, colour
 
+REFERENCE = -1
+"""The series that all others are compared with: no arm's colour, and dashed."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -47,9 +50,9 @@ class Mark:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar around ``x`` from ``low`` to ``high``."""
+    """A lying bar at height ``y`` from ``low`` to ``high``."""
 
-    x: float
+    y: float
     half: float
     low: float
     high: float
@@ -59,10 +62,11 @@ class Bar:
 
 @dataclass(frozen=True)
 class Rule:
-    """A line across the whole drawing, upright or level."""
+    """A line across the whole drawing, upright or level. text: at the left of a level one"""
 
     value: float
     upright: bool = False
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,22 @@ class Drawing:
     rules: tuple[Rule, ...] = ()
     legend: tuple[tuple[str, int], ...] = ()
     left: float = 52.0
+
+
+@dataclass(frozen=True)
+class Plate:
+    """Drawings under one caption. note: shown in place of drawings when there are none"""
+
+    id: str
+    title: str
+    caption: str
+    drawings: tuple[Drawing, ...]
+    note: str = ""
+
+
+def css_of(series: int) -> str:
+    """Colour of a series on the page."""
+    return "ink" if series == REFERENCE else colour(series)
 
 
 def shape(series: int) -> str:
@@ -113,24 +133,30 @@ def on_screen(drawing: Drawing, *, width: float = 380.0, height: float = 250.0) 
         xs, (low, high) = area.xs, (area.low, area.high)
         if area.steps:
             xs, (low, high) = stepped(area.xs, area.low, area.high)
-        panel.band(xs, low, high, colour(area.series))
+        panel.band(xs, low, high, css_of(area.series))
     for rule in drawing.rules:
-        (panel.upright if rule.upright else panel.level)(rule.value, "ink")
+        if rule.upright:
+            panel.upright(rule.value, "ink")
+        else:
+            panel.level(rule.value, "ink")
+        if rule.text:
+            panel.note(3.0, panel.py(rule.value) - 4.0, rule.text)
     for bar in drawing.bars:
-        panel.bar(bar.x, bar.half, bar.low, bar.high, colour(bar.series), bar.tip)
+        panel.bar(bar.y, bar.half, bar.low, bar.high, css_of(bar.series), bar.tip, lying=True)
     for line in drawing.lines:
-        css = f"dashed {colour(line.series)}" if line.dashed else colour(line.series)
+        css = f"dashed {css_of(line.series)}" if line.dashed else css_of(line.series)
         draw = panel.stairs if line.steps else panel.curve
         draw(line.xs, line.ys, css, tip=line.tip)
     for mark in drawing.marks:
         _mark(panel, mark)
     for text, series in drawing.legend:
-        panel.legend(text, colour(series), "area" if drawing.bars else "line")
+        css = "dashed ink" if series == REFERENCE else css_of(series)
+        panel.legend(text, css, "area" if drawing.bars else "line")
     return panel.svg()
 
 
 def _mark(panel: Panel, mark: Mark) -> None:
-    css = colour(mark.series)
+    css = css_of(mark.series)
     if mark.low is not None and mark.high is not None:
         if mark.lying:
             panel.curve([mark.low, mark.high], [mark.y, mark.y], css)

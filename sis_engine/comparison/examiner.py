@@ -246,6 +246,7 @@ def _word(
         right=not wrong,
         reasons=(*unstable, *wrong),
         seconds=seen.seconds,
+        notes=_notes(seen),
     )
 
 
@@ -274,6 +275,11 @@ def _wrong(seen: Seen) -> tuple[str, ...]:
     elif not seen.audited.result.passed:
         found.extend(seen.audited.result.reasons)
     return tuple(found)
+
+
+def _notes(seen: Seen) -> tuple[str, ...]:
+    """What the limits rest on; the reference trajectory is one replica by design."""
+    return () if seen.audited is None else seen.audited.result.notes
 
 
 def _errors(errors: Errors) -> ErrorResult:

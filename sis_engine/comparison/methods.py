@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sis_engine.analysis.clustered import MOST_ARRANGEMENTS
+from sis_engine.comparison.differences import Phase, end_note, grouped, phases_of
 from sis_engine.comparison.examiner import frames_to_label
 from sis_engine.comparison.outcomes import CaseOutcome
-from sis_engine.comparison.plan import Comparison, RunName
+from sis_engine.comparison.plan import Comparison
 from sis_engine.comparison.results import RunResult
+from sis_engine.comparison.sameness import (
+    by_case,
+    each,
+    end_sentence,
+    limits_text,
+    shared_sentence,
+    start_sentence,
+)
 from sis_engine.comparison.settings import Settings
 from sis_engine.report.blocks import NOTHING, Table, columns
 from sis_engine.report.citations import Citation, citations_for
 from sis_engine.report.paper import condition_text, formula
 from sis_engine.report.wording import count, picoseconds, plural
+
+STATISTICS = ("statistics=kaplan-meier", "statistics=log-rank", "statistics=holm")
+"""What every comparison rests on, as words that call for a citation."""
+
+WITHOUT_RATE = ("lkf",)
+"""Optimizers that have no learning rate."""
 
 NOT_SETTINGS = ("code", "machine", "date")
 """Of what is recorded of a run's making: no program's version."""
@@ -23,10 +39,17 @@ def methods_text(
     comparison: Comparison, results: Sequence[RunResult], cases: Sequence[CaseOutcome]
 ) -> str:
     """A paragraph to start from; figures are those of the runs that are finished."""
+    phases = [(case, phases_of(comparison, case)) for case in comparison.config.case_names]
+    baseline = comparison.config.baseline_arm
     sentences = [
         _opening(comparison, results),
-        *(_systems(comparison, case) for case in comparison.config.case_names),
-        _training(comparison),
+        by_case(phases, start_sentence),
+        by_case(phases, lambda own: shared_sentence(own, baseline)),
+        "Every setting in which arms differ stands in the table “What the arms differ in”, every "
+        "other one in “What all arms share”.",
+        *(_systems(case, own) for case, own in phases),
+        _training([phase for _, own in phases for phase in own]),
+        by_case(phases, end_sentence),
         _examiner(comparison),
         _statistics(cases),
         _made(results),
@@ -39,69 +62,99 @@ def _opening(comparison: Comparison, results: Sequence[RunResult]) -> str:
     seeds = ", ".join(map(str, config.seeds))
     shared = len(list(comparison.runs()))
     return (
-        f"{plural(len(config.arms), 'sampler')} ({', '.join(config.arms)}) were compared over "
+        f"{plural(len(config.arms), 'arm')} ({', '.join(config.arms)}) "
+        f"{'were compared' if len(config.arms) > 1 else 'was run'} over "
         f"{plural(len(config.seeds), 'seed')} ({seeds}), which set initial velocities, order of "
-        f"data and initialisation of models; {len(results)} of {shared} runs are finished. For "
-        "each seed all arms began with the same labels and the same first model, and had the same "
-        "training, MD conditions and target. Every reference calculation that an arm asked for was "
+        f"data and initialisation of models; {len(results)} of {shared} runs are finished. "
+        "Every reference calculation that an arm asked for was "
         "charged to it, thrown away or not, and also where another arm had made it before."
     )
 
 
-def _systems(comparison: Comparison, case: str) -> str:
-    run = RunName(case, comparison.config.baseline_arm, comparison.config.seeds[0])
-    parts = comparison.parts(run)
+def _systems(case: str, phases: Sequence[Phase]) -> str:
+    head = f"Case {case}: systems" if case else "Systems"
+    return f"{head} were {each(phases, _system_text)}."
+
+
+def _system_text(phase: Phase) -> str:
+    parts = phase.parts
     named = "; ".join(
         f"{item.name} ({formula(item.frame.species)}, {item.frame.n_atoms} atoms"
         f"{', periodic' if all(item.frame.pbc) else ''})"
         for item in parts.systems
     )
-    head = f"Case {case}: systems" if case else "Systems"
     labeler = parts.config.labeler
-    theory = str(labeler.get("method") or labeler.get("potential") or labeler["type"])
     return (
-        f"{head} were {named}, labelled by {labeler['type']} ({theory}); MD with the potentials "
-        f"was {condition_text(parts.base_condition)}, {parts.config.explore.replicas} replicas."
+        f"{named}, labelled by {labeler['type']} ({_theory(labeler)}), MD with the potentials "
+        f"{condition_text(parts.base_condition)}, {parts.config.explore.replicas} replicas"
     )
 
 
-def _training(comparison: Comparison) -> str:
-    run = RunName(
-        comparison.config.case_names[0],
-        comparison.config.baseline_arm,
-        comparison.config.seeds[0],
+def _theory(labeler: Mapping[str, Any]) -> str:
+    """Of a labeler: its method, or the style of its potential."""
+    method, potential = labeler.get("method"), labeler.get("potential")
+    if isinstance(method, Mapping):
+        return ", ".join(f"{key} {value}" for key, value in method.items() if key != "type")
+    style = potential.get("pair_style") if isinstance(potential, Mapping) else potential
+    return str(method or style or labeler["type"])
+
+
+def _training(phases: Sequence[Phase]) -> str:
+    groups = grouped(phases, _training_text)
+    if len(groups) == 1:
+        return f"Potentials were trained for {groups[0][0]}."
+    told = "; ".join(
+        f"{', '.join(f'{phase.case} {phase.name}'.strip() for phase in own)}: {text}"
+        for text, own in groups
     )
-    training = comparison.parts(run).config.training
+    return f"Potentials were trained as follows. {told}."
+
+
+def _training_text(phase: Phase) -> str:
+    training = phase.parts.config.training
     later = training.steps if isinstance(training.steps, tuple) else (training.steps,)
     steps = ", then ".join(count(number) for number in later)
+    optimizer = phase.settings.get("trainer.optimizer.type")
+    rate = (
+        f"initial learning rate {training.start_lr:g} falling by {training.lr_decay:g} a generation"
+    )
     return (
-        f"Potentials were trained for {count(training.steps_first)} steps at first and "
-        f"{steps} in each later generation, batch size {training.batch_size}, "
-        f"initial learning rate {training.start_lr:g} falling by {training.lr_decay:g} a "
-        "generation."
+        f"{count(training.steps_first)} steps at first and {steps} in each later generation, batch "
+        f"size {training.batch_size}, "
+        + (f"optimizer {optimizer}" if optimizer in WITHOUT_RATE else rate)
     )
 
 
 def _examiner(comparison: Comparison) -> str:
     config = comparison.config
     examiner = config.examiner
-    parts = comparison.examiner_parts(config.case_names[0], config.seeds[0])
-    limits = parts.config.audit
     costs = ", ".join(map(count, config.costs))
     at = f"at {costs} evaluations and at the end" if costs else "at the end"
+    told = {case: _examined(comparison, case) for case in config.case_names}
+    each_case = (
+        next(iter(told.values()))
+        if len(set(told.values())) == 1
+        else " ".join(f"Case {case}: {text}" for case, text in told.items())
+    )
     return (
         f"Models were judged {at} by an examiner outside the arms, neither charged nor fed back: "
-        f"{examiner.replicas} replicas of {picoseconds(parts.base_condition.duration_ps)} from "
-        f"frames of an independent reference trajectory "
+        f"{examiner.replicas} replicas from frames of an independent reference trajectory "
         f"({picoseconds(examiner.reference.length_ps)}, every {examiner.reference.every_steps} "
-        f"steps) with seeds of their own, the same for all arms; "
-        f"{frames_to_label(examiner, parts)} frames of the survivors were labelled. A model passed "
-        f"when {examiner.min_survival:.0%} of its replicas lived to the end, the upper 95 % limit "
-        f"of its force RMSE on their frames, overall and for each element, was at most "
-        f"{limits.max_relative_force_rmse:g} of the RMS reference force and of its energy RMSE at "
-        f"most {1000.0 * limits.max_energy_rmse_per_atom:g} meV/atom, and when the same held on "
-        "the reference trajectory. RDF error is the mean over element pairs of the integrated "
-        "absolute difference from the reference."
+        f"steps) with seeds of their own, the same for all arms. {each_case} A model passed when "
+        f"{examiner.min_survival:.0%} of the replicas of every system lived to the end and both "
+        "the frames of its survivors and the reference trajectory kept these limits. RDF error is "
+        "the mean over element pairs of the integrated absolute difference from the reference."
+    )
+
+
+def _examined(comparison: Comparison, case: str) -> str:
+    """MD, frames and limits of the examiner of one case."""
+    parts = comparison.examiner_parts(case, comparison.config.seeds[0])
+    systems = ", ".join(system.name for system in parts.systems)
+    return (
+        f"MD of {systems} was {condition_text(parts.base_condition)}; "
+        f"{frames_to_label(comparison.config.examiner, parts)} frames of the survivors of each "
+        f"system were labelled; limits: {limits_text(parts.config.audit)}."
     )
 
 
@@ -112,11 +165,13 @@ def _statistics(cases: Sequence[CaseOutcome]) -> str:
     return (
         "The seed was the unit of statistics. Intervals are 95 % bootstrap intervals over seeds, "
         "widened for their small number, and exact binomial ones for shares. Runs that ended "
-        "without passing were censored: at their cost when stopped from outside, otherwise "
-        f"(falsely stable, given up) at the horizon of {horizon} evaluations. Arms were compared "
+        "without passing were censored: at their cost when their budget of evaluations or of wall "
+        "time stopped them, otherwise (generations used up, falsely stable, given up, no model) at "
+        f"the horizon of {horizon} evaluations. Arms were compared "
         "with the baseline by log-rank tests whose p values come from dealing out whole runs to "
         f"the two arms, in all ways where these are at most {count(MOST_ARRANGEMENTS)}, "
-        "adjusted by Holm’s method."
+        "adjusted by Holm’s method for all arms but the baseline, those that could not be tested "
+        "at p = 1."
     )
 
 
@@ -138,6 +193,13 @@ def versions_of(results: Sequence[RunResult]) -> tuple[tuple[str, str], ...]:
     return tuple((name, " / ".join(versions)) for name, versions in found.items())
 
 
+def warnings(comparison: Comparison, results: Sequence[RunResult]) -> str:
+    """What a reader has to know before any number, or nothing."""
+    unlike = [end_note(phases_of(comparison, case)) for case in comparison.config.case_names]
+    told = [f"{note[0].upper()}{note[1:]}." for note in unlike if note is not None]
+    return " ".join([*told, *filter(None, [mixed_code(results)])])
+
+
 def mixed_code(results: Sequence[RunResult]) -> str:
     """A warning where runs were made by different code of the engine, or nothing."""
     codes = list(dict.fromkeys(run.made.get("code", "unknown") for run in results))
@@ -153,13 +215,12 @@ def mixed_code(results: Sequence[RunResult]) -> str:
 
 
 def citations(comparison: Comparison, results: Sequence[RunResult]) -> tuple[Citation, ...]:
-    """What a paper with this comparison has to cite."""
+    """What a paper with this comparison has to cite: what is in use in any arm of any case."""
     words = [name for run in results for name in run.made]
+    words += ["ase", comparison.config.examiner.reference.thermostat, *STATISTICS]
     for case in comparison.config.case_names:
-        run = RunName(case, comparison.config.baseline_arm, comparison.config.seeds[0])
-        parts = comparison.parts(run)
-        words += [str(parts.config.labeler), str(parts.config.trainer["type"]), "ase"]
-        words += [parts.config.explorer["type"], comparison.config.examiner.reference.thermostat]
+        for phase in phases_of(comparison, case):
+            words += [f"{key}={value}" for key, value in phase.settings.items()]
     return citations_for(words)
 
 

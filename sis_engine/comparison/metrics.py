@@ -23,12 +23,18 @@ def order_agreement(exam: ExamResult) -> float | None:
     return float(np.mean(known)) if known else None
 
 
+def rdf_floor(exam: ExamResult) -> float | None:
+    """What :attr:`ExamResult.rdf_error` is between the halves of the reference."""
+    return float(np.mean([pair.floor for pair in exam.pairs])) if exam.pairs else None
+
+
 @dataclass(frozen=True)
 class Metric:
     """A figure of an examination. share: it is yes or no, so that exact limits can be given
 
     positive: never negative, so that its interval is worked out on the logarithm
     within: what it can be at all
+    floor: less than this cannot be told from none;  ``None``: any difference counts
     """
 
     name: str
@@ -38,7 +44,12 @@ class Metric:
     share: bool = False
     positive: bool = False
     within: tuple[float, float] = (-math.inf, math.inf)
+    floor: Callable[[ExamResult], float | None] | None = None
 
+
+RDF_ERROR = Metric(
+    "rdf_error", "RDF error", "Å", lambda e: e.rdf_error, positive=True, floor=rdf_floor
+)
 
 METRICS = (
     Metric("survival_ps", "mean life", "ps", lambda e: e.survival_ps, within=(0.0, math.inf)),
@@ -56,7 +67,7 @@ METRICS = (
         lambda e: None if e.audit is None else e.audit.relative,
         positive=True,
     ),
-    Metric("rdf_error", "RDF error", "", lambda e: e.rdf_error, positive=True),
+    RDF_ERROR,
     Metric("species_error", "molecules that differ", "", species_error, within=(0.0, math.inf)),
     Metric(
         "order_agreement",
@@ -77,11 +88,29 @@ METRICS = (
 
 
 def metric_interval(metric: Metric, exams: Sequence[ExamResult | None]) -> Interval | None:
-    """Mean over the seeds that have the figure."""
+    """Mean over the seeds that have the figure.
+
+    A share that is nought or one in every seed has no spread to resample: its limits are those of
+    the share of seeds in which it is so.
+    """
     values = known([None if exam is None else metric.of(exam) for exam in exams])
-    if metric.share:
+    if metric.share or (metric.unit == "share" and set(values) in ({0.0}, {1.0})):
         return share_interval(int(sum(values)), len(values))
     return mean_interval(values, positive=metric.positive, within=metric.within)
+
+
+def unit_in(metric: Metric, exams: Sequence[ExamResult]) -> str:
+    """Of a metric in these: errors of g(r) are lengths, of densities of distances bare numbers."""
+    densities = any(not pair.kind.startswith("g(r)") for exam in exams for pair in exam.pairs)
+    return "" if metric.floor is not None and densities else metric.unit
+
+
+def floor_in(metric: Metric, exams: Sequence[ExamResult]) -> float | None:
+    """Mean floor of a metric; ``None`` where it has none."""
+    if metric.floor is None:
+        return None
+    values = known([metric.floor(exam) for exam in exams])
+    return float(np.mean(values)) if values else None
 
 
 def mean_interval(

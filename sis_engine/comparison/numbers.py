@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sis_engine.comparison.metrics import rdf_floor
 from sis_engine.comparison.outcomes import CaseOutcome
 from sis_engine.comparison.plan import Comparison
-from sis_engine.comparison.results import RunResult
+from sis_engine.comparison.results import ExamResult, RunResult
 from sis_engine.report.jsonable import jsonable
 
 FORMAT = 1
@@ -47,6 +48,7 @@ def run_numbers(run: RunResult) -> dict[str, Any]:
         "passed": run.passed,
         "end": run.end,
         "reason": run.reason,
+        "limit": run.limit,
         "survival_ps": None if exam is None else exam.survival_ps,
         "survived": None if exam is None else exam.survived,
         "lives_ps": [] if exam is None else [life.time_ps for life in exam.lives],
@@ -54,17 +56,30 @@ def run_numbers(run: RunResult) -> dict[str, Any]:
         "force_rmse": None if exam is None else exam.test.force_rmse,
         "relative_force_rmse": None if exam is None else exam.test.relative,
         "rdf_error": None if exam is None else exam.rdf_error,
+        "rdf_floor": None if exam is None else rdf_floor(exam),
         "label_s": run.label_s,
         "train_s": run.train_s,
         "md_s": run.md_s,
         "evaluations_by_purpose": run.by_purpose,
         "generations": run.generations,
         "by_cost": [_exam(item) for item in run.exams],
+        "models": [
+            {
+                "generation": item.generation,
+                "evaluations": item.evaluations,
+                "lives_ps": item.lives_ps,
+                "censored": item.censored,
+                "decision": item.decision,
+            }
+            for item in run.models
+        ],
     }
 
 
-def _exam(exam: Any) -> dict[str, Any]:
+def _exam(exam: ExamResult) -> dict[str, Any]:
+    """One examination; of every system and pair, what was seen of its structure."""
     return {
+        "generation": exam.generation,
         "evaluations": exam.evaluations,
         "passed": exam.passed,
         "stable": exam.stable,
@@ -73,8 +88,31 @@ def _exam(exam: Any) -> dict[str, Any]:
         "survived": exam.survived,
         "force_rmse": exam.test.force_rmse,
         "relative_force_rmse": exam.test.relative,
+        "lives_ps": [life.time_ps for life in exam.lives],
+        "censored": [life.censored for life in exam.lives],
         "rdf_error": exam.rdf_error,
+        "rdf_floor": rdf_floor(exam),
+        "pairs": [
+            {
+                "system": item.system,
+                "pair": item.pair,
+                "kind": item.kind,
+                "error": item.error,
+                "floor": item.floor,
+            }
+            for item in exam.pairs
+        ],
+        "bonds": [
+            {
+                "system": item.system,
+                "broken": item.broken,
+                "reference_broken": item.reference_broken,
+                "order_agreement": item.order_agreement,
+            }
+            for item in exam.species
+        ],
         "reasons": exam.reasons,
+        "notes": exam.notes,
     }
 
 

@@ -25,7 +25,7 @@ from sis_engine.comparison.reach import (
     restricted,
     stable_and_passed,
 )
-from sis_engine.comparison.results import RunResult
+from sis_engine.comparison.results import ExamResult, RunResult
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,9 @@ class Versus:
     """An arm against the baseline.
 
     cost_ratio: of restricted mean evaluations to stable and passed, seeds paired
-    *_p: permuted log-rank, replicas of a seed dealt out together;  *_p_adjusted: by Holm's method
-        over the arms of the case. ``None``: nothing to test
+    *_p: permuted log-rank, replicas of a seed dealt out together. ``None``: nothing to test
+    *_p_adjusted: by Holm's method over all other arms of the case, those that cannot be tested (or
+        have no run yet) at p = 1
     """
 
     arm: str
@@ -92,6 +93,15 @@ class CaseOutcome:
     versus: tuple[Versus, ...]
     horizon: float
 
+    def named(self, name: str) -> str:
+        """A figure's or table's name, the case before it where there are several."""
+        return f"{self.case}-{name}" if self.case else name
+
+    @property
+    def last_exams(self) -> tuple[ExamResult, ...]:
+        found = [run.last_exam for arm in self.arms for run in arm.runs]
+        return tuple(exam for exam in found if exam is not None)
+
 
 def case_outcome(
     case: str,
@@ -110,7 +120,7 @@ def case_outcome(
         for arm in arms
         if any(item.arm == arm for item in own)
     ]
-    return CaseOutcome(case, tuple(found), _versus(found, baseline), horizon)
+    return CaseOutcome(case, tuple(found), _versus(found, baseline, arms), horizon)
 
 
 # --------------------------------------------------------------------------- one arm
@@ -166,21 +176,26 @@ def _acceleration_paper(run: RunResult) -> float | None:
 
 
 def _budget(run: RunResult) -> int:
-    given = run.settings.get("campaign.budget.evaluations")
-    return int(given) if given is not None else 0
+    """The largest of its phases' budgets."""
+    given = [v for k, v in run.settings.items() if k.endswith(".budget.evaluations")]
+    return max((int(item) for item in given if item is not None), default=0)
 
 
 # --------------------------------------------------------------------------- against the baseline
 
 
-def _versus(arms: Sequence[ArmOutcome], baseline: str) -> tuple[Versus, ...]:
+def _versus(
+    arms: Sequence[ArmOutcome], baseline: str, planned: Sequence[str]
+) -> tuple[Versus, ...]:
+    """planned: all arms of the case, with runs or without"""
     base = next((item for item in arms if item.arm == baseline), None)
     if base is None:
         return ()
     others = [item for item in arms if item.arm != baseline]
     reach = [_reach_p(item, base) for item in others]
     survival = [_survival_p(item, base) for item in others]
-    reach_adjusted, survival_adjusted = _adjusted(reach), _adjusted(survival)
+    n_tests = sum(name != baseline for name in planned)
+    reach_adjusted, survival_adjusted = _adjusted(reach, n_tests), _adjusted(survival, n_tests)
     return tuple(
         Versus(
             item.arm,
@@ -195,13 +210,11 @@ def _versus(arms: Sequence[ArmOutcome], baseline: str) -> tuple[Versus, ...]:
     )
 
 
-def _adjusted(p_values: Sequence[float | None]) -> list[float | None]:
-    known = [k for k, p in enumerate(p_values) if p is not None]
-    adjusted = holm([p for p in p_values if p is not None])
-    found: list[float | None] = [None] * len(p_values)
-    for k, p in zip(known, adjusted, strict=True):
-        found[k] = p
-    return found
+def _adjusted(p_values: Sequence[float | None], n_tests: int) -> list[float | None]:
+    """Of ``n_tests`` planned ones; those without a p value count as p = 1."""
+    every = [1.0 if p is None else p for p in p_values] + [1.0] * (n_tests - len(p_values))
+    adjusted = holm(every)
+    return [None if p is None else adjusted[k] for k, p in enumerate(p_values)]
 
 
 def _cost_ratio(arm: ArmOutcome, base: ArmOutcome) -> Interval | None:
@@ -222,6 +235,11 @@ def _cost_ratio(arm: ArmOutcome, base: ArmOutcome) -> Interval | None:
 
 def _rows(reach: Reach, runs: Sequence[RunResult]) -> list[tuple[RunResult, float, bool]]:
     return list(zip(runs, reach.times, reach.censored, strict=True))
+
+
+def compared(arm: ArmOutcome, other: ArmOutcome) -> tuple[Interval | None, float | None]:
+    """Ratio of costs of any two arms, and the p value of their evaluations, not adjusted."""
+    return _cost_ratio(arm, other), _reach_p(arm, other)
 
 
 def _reach_p(arm: ArmOutcome, base: ArmOutcome) -> float | None:

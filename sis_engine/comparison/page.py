@@ -6,22 +6,22 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from sis_engine.comparison.drawing import on_screen
-from sis_engine.comparison.figures import Plate, plates
+from sis_engine.comparison.drawing import Plate, on_screen
+from sis_engine.comparison.figures import plates
+from sis_engine.comparison.lead import lead
 from sis_engine.comparison.methods import (
     citations,
     methods_text,
-    mixed_code,
     settings_tables,
     versions_of,
+    warnings,
 )
-from sis_engine.comparison.outcomes import ArmOutcome, CaseOutcome
+from sis_engine.comparison.outcomes import CaseOutcome
 from sis_engine.comparison.plan import Comparison
 from sis_engine.comparison.results import RunResult
-from sis_engine.comparison.tables import spread, tables
+from sis_engine.comparison.tables import tables
 from sis_engine.report.blocks import NOTHING, Figure
 from sis_engine.report.page import Section, asset, content_policy, environment
-from sis_engine.report.wording import count, plural
 
 
 def render(
@@ -41,8 +41,10 @@ def render(
             complete=len(results) == total,
             n_finished=len(results),
             n_runs=total,
-            lead=tuple(sentence for case in cases for sentence in lead(case)),
-            warning=mixed_code(results),
+            lead=tuple(
+                sentence for case in cases for sentence in lead(case, len(comparison.config.arms))
+            ),
+            warning=warnings(comparison, results),
             sections=tuple(section for case in cases for section in _sections(case)),
             settings=settings_tables(results),
             text=comparison.text,
@@ -57,42 +59,12 @@ def render(
     )
 
 
-def lead(case: CaseOutcome) -> tuple[str, ...]:
-    """What a reader wants first, in words: who passes, for how many evaluations."""
-    head = f"{case.case}: " if case.case else ""
-    passing = [arm for arm in case.arms if arm.reach.n_reached]
-    sentences = []
-    if passing:
-        best = min(passing, key=_mean_cost)
-        sentences.append(
-            f"{head}{best.arm} has the lowest restricted mean cost of a model that is stable and "
-            f"passes: {spread(best.reach.restricted_mean)} evaluations "
-            f"({best.reach.n_reached} of {plural(len(best.runs), 'run')} got there)."
-        )
-    else:
-        sentences.append(f"{head}no arm reached a model that is stable and passes.")
-    false = [arm for arm in case.arms if arm.false_stable and arm.false_stable.value > 0.0]
-    if false:
-        told = "; ".join(
-            f"{arm.arm} {count(sum(r.reached and not r.passed for r in arm.runs))} of "
-            f"{count(sum(r.reached for r in arm.runs))}"
-            for arm in false
-        )
-        sentences.append(f"{head}ended stable by their own word but did not pass: {told}.")
-    return tuple(sentences)
-
-
-def _mean_cost(arm: ArmOutcome) -> float:
-    found = arm.reach.restricted_mean
-    return float("inf") if found is None else found.value
-
-
 def _sections(case: CaseOutcome) -> tuple[Section, ...]:
     """Of one case: the answer, then what it rests on."""
     prefix = f"{case.case}: " if case.case else ""
     stem = f"{case.case}-" if case.case else ""
-    reach, by_cost, lives, pairs, seconds = (figure_of(plate) for plate in plates(case))
-    arms, versus, final, costs, runs = tables(case)
+    reach, by_cost, lives, pairs, seconds, own_lives = map(figure_of, plates(case))
+    arms, versus, final, pair_errors, costs, runs, models = tables(case)
     return (
         Section(
             f"{stem}answer",
@@ -113,9 +85,17 @@ def _sections(case: CaseOutcome) -> tuple[Section, ...]:
             f"{prefix}The last models",
             "",
             figures=(lives, pairs),
-            tables=(final,),
+            tables=(final, pair_errors),
         ),
         Section(f"{stem}all", f"{prefix}Every run", "", figures=(seconds,), tables=(runs,)),
+        Section(
+            f"{stem}models",
+            f"{prefix}Every model: when its MD fails, and how",
+            "Seeds apart: two runs that differ in nothing but their seed may fail at other times "
+            "and in other ways.",
+            figures=(own_lives,),
+            tables=(models,),
+        ),
     )
 
 

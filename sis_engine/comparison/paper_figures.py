@@ -8,17 +8,22 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sis_engine.comparison.drawing import Area, Bar, Drawing, Line, Mark
+from sis_engine.comparison.drawing import REFERENCE, Area, Bar, Drawing, Line, Mark, Rule
 from sis_engine.report.scale import Axis
 from sis_engine.storage.atomic import write_bytes
 
 WIDTH_IN, HEIGHT_IN = 3.35, 2.5
-"""One column of a journal page, 85 mm."""
+"""One column of a journal page, 85 mm; a legend stands below and makes it higher."""
+
+LEGEND_ROW_IN, LEGEND_KEY_IN, LEGEND_LETTER_IN = 0.14, 0.42, 0.05
+"""What a row of the legend takes, a key with the space around it, and a letter beside it."""
 
 COLOURS = ("#0b6aa8", "#c8500a", "#00805c", "#9a6700", "#8a4a9e", "#4aa3d8", "#b0306a", "#6b6f73")
 """Those of the report (``report.css``), told apart by people with any common colour blindness."""
 
 SHAPES = ("o", "s", "^", "D")
+
+DASHES = (0, (4, 2))
 
 STYLE: dict[str, Any] = {
     "font.size": 8.0,
@@ -55,14 +60,16 @@ def write_figures(drawings: Iterable[Drawing], folder: Path) -> tuple[Path, ...]
 def _figure(drawing: Drawing) -> Any:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN), layout="constrained")
+    n_columns = _legend_columns(drawing)
+    n_rows = -(-len(drawing.legend) // n_columns)
+    size = (WIDTH_IN, HEIGHT_IN + LEGEND_ROW_IN * n_rows)
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(drawing.title)
     _axis(axes, "x", drawing.x)
     _axis(axes, "y", drawing.y)
     for rule in drawing.rules:
-        draw = axes.axvline if rule.upright else axes.axhline
-        draw(rule.value, color="0.5", linewidth=0.6, linestyle=(0, (4, 3)))
+        _rule(axes, rule)
     for area in drawing.areas:
         _area(axes, area)
     for bar in drawing.bars:
@@ -71,15 +78,41 @@ def _figure(drawing: Drawing) -> Any:
         _line(axes, line)
     for mark in drawing.marks:
         _mark(axes, mark)
-    for text, series in drawing.legend:
-        axes.plot([], [], color=colour(series), label=text, marker=marker(drawing, series), ms=3)
     if drawing.legend:
-        axes.legend(loc="best", handlelength=1.6)
+        figure.legend(
+            handles=[_key(drawing, text, series) for text, series in drawing.legend],
+            loc="outside lower center",
+            ncols=n_columns,
+            handlelength=1.8,
+            columnspacing=1.2,
+            borderpad=0.0,
+        )
     return figure
 
 
+def _legend_columns(drawing: Drawing) -> int:
+    """As many entries side by side as the width holds, by an estimate of the longest one's."""
+    longest = max((len(text) for text, _ in drawing.legend), default=0)
+    fitting = int(WIDTH_IN / (LEGEND_KEY_IN + LEGEND_LETTER_IN * longest))
+    return max(1, min(fitting, len(drawing.legend)))
+
+
+def _key(drawing: Drawing, text: str, series: int) -> Any:
+    """The sample of a series in the legend."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    if drawing.bars:
+        return Patch(color=colour(series), label=text)
+    style = DASHES if series == REFERENCE else "solid"
+    shape = marker(drawing, series)
+    return Line2D(
+        [], [], color=colour(series), linestyle=style, label=text, marker=shape, markersize=3
+    )
+
+
 def colour(series: int) -> str:
-    return COLOURS[series % len(COLOURS)]
+    return "black" if series == REFERENCE else COLOURS[series % len(COLOURS)]
 
 
 def marker(drawing: Drawing, series: int) -> str:
@@ -99,6 +132,16 @@ def _axis(axes: Any, which: str, axis: Axis) -> None:
         ticks([value for value, _ in axis.marks], [text for _, text in axis.marks])
 
 
+def _rule(axes: Any, rule: Rule) -> None:
+    draw = axes.axvline if rule.upright else axes.axhline
+    draw(rule.value, color="0.5", linewidth=0.6, linestyle=(0, (4, 3)))
+    if rule.text:
+        across = axes.get_yaxis_transform()
+        axes.text(
+            0.03, rule.value, rule.text, transform=across, va="bottom", fontsize=6.0, color="0.35"
+        )
+
+
 def _area(axes: Any, area: Area) -> None:
     axes.fill_between(
         area.xs,
@@ -112,11 +155,11 @@ def _area(axes: Any, area: Area) -> None:
 
 
 def _bar(axes: Any, bar: Bar) -> None:
-    axes.bar(
-        bar.x,
+    axes.barh(
+        bar.y,
         bar.high - bar.low,
-        width=2.0 * bar.half,
-        bottom=bar.low,
+        height=2.0 * bar.half,
+        left=bar.low,
         color=colour(bar.series),
         edgecolor="white",
         linewidth=0.4,
@@ -129,7 +172,7 @@ def _line(axes: Any, line: Line) -> None:
         line.ys,
         color=colour(line.series),
         drawstyle="steps-post" if line.steps else "default",
-        linestyle=(0, (4, 2)) if line.dashed else "solid",
+        linestyle=DASHES if line.dashed else "solid",
     )
 
 

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 
 from sis_engine.commands.validation import GoodTogether, validate
 from sis_engine.comparison.config import Changes, ComparisonConfig
+from sis_engine.comparison.reserved import refuse_reserved
 from sis_engine.config.campaign import FORMAT
 from sis_engine.config.faults import explain
 from sis_engine.config.file import parse_yaml, plain, read_text, with_line
@@ -176,6 +177,10 @@ def read_comparison(file: Path, text: str | None = None, origin: Path | None = N
         config = ComparisonConfig.model_validate(given)
     except ValidationError as error:
         raise with_line(explain(error, ComparisonConfig, file=file), tree) from error
+    try:
+        refuse_reserved(config, file)
+    except ConfigurationError as error:
+        raise with_line(error, tree) from error
     place = (origin or file).absolute()
     base = config.campaign if config.campaign.is_absolute() else place.parent / config.campaign
     campaign = plain(parse_yaml(read_text(base), base))

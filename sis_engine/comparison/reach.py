@@ -1,8 +1,11 @@
 """Evaluations until an event, over seeds, with runs that never met it censored and not dropped.
 
-A run stopped from outside is censored at what it had paid. One that ended by its own word (falsely
-stable, given up, no model admitted) will never pass, and stays at risk until the horizon, as
-competing events do (Fine and Gray, J. Am. Stat. Assoc. 94, 496 (1999)).
+A run stopped by its budget of evaluations or of wall time is censored at what it had paid: that it
+stopped there says nothing of how far it was. One that used up its generations had its chance and
+did not get there, and one that ended by its own word (falsely stable, given up, no model admitted)
+will never pass: both stay at risk until the horizon, as competing events do (Fine and Gray, J. Am.
+Stat. Assoc. 94, 496 (1999)). Censored where they stopped, arms that are cheap a generation would
+look better for failing early.
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ Timed = tuple[float, bool]
 class Reach:
     """Evaluations until an event, over seeds. horizon: where all that never met it are censored
 
-    times, censored: of each run;  restricted_mean: of min(evaluations, horizon)
+    times, censored: of each run
+    restricted_mean: of min(evaluations, horizon); ``None``: no run met it, all that is known is
+        that it takes more than they paid
     """
 
     times: tuple[float, ...]
@@ -59,15 +64,15 @@ def reach_of(
         censored=tuple(censored),
         horizon=horizon,
         curve=kaplan_meier(times, censored),
-        restricted_mean=bootstrap_interval(
-            pairs, restricted(horizon), positive=True, within=(0.0, horizon)
-        ),
+        restricted_mean=None
+        if all(censored)
+        else bootstrap_interval(pairs, restricted(horizon), positive=True, within=(0.0, horizon)),
     )
 
 
 def _censoring(run: RunResult, horizon: float) -> float:
-    """Stopped from outside: what it had paid. Ended by its own word: it will never pass."""
-    return float(run.evaluations) if run.end == "out_of_budget" else horizon
+    """Stopped by evaluations or wall time: what it had paid. Ended otherwise: never to pass."""
+    return float(run.evaluations) if run.limit in ("evaluations", "wall_hours") else horizon
 
 
 def restricted(

@@ -1,8 +1,9 @@
 """Another sampler's selection on the stored traces of a campaign: what it would have asked for.
 
 No label is made. Where it asks for an audit it is answered with the campaign's own audit of that
-generation, if there was one. Each generation is asked by itself: what another sampler's labels
-would have done to later models is not known, and not guessed.
+generation, if there was one; it pays for the frames that it asked for, passed or not, and what it
+learns of the audited frames costs nothing more. Each generation is asked by itself: what another
+sampler's labels would have done to later models is not known, and not guessed.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from pathlib import Path
 from sis_engine.bookkeeping import folder as campaign_folder
 from sis_engine.bookkeeping.past import Past
 from sis_engine.commands.status import open_ledger
+from sis_engine.comparison.plan import Comparison, RunName
 from sis_engine.comparison.reference import examination
+from sis_engine.errors import ConfigurationError
 from sis_engine.interfaces import Sampler, SamplerInput, never_stop
-from sis_engine.labelling.costs import evaluations_of
+from sis_engine.labelling.costs import IsKnown, evaluations_of, nothing_is_known
 from sis_engine.records import (
     AuditRequest,
     Cause,
@@ -27,11 +30,14 @@ from sis_engine.records import (
     Exhausted,
     Inspected,
     InspectRequest,
+    Labelled,
     LabelPlan,
+    PlanOutcome,
     Requests,
     Stable,
     label_key,
 )
+from sis_engine.report.paper import formula
 from sis_engine.samplers.stopping import StoppingSampler
 from sis_engine.seeds import derive_seed
 from sis_engine.setup.assembly import Parts
@@ -65,16 +71,18 @@ class Selection:
     """What a sampler says to one generation. word: requests, audit, stable, exhausted, or unknown
 
     unknown: the stored MD does not tell (see :func:`select`)
+    audits: that it asked for before it decided;  audited: was it given the result of one?
     """
 
     word: str
     reason: str
     asked: tuple[Asked, ...]
-    audited: bool
+    audits: tuple[Asked, ...] = ()
+    audited: bool = False
 
     @property
     def evaluations(self) -> int:
-        return sum(item.least for item in self.asked)
+        return sum(item.least for item in (*self.audits, *self.asked))
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ def replay(folder: Path, samplers: dict[str, Sampler]) -> tuple[ReplayedGenerati
                 record = store.load(row)
                 moment = Moment(stage, record, past, known)
                 others = tuple((name, select(moment, item)) for name, item in samplers.items())
-                own = _selection(parts, record.decision, known, audited=bool(record.audits))
+                own = _own(moment)
                 found.append(ReplayedGeneration(record.number, own, others))
                 past = past.after(record, None, row.sha256)
     return tuple(found)
@@ -128,8 +136,9 @@ def select(moment: Moment, sampler: Sampler) -> Selection:
     given = _input(moment.stage.parts, record, moment.past, sampler)
     untold = _untold(sampler, given)
     if untold is not None:
-        return Selection("unknown", untold, (), audited=False)
+        return Selection("unknown", untold, ())
     answer = sampler.decide(given)
+    audits: list[LabelPlan] = []
     audited = False
     for _ in range(MAX_AUDITS + MAX_LOOKS):
         if isinstance(answer, InspectRequest):
@@ -137,8 +146,10 @@ def select(moment: Moment, sampler: Sampler) -> Selection:
         elif isinstance(answer, DriftRequest):
             given = replace(given, drifted=_drifted(moment, sampler, answer))
         elif isinstance(answer, AuditRequest) and record.audits and not audited:
-            frames = tuple(i for r in record.audits for o in r.outcomes for i in o.labelled)
-            given = replace(given, audit=record.audits[-1].result, audit_frames=frames)
+            audits += answer.plans
+            given = replace(
+                given, audit=record.audits[-1].result, audit_frames=_audit_frames(record)
+            )
             audited = True
         else:
             break
@@ -148,7 +159,15 @@ def select(moment: Moment, sampler: Sampler) -> Selection:
         if isinstance(answer, InspectRequest | DriftRequest)
         else answer
     )
-    return _selection(moment.stage.parts, decision, moment.known, audited=audited)
+    if isinstance(decision, AuditRequest):
+        audits += decision.plans
+    return Selection(
+        word=_word(decision),
+        reason=decision.reason,
+        asked=_asked_by(moment, decision, given.is_labelled),
+        audits=tuple(_asked(moment, plan, nothing_is_known) for plan in audits),
+        audited=audited,
+    )
 
 
 def _untold(sampler: Sampler, given: SamplerInput) -> str | None:
@@ -197,22 +216,39 @@ def _input(parts: Parts, record: GenerationRecord, past: Past, sampler: Sampler)
     )
 
 
-def _selection(
-    parts: Parts, decision: Decision | None, known: frozenset[str], *, audited: bool
-) -> Selection:
-    words = {Requests: "requests", AuditRequest: "audit", Stable: "stable", Exhausted: "exhausted"}
-    plans = decision.plans if isinstance(decision, Requests | AuditRequest) else ()
+def _own(moment: Moment) -> Selection:
+    """What the campaign's own sampler said, and the audits that it had."""
+    record = moment.record
+    paid = {(item.origin.system, item.frame.key) for item in _audit_frames(record)}
+    decision = record.decision
     return Selection(
-        word="none" if decision is None else words[type(decision)],
+        word="none" if decision is None else _word(decision),
         reason="" if decision is None else decision.reason,
-        asked=tuple(_asked(parts, plan, known) for plan in plans),
-        audited=audited,
+        asked=_asked_by(moment, decision, lambda system, frame: (system, frame.key) in paid),
+        audits=tuple(_audited(record, item) for r in record.audits for item in r.outcomes),
+        audited=bool(record.audits),
     )
 
 
-def _asked(parts: Parts, plan: LabelPlan, known: frozenset[str]) -> Asked:
+def _audit_frames(record: GenerationRecord) -> tuple[Labelled, ...]:
+    return tuple(i for r in record.audits for o in r.outcomes for i in o.labelled)
+
+
+def _word(decision: Decision) -> str:
+    words = {Requests: "requests", AuditRequest: "audit", Stable: "stable", Exhausted: "exhausted"}
+    return words[type(decision)]
+
+
+def _asked_by(moment: Moment, decision: Decision | None, is_paid: IsKnown) -> tuple[Asked, ...]:
+    """is_paid: labels of this generation's audits, which cost nothing more"""
+    plans = decision.plans if isinstance(decision, Requests) else ()
+    return tuple(_asked(moment, plan, is_paid) for plan in plans)
+
+
+def _asked(moment: Moment, plan: LabelPlan, is_paid: IsKnown) -> Asked:
+    parts = moment.stage.parts
     level = parts.labeler.level_of_theory(parts.system(plan.system))
-    least, most = evaluations_of(plan)
+    least, most = evaluations_of(plan, is_paid)
     return Asked(
         plan=plan.id,
         system=plan.system,
@@ -220,6 +256,58 @@ def _asked(parts: Parts, plan: LabelPlan, known: frozenset[str]) -> Asked:
         least=least,
         most=most,
         times_ps=tuple(s.time_fs / 1000.0 for s in plan.starts if s.time_fs is not None),
-        known=sum(label_key(start.frame, level) in known for start in plan.starts),
+        known=sum(label_key(start.frame, level) in moment.known for start in plan.starts),
         reason=plan.reason,
     )
+
+
+def _audited(record: GenerationRecord, outcome: PlanOutcome) -> Asked:
+    """A plan of an audit that the campaign had: every frame of it was asked for."""
+    times = {f.frame.key: f.time_fs for run in record.explorations for f in run.frames}
+    n_frames = len(outcome.labelled) + len(outcome.failures)
+    return Asked(
+        plan=outcome.plan_id,
+        system=outcome.system,
+        purpose=outcome.purpose.value,
+        least=n_frames,
+        most=n_frames,
+        times_ps=tuple(
+            times[item.frame.key] / 1000.0 for item in outcome.labelled if item.frame.key in times
+        ),
+        known=len(outcome.labelled),
+        reason=outcome.message,
+    )
+
+
+# --------------------------------------------------------------------------- which case
+
+
+def case_of(comparison: Comparison, folder: Path) -> str:
+    """The case whose systems a campaign has. Raises ConfigurationError where none or several do.
+
+    The same systems (names and atoms) decide, or else the same elements.
+    """
+    names = comparison.config.case_names
+    if len(names) == 1:
+        return names[0]
+    with open_ledger(folder) as ledger:
+        own = campaign_folder.parts_of(folder, ledger)
+    run = RunName("", comparison.config.baseline_arm, comparison.config.seeds[0])
+    parts = {name: comparison.parts(replace(run, case=name)) for name in names}
+    alike = [name for name in names if _systems(parts[name]) == _systems(own)]
+    alike = alike or [name for name in names if parts[name].elements == own.elements]
+    if len(alike) != 1:
+        told = ", ".join(f"{item.name} of {formula(item.frame.species)}" for item in own.systems)
+        fits = f"fits {' and '.join(alike)}" if alike else "fits none of the cases"
+        raise ConfigurationError(
+            f"{folder} ({told}) {fits}: whose samplers are to be asked cannot be told",
+            file=comparison.file,
+            key="cases",
+            allowed=", ".join(names),
+            hint="name it: --case NAME",
+        )
+    return alike[0]
+
+
+def _systems(parts: Parts) -> dict[str, tuple[str, ...]]:
+    return {item.name: item.frame.species for item in parts.systems}

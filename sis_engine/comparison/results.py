@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
+from sis_engine.analysis.metrics import ONE_REPLICA
+from sis_engine.bookkeeping.budget import LIMITS, Limit
 from sis_engine.errors import NewerFormat, TornFile
 from sis_engine.storage.atomic import write_text
 
@@ -25,6 +28,17 @@ def _finite(value: Any) -> Any:
 
 Known = Annotated[float | None, BeforeValidator(_finite)]
 """A number, or ``None`` where it is not known."""
+
+
+def _without_notes(value: Any) -> Any:
+    """Files of before ``notes`` have this one among the reasons."""
+    if not isinstance(value, list | tuple):
+        return value
+    return tuple(item for item in value if not str(item).endswith(ONE_REPLICA))
+
+
+Reasons = Annotated[tuple[str, ...], BeforeValidator(_without_notes)]
+"""Why a model did not pass."""
 
 
 class Kept(BaseModel):
@@ -99,7 +113,7 @@ class ExamResult(Kept):
     generation: that made it;  evaluations: what the arm had paid by then
     survival_ps: mean of min(life, duration) over the replicas;  survived: share that lived on
     audit: on frames of survivors, ``None`` without any;  test: on the reference trajectory
-    reasons: why it did not pass, empty where it did
+    reasons: why it did not pass, empty where it did;  notes: how far to trust it, either way
     """
 
     generation: int
@@ -115,8 +129,9 @@ class ExamResult(Kept):
     species: tuple[SpeciesResult, ...]
     stable: bool
     right: bool
-    reasons: tuple[str, ...]
+    reasons: Reasons
     seconds: float
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -124,7 +139,11 @@ class ExamResult(Kept):
 
 
 class ModelResult(Kept):
-    """A model that an arm had: what everything up to it cost, and how long its own MD lived."""
+    """A model that an arm had: what everything up to it cost, and how long its own MD lived.
+
+    lives_ps: of each replica, t_cp where it failed;  censored: lived to the end (empty in the files
+        of earlier versions: not known)
+    """
 
     generation: int
     evaluations: int
@@ -133,6 +152,7 @@ class ModelResult(Kept):
     md_s: float
     lives_ps: tuple[float, ...]
     decision: str
+    censored: tuple[bool, ...] = ()
 
 
 End = Literal["stable", "exhausted", "out_of_budget", "refused"]
@@ -143,7 +163,8 @@ class RunResult(Kept):
 
     settings: see :mod:`sis_engine.comparison.settings`;  made: engine, code, programs, machine
     end: ``stable`` by its own stop rule; ``exhausted``: its sampler gave up; ``out_of_budget``:
-        it was stopped from outside; ``refused``: no model was admitted
+        a key of its budget ended it; ``refused``: no model was admitted
+    limit: that key; ``None``: none did, or it is not known
     evaluations: all it was charged for, by purpose as well;  reference_md_ps: of its segments
     longest_ps: the longest life in the examination of its last model
     """
@@ -157,6 +178,7 @@ class RunResult(Kept):
     made: dict[str, str]
     end: End
     reason: str
+    limit: Limit | None = None
     evaluations: int
     by_purpose: dict[str, int]
     generations: int
@@ -168,6 +190,16 @@ class RunResult(Kept):
     reference_md_ps: float
     models: tuple[ModelResult, ...]
     exams: tuple[ExamResult, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _limit_by_its_reason(cls, tree: Any) -> Any:
+        """Files of before ``limit`` named it in their reason only."""
+        if isinstance(tree, dict) and "limit" not in tree and tree.get("end") == "out_of_budget":
+            named = re.search(r"\bbudget\.(\w+)", str(tree.get("reason")))
+            if named is not None and named[1] in LIMITS:
+                return tree | {"limit": named[1]}
+        return tree
 
     @property
     def reached(self) -> bool:
@@ -204,10 +236,20 @@ def read_result(path: Path) -> RunResult:
                 path=path,
                 hint="upgrade: pip install --upgrade sis-engine",
             )
-        return RunResult.model_validate(tree)
+        return _whole(RunResult.model_validate(tree))
     except (OSError, ValueError, TypeError) as error:
         raise TornFile(
             f"{path} is not the result of a run: {str(error).splitlines()[0]}",
             path=path,
             hint="move it away, and the run is computed again",
         ) from error
+
+
+def _whole(result: RunResult) -> RunResult:
+    """Raises ValueError where its own numbers do not agree."""
+    by_purpose = sum(result.by_purpose.values())
+    if by_purpose != result.evaluations:
+        raise ValueError(
+            f"evaluations is {result.evaluations}, those by_purpose are {by_purpose} together"
+        )
+    return result

@@ -22,6 +22,9 @@ Settings = dict[str, Any]
 BEFORE_EXPLORING = ("explore", "monitors", "sampler", "audit", "triage", "budget")
 """Keys that have no part in the first labels and the first model."""
 
+COSTS = "examination.costs"
+"""Which models of a run are examined; no number of an examination depends on it."""
+
 _NO_PART = ("name", "label_bank", "known_labels", "pause_before", "seed")
 
 
@@ -42,7 +45,7 @@ def examiner_settings(comparison: Comparison, case: str, *, grid: bool = True) -
     own = comparison.config.examiner.model_dump(mode="json", exclude={"changes"})
     found |= {f"examination.{key}": value for key, value in _flat(own).items()}
     if grid:
-        found["examination.costs"] = list(comparison.config.costs)
+        found[COSTS] = list(comparison.config.costs)
     return found
 
 
@@ -75,17 +78,21 @@ def campaign_settings(parts: Parts) -> Settings:
 
 def digest(settings: Mapping[str, Any]) -> str:
     """SHA-256 of settings, whatever their order."""
-    text = json.dumps(settings, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_written(settings).encode()).hexdigest()
 
 
-def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, ...]:
-    """Keys whose values differ, each with both."""
-    return tuple(
-        f"{key}: {old.get(key)!r} → {new.get(key)!r}"
+def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
+    """Keys whose values differ, each with the old value and the new; none where digests agree."""
+    return {
+        key: f"{old.get(key, 'absent')!r} → {new.get(key, 'absent')!r}"
         for key in dict.fromkeys((*old, *new))
-        if old.get(key) != new.get(key)
-    )
+        if (key in old) != (key in new) or _written(old[key]) != _written(new[key])
+    }
+
+
+def _written(value: Any) -> str:
+    """As in a file: read again, a tuple is a list."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=str)
 
 
 def _matters(key: str) -> bool:

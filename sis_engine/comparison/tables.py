@@ -4,51 +4,52 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
-from sis_engine.analysis.clustered import Interval
-from sis_engine.comparison.metrics import METRICS, Metric
+from sis_engine.comparison.cells import (
+    FLOOR,
+    MARKS,
+    POINTS,
+    above,
+    footed,
+    measured,
+    spread,
+    titled,
+)
+from sis_engine.comparison.metrics import METRICS, Metric, floor_in, mean_interval
 from sis_engine.comparison.outcomes import ArmOutcome, CaseOutcome, Versus
-from sis_engine.comparison.results import RunResult
+from sis_engine.comparison.run_tables import model_table, run_table
+from sis_engine.records import Purpose
 from sis_engine.report.blocks import NOTHING, Table, columns
-from sis_engine.report.wording import count, duration, figure, yes_no
+from sis_engine.report.wording import count, figure
 
 
 def tables(case: CaseOutcome) -> tuple[Table, ...]:
     """All tables of a case, in the order of the page."""
-    return (
+    found = (
         arm_table(case),
         versus_table(case),
         final_table(case),
+        pair_table(case),
         cost_table(case),
         run_table(case),
+        model_table(case),
     )
-
-
-def _named(case: CaseOutcome, name: str) -> str:
-    return f"{case.case}-{name}" if case.case else name
-
-
-def spread(found: Interval | None, digits: int = 3) -> str:
-    """``0.25 [0.21, 0.30]``; the value alone where there is no interval."""
-    if found is None:
-        return NOTHING
-    value = figure(found.value, digits)
-    if found.lower is None or found.upper is None:
-        return value
-    return f"{value} [{figure(found.lower, digits)}, {figure(found.upper, digits)}]"
+    return tuple(footed(table) for table in found)
 
 
 def arm_table(case: CaseOutcome) -> Table:
     """The headline of every arm."""
     return Table(
-        _named(case, "arms"),
+        case.named("arms"),
         "Arms",
         "Runs (seeds) of each arm; those that called themselves stable; those whose last model "
         "passed the examiner; of the stable ones, those that did not pass; median and restricted "
-        "mean evaluations to stable and passed; evaluations paid for, thrown away or not; "
-        "acceleration ratios of the runs that passed (MD that the examiner saw live, over all "
-        "evaluations × timestep, and over reference MD). Brackets: 95 % intervals.",
+        "mean evaluations to stable and passed (– where no run passed); evaluations paid for, "
+        "thrown away or not; acceleration ratios of the runs that passed (MD that the examiner saw "
+        "live, over all evaluations × timestep, and over reference MD alone, as in the paper). "
+        "Brackets: 95 % intervals.",
         columns(
             "arm", "#runs", "#said stable", "#passed", "#falsely stable",
             "#median evaluations to pass", "#restricted mean", "#evaluations paid",
@@ -60,6 +61,8 @@ def arm_table(case: CaseOutcome) -> Table:
 
 def _arm_row(arm: ArmOutcome) -> tuple[str, ...]:
     median = arm.reach.curve.median_ps
+    single = any(run.by_purpose.get(Purpose.SINGLE.value) for run in arm.runs)
+    paper = spread(arm.acceleration_paper, 2)
     return (
         arm.arm,
         count(len(arm.runs)),
@@ -70,19 +73,19 @@ def _arm_row(arm: ArmOutcome) -> tuple[str, ...]:
         spread(arm.reach.restricted_mean),
         spread(arm.evaluations),
         spread(arm.acceleration, 2),
-        spread(arm.acceleration_paper, 2),
+        paper + POINTS * (single and arm.acceleration_paper is not None),
     )
 
 
 def versus_table(case: CaseOutcome) -> Table:
     """Every arm against the baseline."""
     return Table(
-        _named(case, "versus"),
+        case.named("versus"),
         "Against the baseline",
         "Ratio of restricted mean evaluations to stable and passed (below one: cheaper than the "
         "baseline; seeds paired), and two-sided p values of log-rank tests in which the runs, or "
         "the replicas of each run together, are dealt out to the two arms in all possible ways; in "
-        "brackets adjusted for the number of arms by Holm’s method.",
+        "brackets adjusted by Holm’s method for all arms but the baseline, tested or not.",
         columns("arm", "baseline", "#cost ratio", "#p, evaluations", "#p, survival"),
         tuple(_versus_row(item) for item in case.versus),
         note="There is no baseline, or no other arm.",
@@ -103,24 +106,68 @@ def _p(value: float | None, adjusted: float | None) -> str:
     return NOTHING if value is None else f"{figure(value, 2)} [{figure(adjusted, 2)}]"
 
 
+# --------------------------------------------------------------------------- the last models
+
+
 def final_table(case: CaseOutcome) -> Table:
-    """Figures of the last models, a row each."""
+    """Figures of the last models, a row each, and a floor below the one that has one."""
     return Table(
-        _named(case, "final"),
+        case.named("final"),
         "The last models, examined",
         "Means over seeds with 95 % intervals; shares with exact binomial ones. On the reference "
         "trajectory all arms are asked about the same frames; figures of MD exist only where it "
-        "lived long enough.",
+        f"lived long enough. {FLOOR}",
         columns("figure", *(f"#{arm.arm}" for arm in case.arms)),
-        tuple(
-            (_with_unit(metric), *(spread(arm.final[metric.name]) for arm in case.arms))
-            for metric in METRICS
-        ),
+        tuple(row for metric in METRICS for row in _final_rows(case, metric)),
     )
 
 
-def _with_unit(metric: Metric) -> str:
-    return metric.title + (f" / {metric.unit}" if metric.unit not in {"", "share"} else "")
+def _final_rows(case: CaseOutcome, metric: Metric) -> Iterator[tuple[str, ...]]:
+    found = [arm.final[metric.name] for arm in case.arms]
+    yield (titled(metric, case), *(measured(case, metric, item) for item in found))
+    if metric.floor is not None:
+        floor = figure(floor_in(metric, case.last_exams))
+        yield (f"{metric.title}, floor", *(floor for _ in case.arms))
+
+
+def pair_table(case: CaseOutcome) -> Table:
+    """RDF errors of the last models pair by pair, beside what the reference itself leaves open."""
+    exams = case.last_exams
+    names = dict.fromkeys((pair.system, pair.pair) for exam in exams for pair in exam.pairs)
+    return Table(
+        case.named("pairs"),
+        "RDF errors by pair",
+        f"Of the last models, means over seeds with 95 % intervals. {FLOOR}",
+        columns("system", "pair", "of", "#floor", *(f"#{arm.arm}" for arm in case.arms)),
+        tuple(_pair_row(case, system, pair) for system, pair in names),
+        note="No MD lived long enough to compare structures.",
+    )
+
+
+def _pair_row(case: CaseOutcome, system: str, pair: tuple[str, str]) -> tuple[str, ...]:
+    by_arm = [
+        [
+            item
+            for run in arm.runs
+            if run.last_exam is not None
+            for item in run.last_exam.pairs
+            if (item.system, item.pair) == (system, pair)
+        ]
+        for arm in case.arms
+    ]
+    every = [item for own in by_arm for item in own]
+    floor = math.fsum(item.floor for item in every) / len(every)
+    found = [mean_interval([item.error for item in own], positive=True) for own in by_arm]
+    return (
+        system,
+        "-".join(pair),
+        every[0].kind,
+        figure(floor),
+        *(above(None if item is None else item.value, floor, spread(item)) for item in found),
+    )
+
+
+# --------------------------------------------------------------------------- by cost
 
 
 def cost_table(case: CaseOutcome) -> Table:
@@ -130,52 +177,19 @@ def cost_table(case: CaseOutcome) -> Table:
             arm.arm,
             count(point.cost),
             count(point.n_with_model),
-            *(spread(point.values[metric.name]) for metric in METRICS),
+            *(measured(case, metric, point.values[metric.name]) for metric in METRICS),
         )
         for arm in case.arms
         for point in arm.by_cost
     ]
     return Table(
-        _named(case, "costs"),
+        case.named("costs"),
         "By cost",
         "The same of the model that each arm had for so many evaluations; seeds without a model by "
         "then have no figure.",
-        columns("arm", "#evaluations", "#seeds", *(f"#{m.title}" for m in METRICS)),
+        columns("arm", "#evaluations", "#seeds", *(f"#{titled(m, case)}" for m in METRICS)),
         tuple(rows),
         note="The comparison names no costs.",
-    )
-
-
-def run_table(case: CaseOutcome) -> Table:
-    """Every run, as it ended."""
-    return Table(
-        _named(case, "runs"),
-        "Runs",
-        "Every run, none left out. Time: labels, training, MD, at what each took.",
-        columns(
-            "arm", "#seed", "end", "passed", "#evaluations", "#generations", "#lived on",
-            "#force RMSE / (eV/Å)", "#RDF error", "#labels", "#training", "#MD", "why not passed",
-        ),
-        tuple(_run_row(run) for arm in case.arms for run in arm.runs),
-    )  # fmt: skip
-
-
-def _run_row(run: RunResult) -> tuple[str, ...]:
-    exam = run.last_exam
-    return (
-        run.arm,
-        str(run.seed),
-        run.end.replace("_", " "),
-        yes_no(run.passed),
-        count(run.evaluations),
-        count(run.generations),
-        figure(None if exam is None else exam.survived, 2),
-        figure(None if exam is None else exam.test.force_rmse),
-        figure(None if exam is None else exam.rdf_error),
-        duration(run.label_s),
-        duration(run.train_s),
-        duration(run.md_s),
-        "no model" if exam is None else "; ".join(exam.reasons[:2]),
     )
 
 
@@ -221,6 +235,7 @@ _LATEX = {
     "{": "\\{", "}": "\\}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}",
     "Å": "\\AA{}", "–": "--", "−": "$-$", "×": "$\\times$", "τ": "$\\tau$", "’": "'",
     "→": "$\\to$", "\u00a0": "~", "\u202f": "\\,", "<": "$<$", ">": "$>$",
+    "†": "$^\\dagger$", "‡": "$^\\ddagger$", "§": "$^\\S$",
 }  # fmt: skip
 
 
@@ -228,8 +243,14 @@ def _latex(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in text)
 
 
+_PLAIN = str.maketrans({"\u202f": "", "\u00a0": " ", "−": "-", **dict.fromkeys(MARKS, "")})
+
+
 def _plain(text: str) -> str:
-    """Numbers as programs read them: no thin spaces, an ASCII minus; a dash for what is missing."""
+    """Numbers as programs read them: no thin spaces, no marks of footnotes, an ASCII minus.
+
+    What is missing is an empty cell.
+    """
     if text == NOTHING:
         return ""
-    return text.replace("\u202f", "").replace("\u00a0", " ").replace("−", "-")
+    return text.translate(_PLAIN)

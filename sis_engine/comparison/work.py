@@ -14,7 +14,7 @@ from typing import TypeVar
 from sis_engine import __version__
 from sis_engine.bookkeeping.wallclock import WALL_S
 from sis_engine.comparison.arm import ArmEnd, run_arm, settle
-from sis_engine.comparison.charges import Charges, charges_of, model_of
+from sis_engine.comparison.charges import Charges, charges_of, examined_generations, model_of
 from sis_engine.comparison.examiner import Candidate, examine
 from sis_engine.comparison.places import Places
 from sis_engine.comparison.plan import Comparison, RunName
@@ -116,8 +116,9 @@ class Bench:
         parts = replace(self.comparison.examiner_parts(run.case, run.seed), trainer=trainer)
         config = self.comparison.config.examiner
         mark = digest(examiner_settings(self.comparison, run.case, grid=False))
+        wanted = examined_generations(charges.models, self.comparison.config.costs)
         for model in charges.models:
-            if model.generation not in examined_generations(charges, self.comparison.config.costs):
+            if model.generation not in wanted:
                 continue
             if self.stop():
                 raise StopRequested(f"{run}: stopped between two examinations")
@@ -134,15 +135,6 @@ class Bench:
             verdict = "passed" if found.passed else "; ".join(found.reasons[:2])
             self.say(f"{run}: examined at {model.evaluations} evaluations: {verdict}")
             yield found
-
-
-def examined_generations(charges: Charges, costs: tuple[int, ...]) -> set[int]:
-    """Generations whose models the examiner sees."""
-    chosen = {charges.models[-1].generation} if charges.models else set()
-    for cost in costs:
-        had = [item.generation for item in charges.models if item.evaluations <= cost]
-        chosen |= set(had[-1:])
-    return chosen
 
 
 def reference_settings(comparison: Comparison, case: str) -> Settings:
@@ -191,6 +183,7 @@ def _result(
         made={"sis-engine": __version__, **charges.versions, **made},
         end=end.end,
         reason=end.reason,
+        limit=end.limit,
         evaluations=charges.evaluations,
         by_purpose=charges.by_purpose,
         generations=charges.generations,

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from sis_engine.admission import AdmissionLimits
-from sis_engine.config.faults import NAME_PATTERN
+from sis_engine.config.faults import ALLOWED, NAME_PATTERN
 from sis_engine.execution.pools import Execution, LocalExecution
 from sis_engine.records import Condition, Ensemble, Sampling, SegmentSpec, TrainingSchedule
 from sis_engine.storage.gate import GateConfig
@@ -356,7 +357,11 @@ class CampaignConfig(Strict):
         names = [system.name for system in systems]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"two systems are called {twice[0]!r}")
+            raise PydanticCustomError(
+                "one_name_twice",
+                "two systems are called '{name}'",
+                {"name": twice[0], ALLOWED: "for each system a name of its own"},
+            )
         return systems
 
     @model_validator(mode="after")

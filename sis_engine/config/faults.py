@@ -52,6 +52,9 @@ PATTERNS = {
 }
 """Regular expressions of the configuration, in words."""
 
+ALLOWED = "allowed"
+"""What a model's own check says is allowed: a key of the context of its PydanticCustomError."""
+
 MISSING = "required key is missing"
 
 PARSING = frozenset({"float_parsing", "int_parsing", "float_type", "int_type"})
@@ -140,7 +143,11 @@ def _wrong_value(fault: ErrorDetails, place: _Place) -> ConfigurationError:
         return _not_one_of(details["tag"], details["expected_tags"], key)
     if kind == "literal_error":
         return _not_one_of(value, details["expected"])
-    return ConfigurationError(_in_our_words(fault), hint=_what_to_write(kind, value, place))
+    return ConfigurationError(
+        _in_our_words(fault),
+        allowed=details.get(ALLOWED),
+        hint=_what_to_write(kind, value, place),
+    )
 
 
 def _in_our_words(fault: ErrorDetails) -> str:

@@ -92,6 +92,14 @@ def read_campaign_text(text: str, file: Path) -> CampaignConfig:
     """
     tree = parse_yaml(text, file)
     given = plain(tree)
+    if "arms" in given:
+        raise ConfigurationError(
+            "this is a file for `sis compare`, not a campaign",
+            file=file,
+            key="arms",
+            line=line_of(tree, ["arms"]),
+            hint=f"sis compare {file} --dry-run",
+        )
     version = given.get("format", FORMAT)
     if isinstance(version, int) and version > FORMAT:
         raise ConfigurationError(

@@ -18,6 +18,7 @@ from sis_engine.interfaces.labeler import (
 from sis_engine.interfaces.monitor import Monitor, MonitorContext
 from sis_engine.interfaces.parts import (
     Context,
+    GivesExample,
     InputPath,
     KnowsVersions,
     PluginConfig,
@@ -27,7 +28,13 @@ from sis_engine.interfaces.parts import (
     no_progress,
 )
 from sis_engine.interfaces.sampler import Needs, Sampler, SamplerInput
-from sis_engine.interfaces.trainer import Describer, KeepsProgram, StartsEarly, Trainer
+from sis_engine.interfaces.trainer import (
+    Describer,
+    KeepsProgram,
+    SeesNeighbours,
+    StartsEarly,
+    Trainer,
+)
 
 __all__ = [
     "Arrangeable",
@@ -37,6 +44,7 @@ __all__ = [
     "Executor",
     "Explorer",
     "Future",
+    "GivesExample",
     "InputPath",
     "KeepsProgram",
     "KnowsVersions",
@@ -52,6 +60,7 @@ __all__ = [
     "Progress",
     "Sampler",
     "SamplerInput",
+    "SeesNeighbours",
     "Segment",
     "SinglePoints",
     "StartsEarly",

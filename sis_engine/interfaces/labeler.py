@@ -79,8 +79,11 @@ class Labeler(Protocol):
     :class:`sis_engine.reference_md.ReferenceMD` lifts it. Given the same frame it gives the same
     label, to the code's own tolerance.
 
-    One member is optional: ``not_exact_because: str | None``, why a run that was killed and goes on
-    is not bit by bit one that was never killed. ``exact: true`` is then refused.
+    Three members are optional. ``not_exact_because: str | None``: why a run that was killed and
+    goes on is not bit by bit one that was never killed; ``exact: true`` is then refused.
+    ``needs_cell``: it labels periodic frames only, of which ``sis init`` then writes one.
+    ``quick``: a label of a small system starts no program and takes no time, so that ``sis plan``
+    may try one.
     """
 
     Config: ClassVar[type[PluginConfig]]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
 
-from sis_engine.records import Arrangement
+from sis_engine.records import Arrangement, Frame
 
 
 class PluginConfig(BaseModel):
@@ -93,4 +93,14 @@ class KnowsVersions(Protocol):
 
     def versions(self) -> tuple[tuple[str, str], ...]:
         """(name, version), the names as in ``doctor``."""
+        ...
+
+
+@runtime_checkable
+class GivesExample(Protocol):
+    """A part with keys that only the person knows: what ``sis init`` writes for them."""
+
+    @classmethod
+    def example(cls, frame: Frame) -> dict[str, Any]:
+        """Settings that work for this structure, or name what the person has to bring."""
         ...

@@ -10,6 +10,7 @@ from sis_engine.interfaces.parts import Context, PluginConfig, ProgramReport
 from sis_engine.records import (
     Dataset,
     FloatArray,
+    Frame,
     FrameSet,
     Model,
     ModelForm,
@@ -60,6 +61,18 @@ class Trainer(Protocol):
         ...
 
     def doctor(self) -> tuple[ProgramReport, ...]: ...
+
+
+@runtime_checkable
+class SeesNeighbours(Protocol):
+    """A trainer whose models see so many neighbours of an atom and no more."""
+
+    def check_neighbours(self, frames: Sequence[Frame], elements: Sequence[str]) -> None:
+        """Raise ConfigurationError where an atom of ``frames`` has more than it is told to see.
+
+        elements: of the campaign, in type order
+        """
+        ...
 
 
 @runtime_checkable

@@ -30,7 +30,7 @@ from sis_engine.interfaces import (
     never_stop,
 )
 from sis_engine.plugins import Kind, configure, load
-from sis_engine.records import LabelFailure, Labelled, LevelOfTheory, System
+from sis_engine.records import Frame, LabelFailure, Labelled, LevelOfTheory, System
 from sis_engine.reference_md import LabelSource
 
 _log = logging.getLogger(__name__)
@@ -94,6 +94,12 @@ class WithCharges:
                 key="labeler.charges",
             )
         return cls(base, charges)
+
+    @classmethod
+    def example(cls, frame: Frame) -> dict[str, Any]:
+        """For ``sis init``: charges of xTB on energies of CP2K's DFT."""
+        method = "GFN1-xTB" if any(frame.pbc) else "GFN2-xTB"
+        return {"base": {"type": "cp2k"}, "charges": {"type": "xtb", "method": method}}
 
     def level_of_theory(self, system: System) -> LevelOfTheory:
         """The base's: that of energies, forces and virials."""

@@ -116,6 +116,7 @@ class AuditResult:
     element_upper: the same for each element, as (element, limit)
     energy_upper: upper 95 % limit of the energy RMSE, eV/atom
     n_failed: audit frames that got no label (any one fails the audit)
+    reasons: why it failed, empty where it passed;  notes: how far to trust it, either way
     """
 
     errors: Errors
@@ -128,6 +129,7 @@ class AuditResult:
     min_frames: int
     passed: bool
     reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

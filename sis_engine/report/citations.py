@@ -8,16 +8,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Citation:
-    """One BibTeX entry, and the words in a campaign's programs and settings that call for it."""
+    """One BibTeX entry, and the words in a campaign's programs and settings that call for it.
+
+    calls: in small letters; a setting of a comparison is the word ``key=value``
+    """
 
     key: str
     calls: tuple[str, ...]
     bibtex: str
 
 
-def _article(key: str, **fields: str) -> str:
+def _entry(kind: str, key: str, **fields: str) -> str:
     body = ",\n".join(f"  {name} = {{{value}}}" for name, value in fields.items())
-    return f"@article{{{key},\n{body}\n}}"
+    return f"@{kind}{{{key},\n{body}\n}}"
+
+
+def _article(key: str, **fields: str) -> str:
+    return _entry("article", key, **fields)
 
 
 # The title of the method's paper is left to its DOI: we have not read it in a primary source.
@@ -147,6 +154,210 @@ CITATIONS = (
             pages="014101",
             year="2007",
             doi="10.1063/1.2408420",
+        ),
+    ),
+    Citation(
+        "dpgen2020",
+        ("sampler.type=committee",),
+        _article(
+            "dpgen2020",
+            author="Zhang, Yuzhi and Wang, Haidi and Chen, Weijie and Zeng, Jinzhe and others",
+            title="{DP-GEN}: A concurrent learning platform for the generation of reliable deep "
+            "learning based potential energy models",
+            journal="Comput. Phys. Commun.",
+            volume="253",
+            pages="107206",
+            year="2020",
+            doi="10.1016/j.cpc.2020.107206",
+        ),
+    ),
+    Citation(
+        "zhang2019",
+        ("sampler.type=committee",),
+        _article(
+            "zhang2019",
+            author="Zhang, Linfeng and Lin, De-Ye and Wang, Han and Car, Roberto and E, Weinan",
+            title="Active learning of uniformly accurate interatomic potentials for materials "
+            "simulation",
+            journal="Phys. Rev. Mater.",
+            volume="3",
+            pages="023804",
+            year="2019",
+            doi="10.1103/PhysRevMaterials.3.023804",
+        ),
+    ),
+    Citation(
+        "hair2021",
+        ("sampler.type=hybrid",),
+        _article(
+            "hair2021",
+            author="Liu, Yue and Yu, Peiping and Wu, Yu and Yang, Hao and Xie, Miao and Huai, "
+            "Liyuan and Goddard, William A. and Cheng, Tao",
+            title="The {DFT-ReaxFF} hybrid reactive dynamics method with application to the "
+            "reductive decomposition reaction of the {TFSI} and {DOL} electrolyte at a "
+            "lithium--metal anode surface",
+            journal="J. Phys. Chem. Lett.",
+            volume="12",
+            pages="1300",
+            year="2021",
+            doi="10.1021/acs.jpclett.0c03720",
+        ),
+    ),
+    Citation(
+        "gonzalez1985",
+        ("sampler.choice=farthest",),
+        _article(
+            "gonzalez1985",
+            author="Gonzalez, Teofilo F.",
+            title="Clustering to minimize the maximum intercluster distance",
+            journal="Theor. Comput. Sci.",
+            volume="38",
+            pages="293--306",
+            year="1985",
+            doi="10.1016/0304-3975(85)90224-5",
+        ),
+    ),
+    Citation(
+        "mrmr2005",
+        ("sampler.choice=mrmr",),
+        _article(
+            "mrmr2005",
+            author="Peng, Hanchuan and Long, Fuhui and Ding, Chris",
+            title="Feature selection based on mutual information: criteria of max-dependency, "
+            "max-relevance, and min-redundancy",
+            journal="IEEE Trans. Pattern Anal. Mach. Intell.",
+            volume="27",
+            pages="1226--1238",
+            year="2005",
+            doi="10.1109/TPAMI.2005.159",
+        ),
+    ),
+    Citation(
+        "airebo2000",
+        ("pair_style=airebo",),
+        _article(
+            "airebo2000",
+            author="Stuart, Steven J. and Tutein, Alan B. and Harrison, Judith A.",
+            title="A reactive potential for hydrocarbons with intermolecular interactions",
+            journal="J. Chem. Phys.",
+            volume="112",
+            pages="6472--6486",
+            year="2000",
+            doi="10.1063/1.481208",
+        ),
+    ),
+    # Neither the file's head nor LAMMPS' documentation names a publication.
+    Citation(
+        "eim2010",
+        ("pair_style=eim",),
+        _entry(
+            "misc",
+            "eim2010",
+            author="Zhou, Xiaowang",
+            title="Embedded-ion method potentials, file ffield.eim of {LAMMPS}",
+            year="2010",
+            note="``submitted for publication'' says LAMMPS' documentation of pair\\_style eim",
+        ),
+    ),
+    Citation(
+        "reaxff2001",
+        ("pair_style=reax",),
+        _article(
+            "reaxff2001",
+            author="van Duin, Adri C. T. and Dasgupta, Siddharth and Lorant, Francois and "
+            "Goddard, William A.",
+            title="{ReaxFF}: A reactive force field for hydrocarbons",
+            journal="J. Phys. Chem. A",
+            volume="105",
+            pages="9396--9409",
+            year="2001",
+            doi="10.1021/jp004368u",
+        ),
+    ),
+    Citation(
+        "reaxff-cho2008",
+        ("ffield.reax.cho",),
+        _article(
+            "reaxff-cho2008",
+            author="Chenoweth, Kimberly and van Duin, Adri C. T. and Goddard, William A.",
+            title="{ReaxFF} reactive force field for molecular dynamics simulations of "
+            "hydrocarbon oxidation",
+            journal="J. Phys. Chem. A",
+            volume="112",
+            pages="1040--1053",
+            year="2008",
+            doi="10.1021/jp709896w",
+        ),
+    ),
+    Citation(
+        "snap2015",
+        ("pair_style=snap",),
+        _article(
+            "snap2015",
+            author="Thompson, A. P. and Swiler, L. P. and Trott, C. R. and Foiles, S. M. and "
+            "Tucker, G. J.",
+            title="Spectral neighbor analysis method for automated generation of quantum-accurate "
+            "interatomic potentials",
+            journal="J. Comput. Phys.",
+            volume="285",
+            pages="316--330",
+            year="2015",
+            doi="10.1016/j.jcp.2014.12.018",
+        ),
+    ),
+    Citation(
+        "zuo2020",
+        ("zuo_jpca2020",),
+        _article(
+            "zuo2020",
+            author="Zuo, Yunxing and Chen, Chi and Li, Xiangguo and Deng, Zhi and others",
+            title="Performance and cost assessment of machine learning interatomic potentials",
+            journal="J. Phys. Chem. A",
+            volume="124",
+            pages="731--745",
+            year="2020",
+            doi="10.1021/acs.jpca.9b08723",
+        ),
+    ),
+    Citation(
+        "kaplan-meier1958",
+        ("statistics=kaplan-meier",),
+        _article(
+            "kaplan-meier1958",
+            author="Kaplan, E. L. and Meier, Paul",
+            title="Nonparametric estimation from incomplete observations",
+            journal="J. Am. Stat. Assoc.",
+            volume="53",
+            pages="457--481",
+            year="1958",
+            doi="10.1080/01621459.1958.10501452",
+        ),
+    ),
+    Citation(
+        "mantel1966",
+        ("statistics=log-rank",),
+        _article(
+            "mantel1966",
+            author="Mantel, Nathan",
+            title="Evaluation of survival data and two new rank order statistics arising in its "
+            "consideration",
+            journal="Cancer Chemother. Rep.",
+            volume="50",
+            pages="163--170",
+            year="1966",
+        ),
+    ),
+    Citation(
+        "holm1979",
+        ("statistics=holm",),
+        _article(
+            "holm1979",
+            author="Holm, Sture",
+            title="A simple sequentially rejective multiple test procedure",
+            journal="Scand. J. Stat.",
+            volume="6",
+            pages="65--70",
+            year="1979",
         ),
     ),
 )

@@ -71,6 +71,7 @@ class AuditSummary(ErrorSummary):
     min_frames: int | None = None
     n_failed: int = 0
     reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -219,6 +220,7 @@ def _judgement(result: AuditResult) -> dict[str, Any]:
         "min_frames": result.min_frames,
         "n_failed": result.n_failed,
         "reasons": result.reasons,
+        "notes": result.notes,
     }
 
 

@@ -162,10 +162,20 @@ class Panel:
         css = f"{'ring' if hollow else 'dot'} {css}"
         self._above.append(shape_of(shape, across, up, size, css, tip))
 
-    def bar(self, x: float, half: float, low: float, high: float, css: str, tip: str = "") -> None:
-        """A bar around ``x`` (data units) from ``low`` to ``high``."""
-        left, right = self.px(x - half), self.px(x + half)
-        top, bottom = self.py(high), self.py(low)
+    def bar(
+        self,
+        at: float,
+        half: float,
+        low: float,
+        high: float,
+        css: str,
+        tip: str = "",
+        *,
+        lying: bool = False,
+    ) -> None:
+        """A bar around ``at`` (data units) from ``low`` to ``high``, upright or lying."""
+        left, right = (self.px(x) for x in ((low, high) if lying else (at - half, at + half)))
+        top, bottom = (self.py(y) for y in ((at + half, at - half) if lying else (high, low)))
         self._marks.append(
             tag(
                 "rect",

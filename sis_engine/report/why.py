@@ -138,7 +138,7 @@ def _audits(record: GenerationRecord) -> list[str]:
             f"energy RMSE {milli(result.errors.energy_rmse_per_atom)} meV/atom (bound "
             f"{milli(result.energy_limit)})."
         )
-        lines += [f"Audit: {reason}" for reason in result.reasons]
+        lines += [f"Audit: {text}" for text in (*result.reasons, *result.notes)]
     return lines
 
 

@@ -172,17 +172,14 @@ class StoppingSampler(ABC, Generic[ConfigT]):
 
 
 def _is_worth_the_rest(audit: AuditResult, plans: Sequence[LabelPlan]) -> bool:
-    """Not all frames were looked at, and nothing on those that were says that the model is wrong.
+    """Not all frames were looked at, and those that were would pass but for their number.
 
     A first look can only refuse: what passes is judged on all frames.
     """
-    n_looked_at = audit.errors.n_frames + audit.n_failed
-    if n_looked_at >= _n_frames(plans) or audit.n_failed:
+    if audit.n_failed or audit.errors.n_frames >= _n_frames(plans):
         return False
-    relative, energy = audit.errors.relative_force_rmse, audit.errors.energy_rmse_per_atom
-    return (relative is None or relative <= audit.relative_limit) and (
-        energy is None or energy <= audit.energy_limit
-    )
+    forces = (audit.relative_upper, *(upper for _, upper in audit.element_upper))
+    return max(forces) <= audit.relative_limit and audit.energy_upper <= audit.energy_limit
 
 
 def _n_frames(plans: Sequence[LabelPlan]) -> int:

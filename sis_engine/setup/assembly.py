@@ -108,18 +108,23 @@ class Parts:
 
 
 def assemble(
-    file: Path, text: str | None = None, inputs: Path | None = None, base: Path | None = None
+    file: Path,
+    text: str | None = None,
+    inputs: Path | None = None,
+    base: Path | None = None,
+    fresh: frozenset[str] = frozenset(),
 ) -> Parts:
     """Parts from a campaign file, or from its text (``file`` is then for messages).
 
     base: the file that relative paths start from; ``None``: ``file``
     inputs: a campaign's own copies of its structures (``<system>.extxyz``), used where they exist
+    fresh: systems whose structure is another one now: it is read, and the copy is not
     Raises ConfigurationError with file, key and line for the first fault.
     """
     source = read_text(file) if text is None else text
     config = read_campaign_text(source, file)
     try:
-        return _build(config, source, file, inputs, base or file)
+        return _build(config, source, file, base or file, _Copies(inputs, fresh))
     except ConfigurationError as error:
         if error.file is None:
             error.file = str(file)
@@ -128,7 +133,22 @@ def assemble(
         raise
 
 
-def _build(config: CampaignConfig, text: str, file: Path, inputs: Path | None, base: Path) -> Parts:
+@dataclass(frozen=True)
+class _Copies:
+    """A campaign's own copies of its structures. See :func:`assemble`."""
+
+    folder: Path | None
+    outdated: frozenset[str]
+
+    def of(self, system: str) -> Path | None:
+        """The copy that stands for the system's structure, if there is one."""
+        if self.folder is None or system in self.outdated:
+            return None
+        copy = self.folder / f"{system}.extxyz"
+        return copy if copy.is_file() else None
+
+
+def _build(config: CampaignConfig, text: str, file: Path, base: Path, copies: _Copies) -> Parts:
     def plugin(kind: Kind, given: dict[str, Any], key: str) -> Any:
         return configure(kind, given, key=key, file=file, base=base.parent)
 
@@ -138,7 +158,7 @@ def _build(config: CampaignConfig, text: str, file: Path, inputs: Path | None, b
         file=file,
         base=base,
         systems=tuple(
-            _system(item, index, file, base, inputs) for index, item in enumerate(config.systems)
+            _system(item, index, file, base, copies) for index, item in enumerate(config.systems)
         ),
         labeler=plugin(Kind.LABELER, config.labeler, "labeler"),
         trainer=plugin(Kind.TRAINER, config.trainer, "trainer"),
@@ -151,11 +171,9 @@ def _build(config: CampaignConfig, text: str, file: Path, inputs: Path | None, b
     )
 
 
-def _system(given: SystemConfig, index: int, file: Path, base: Path, inputs: Path | None) -> System:
-    path = given.structure if given.structure.is_absolute() else base.parent / given.structure
-    copy = None if inputs is None else inputs / f"{given.name}.extxyz"
-    if copy is not None and copy.is_file():
-        path = copy
+def _system(given: SystemConfig, index: int, file: Path, base: Path, copies: _Copies) -> System:
+    named = given.structure if given.structure.is_absolute() else base.parent / given.structure
+    path = copies.of(given.name) or named
     frame = read_structure(path, key=f"systems.{index}.structure", file=file)
     beyond = [atom for atom in given.frozen if atom >= frame.n_atoms]
     if beyond:

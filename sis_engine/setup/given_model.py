@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from sis_engine.errors import ConfigurationError
-from sis_engine.interfaces import Context
+from sis_engine.interfaces import Context, Trainer
 from sis_engine.records import Model, ModelForm
 from sis_engine.setup.assembly import Parts
 
@@ -18,17 +21,21 @@ def adopt_given(parts: Parts, context: Context) -> Model | None:
     given = parts.config.initial.model
     if given is None:
         return None
-    path = parts.path(given)
     try:
-        model = parts.trainer.adopt(path, parts.elements, context)
+        return adopt_trainable(parts.trainer, parts.path(given), parts.elements, context)
     except ConfigurationError as error:
         error.key, error.file = error.key or KEY, error.file or str(parts.file)
         raise
+
+
+def adopt_trainable(
+    trainer: Trainer, path: Path, elements: Sequence[str], context: Context
+) -> Model:
+    """The model in ``context.workdir``; ConfigurationError when it cannot be trained further."""
+    model = trainer.adopt(path, elements, context)
     if model.file(ModelForm.EAGER) is None:
         raise ConfigurationError(
             f"{path} is an exported model: it runs, but it cannot be trained further",
-            file=parts.file,
-            key=KEY,
             allowed="a checkpoint of the trainer",
         )
     return model

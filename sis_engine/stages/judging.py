@@ -38,6 +38,9 @@ def judged_by_system(
     if len(results) == 1:
         return next(iter(results.values()))
     pooled = judged([item for own in clusters.values() for item in own], sum(failed.values()))
-    reasons = tuple(f"{name}: {why}" for name, found in results.items() for why in found.reasons)
-    passed = all(found.passed for found in results.values())
-    return replace(pooled, passed=passed, reasons=reasons)
+    return replace(
+        pooled,
+        passed=all(found.passed for found in results.values()),
+        reasons=tuple(f"{name}: {why}" for name, own in results.items() for why in own.reasons),
+        notes=tuple(f"{name}: {note}" for name, own in results.items() for note in own.notes),
+    )

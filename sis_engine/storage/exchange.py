@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,18 +61,40 @@ def read_frames(path: Path, system: str | None = None) -> Iterator[FrameSet]:
     raise ConfigurationError(seen, file=path, allowed=FORMATS)
 
 
-def check_importable(path: Path) -> None:
-    """Read a little of it; ConfigurationError says what is wrong with it."""
+@dataclass(frozen=True, eq=False)
+class Look:
+    """kinds: a frame of each kind (atoms in their order, periodicity) that was seen
+
+    whole: all data were looked at
+    """
+
+    kinds: tuple[FrameSet, ...]
+    whole: bool
+
+    @property
+    def elements(self) -> frozenset[str]:
+        return frozenset(symbol for kind in self.kinds for symbol in kind.species)
+
+
+def look_at(path: Path) -> Look:
+    """Read a little of it, BLOCK_ATOMS atoms; ConfigurationError says what is wrong with it."""
+    kinds: dict[tuple[tuple[str, ...], Pbc], FrameSet] = {}
+    n_atoms = 0
     try:
-        first = next(read_frames(path), None)
+        for block in read_frames(path):
+            if n_atoms >= BLOCK_ATOMS:
+                return Look(tuple(kinds.values()), whole=False)
+            n_atoms += block.n_frames * block.n_atoms
+            kinds.setdefault((block.species, block.pbc), taken(block, np.array([0])))
     except ConfigurationError:
         raise
     except Exception as error:  # ASE's and HDF5's readers raise what they like
         raise ConfigurationError(
             f"cannot be read: {type(error).__name__}: {error}", file=path, allowed=FORMATS
         ) from error
-    if first is None:
+    if not kinds:
         raise ConfigurationError("there are no frames in it", file=path, allowed=FORMATS)
+    return Look(tuple(kinds.values()), whole=True)
 
 
 def read_campaign(folder: Path, system: str | None = None) -> Iterator[FrameSet]:

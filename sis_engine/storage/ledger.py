@@ -282,6 +282,15 @@ class Ledger(Database):
         found = {name: PurposeCount(Purpose(name), *rest) for name, *rest in rows}
         return tuple(found[purpose.value] for purpose in Purpose if purpose.value in found)
 
+    def paid_by_others(self) -> int:
+        """Labels that came from a shared bank and that this campaign never paid for, each once."""
+        rows = self._all(
+            "SELECT COUNT(DISTINCT key) FROM evaluations WHERE outcome=? AND key NOT IN "
+            "(SELECT key FROM evaluations WHERE outcome<>?)",
+            (Outcome.CACHED.value, Outcome.CACHED.value),
+        )
+        return int(rows[0][0])
+
     def evaluations(self, generation: int | None = None) -> tuple[EvaluationRow, ...]:
         """Evaluations in the order they were counted."""
         where, values = ("", ()) if generation is None else ("WHERE generation=?", (generation,))

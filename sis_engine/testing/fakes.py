@@ -79,6 +79,7 @@ class FakeLabeler:
     """
 
     Config: ClassVar[type[FakeLabelerConfig]] = FakeLabelerConfig
+    quick: ClassVar[bool] = True
     evaluation_log: ClassVar[Path | None] = None
 
     def __init__(self, config: FakeLabelerConfig | None = None) -> None:

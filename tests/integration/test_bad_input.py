@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.integration.command_line import Said, sis
-from tests.integration.small_campaigns import write_campaign
+from tests.integration.small_campaigns import ROOT, write_campaign
 
 Capture = pytest.CaptureFixture[str]
 
@@ -88,7 +88,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
                 {"name": "a", "structure": "structures/fake-cluster.xyz"},
             ]
         },
-        ("systems", "'a'"),
+        ("systems", "two systems are called 'a'", "allowed: for each system a name of its own"),
     ),
     "a system name that is no file name": (
         {"systems.0.name": "../x"},
@@ -161,6 +161,26 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         ("budget.evaluations_by_purpose.audits", "'audit'"),
     ),
     "a newer format": ({"format": 2}, ("format", "2", "upgrade")),
+    "a first segment of two steps": (
+        {"initial.segment.length_fs": 4.0},
+        ("initial.segment.length_fs", "4 fs are 2 steps of 2 fs", "6 or more"),
+    ),
+    "a first segment of its own that is too short": (
+        {"initial.lengths_fs": {"cluster": 1.0}},
+        ("initial.lengths_fs.cluster", "too few to learn cluster from"),
+    ),
+    "a label bank in a folder that is not there": (
+        {"label_bank": "../no/such/bank"},
+        ("label_bank", "no/such/bank' cannot be used", "there is no folder", "mkdir -p"),
+    ),
+    "a label bank where nothing can be written": (
+        {"label_bank": "/proc/bank"},
+        ("label_bank", "'/proc/bank' cannot be used", "nothing can be written to /proc"),
+    ),
+    "a label bank that is a file": (
+        {"label_bank": "campaign.yaml"},
+        ("label_bank", "campaign.yaml' cannot be used: it is a file"),
+    ),
     "an unknown stage to pause before": (
         {"pause_before": ["commit"]},
         ("pause_before.0", "'commit'", "'label'"),
@@ -190,13 +210,19 @@ def test_the_line_is_that_of_the_wrong_key(tmp_path: Path, capsys: Capture) -> N
 
 
 STRUCTURES = {
-    "no atoms": (b"0\n\n", "no atoms"),
-    "overlapping atoms": (b"2\n\nAr 0 0 0\nAr 0 0 0.1\n", "atoms 0 (Ar) and 1 (Ar) overlap"),
+    "no atoms": (b"0\n\n", "no atoms in it\n  allowed: one atom or more"),
+    "overlapping atoms": (
+        b"2\n\nAr 0 0 0\nAr 0 0 0.1\n",
+        "atoms 0 (Ar) and 1 (Ar) overlap: 0.100 Å apart, and 1.060 Å",
+    ),
     "atoms in one place": (b"2\n\nAr 0 0 0\nAr 0 0 0\n", "overlap"),
     "half a file": (b"13\n\nAr 0 0 0\n", "cannot be read"),
     "not a structure": (b"\x00\x01\xff" * 50, "cannot be read"),
     "an empty file": (b"", "cannot be read"),
-    "a position that is not a number": (b"2\n\nAr 0 0 0\nAr 0 0 nan\n", "not finite"),
+    "a position that is not a number": (
+        b"2\n\nAr 0 0 0\nAr 0 0 nan\n",
+        "not finite\n  allowed: one atom or more, finite",
+    ),
     "an element that does not exist": (b"2\n\nAr 0 0 0\nQq 0 0 3\n", "there is no element 'Qq'"),
 }
 
@@ -245,6 +271,17 @@ def test_a_file_that_is_no_campaign_is_refused(case: str, tmp_path: Path, capsys
     assert fragment in refused(capsys, config, tmp_path / "run").err
 
 
+@pytest.mark.parametrize("command", ["run", "validate", "plan", "doctor"])
+def test_a_comparison_is_sent_to_its_own_command(
+    command: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = sis(capsys, command, ROOT / "configs" / "compare-teacher.yaml")
+    assert said.code == 2
+    assert "arms: this is a file for `sis compare`, not a campaign" in said.err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_missing_file_is_refused_with_its_neighbour(tmp_path: Path, capsys: Capture) -> None:
     config = write_campaign(tmp_path)
     said = sis(capsys, "run", tmp_path / "campain.yaml", tmp_path / "run")
@@ -269,6 +306,40 @@ def test_a_file_where_the_campaign_folder_should_be_is_refused(
     assert said.code == 2, said
     assert str(tmp_path / "run") in said.err
     assert (tmp_path / "run").read_text() == "in the way"
+
+
+SMALL = {"monitors": [{"type": "blow_up"}, {"type": "geometry"}]}
+"""Monitors for three atoms, whose temperature is left to itself."""
+WATER = b"3\n\nO 0 0 0\nH 0.96 0 0\nH -0.24 0.93 0\n"
+
+
+@pytest.mark.parametrize("key", ["explore.condition", "initial.segment", "sampler.segment"])
+def test_a_timestep_that_hydrogen_does_not_bear_is_refused(
+    key: str, tmp_path: Path, capsys: Capture
+) -> None:
+    config = write_campaign(tmp_path / "given", {f"{key}.timestep_fs": 6.0} | SMALL)
+    (config.parent / "structures" / "fake-cluster.xyz").write_bytes(WATER)
+    said = refused(capsys, config, tmp_path / "run")
+    assert f"{key}.timestep_fs: 6 fs is too long for hydrogen" in said.err
+    assert "5 or less with H" in said.err
+
+
+def test_a_timestep_that_is_long_for_hydrogen_is_said(tmp_path: Path, capsys: Capture) -> None:
+    config = write_campaign(tmp_path / "given", SMALL)
+    (config.parent / "structures" / "fake-cluster.xyz").write_bytes(WATER)
+    said = sis(capsys, "validate", config)
+    assert said.code == 0, said
+    assert "note: explore.condition.timestep_fs is 2 fs: bonds to hydrogen" in said.out
+
+
+def test_a_sel_below_the_neighbours_of_the_structure_is_refused(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    trainer = {"type": "deepmd", "sel": 5, "cutoff_angstrom": 6.0}
+    config = write_campaign(tmp_path / "given", {"trainer": trainer})
+    said = refused(capsys, config, tmp_path / "run")
+    assert "trainer.sel: sel [5] is below the neighbours in the start structures" in said.err
+    assert "[12]" in said.err
 
 
 # --------------------------------------------------------------------------- programs
@@ -300,6 +371,27 @@ def test_a_program_that_is_something_else_is_refused(tmp_path: Path, capsys: Cap
     config = with_parts(tmp_path, {"labeler": {"type": "teacher", "potential": teacher}})
     said = refused(capsys, config, tmp_path / "run")
     assert str(program) in said.err
+
+
+@pytest.mark.parametrize(
+    ("says", "fragment"),
+    [
+        ("I am not LAMMPS", "does not say that it is LAMMPS"),
+        ("Large-scale Atomic/Molecular Massively Parallel Simulator - 1 Jan 2020 halt rdf", "csvr"),
+    ],
+)
+def test_an_explorer_that_is_no_suitable_lammps_is_refused(
+    says: str, fragment: str, tmp_path: Path, capsys: Capture
+) -> None:
+    program = tmp_path / "lmp"
+    program.write_text(f"#!/bin/sh\necho '{says}'\n")
+    program.chmod(0o755)
+    explorer = {"type": "lammps", "program": str(program)}
+    config = with_parts(tmp_path, {"trainer": {"type": "deepmd"}, "explorer": explorer})
+    said = refused(capsys, config, tmp_path / "run")
+    assert "explorer.program" in said.err
+    assert str(program) in said.err
+    assert fragment in said.err
 
 
 def test_a_labeler_of_a_wrong_version_is_refused(

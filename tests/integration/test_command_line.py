@@ -18,6 +18,7 @@ from sis_engine.cli.json_schema import campaign_schema, comparison_schema
 from sis_engine.comparison.plan import is_comparison
 from sis_engine.plugins import Kind, available
 from sis_engine.storage.ledger import Ledger
+from sis_engine.testing.fakes import FakeLabeler
 from tests.integration.command_line import sis
 from tests.integration.small_campaigns import (
     CLUSTER,
@@ -295,7 +296,10 @@ def test_plan_quotes_the_first_and_the_next_round(
 ) -> None:
     found = json.loads(sis(capsys, "plan", SMOKE, "--json").out)
     assert found["plans"][0]["least"] == 30
-    assert found["memory_mib"] is None
+    assert found["estimated"] is True
+    assert found["memory_mib"] > 10.0
+    assert found["plans"][0]["seconds"] is not None  # of a trial label
+    assert found["train_seconds"] is None
     config = write_campaign(tmp_path / "given", {"budget.generations": 1})
     run(tmp_path / "run", config)
     found = json.loads(sis(capsys, "plan", tmp_path / "run", "--json").out)
@@ -303,9 +307,40 @@ def test_plan_quotes_the_first_and_the_next_round(
     assert found["plans"][0]["purpose"] == "segment"
     assert found["plans"][0]["seconds"] is not None
     assert found["memory_mib"] > 10.0
+    assert found["estimated"] is False
     said = sis(capsys, "plan", tmp_path / "run")
     for word in ("evaluations", "cores", "memory", "disk", "training", "exploration"):
         assert word in said.out
+
+
+def test_plan_says_what_it_estimates_and_what_it_cannot_know(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    config = write_campaign(tmp_path / "given", {"labeler.seconds_per_label": 0.5})
+    said = sis(capsys, "plan", config)
+    assert said.code == 0, said
+    assert "15 s (estimate)" in said.out  # 30 labels
+    assert "MiB (estimate: engine and labeler alone)" in said.out
+    assert "unknown until the first has run" in said.out
+    longer = write_campaign(tmp_path / "longer", {"explore.condition.duration_ps": 100.0})
+    short, long = (json.loads(sis(capsys, "plan", c, "--json").out) for c in (config, longer))
+    assert long["disk_mib"] > 10.0 * short["disk_mib"]
+
+
+def test_plan_of_labels_that_are_dear_tries_none(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeLabeler, "quick", False)
+    said = sis(capsys, "plan", write_campaign(tmp_path))
+    assert "unknown until the first label" in said.out
+
+
+def test_plan_refuses_what_validate_refuses(tmp_path: Path, capsys: Capture) -> None:
+    windows = [{"lower_k": 400, "upper_k": 900}]
+    config = write_campaign(tmp_path, {"monitors.0.windows": windows})
+    said = sis(capsys, "plan", config)
+    assert said.code == 2
+    assert said.err == sis(capsys, "validate", config).err
 
 
 def test_plan_of_an_ended_campaign_says_that_nothing_is_planned(
@@ -329,6 +364,48 @@ def test_plan_of_a_fork_goes_by_the_times_of_the_generations_it_shares(
     assert found["explore_seconds"] == took["explore"]
     assert found["train_seconds"] == took["train-1"]
     assert found["ended"] is False
+
+
+@pytest.mark.parametrize("given", ["", "campaign.yaml"])
+def test_a_campaigns_own_file_means_its_folder(given: str, copied: Path, capsys: Capture) -> None:
+    """Its structure is the folder's copy, and its name is nobody else's folder."""
+    moved = copied.rename(copied.parent / "elsewhere")
+    with Ledger(moved) as ledger:  # as on another machine: the original file is not there
+        ledger.set_meta("config_file", "/nowhere/campaign.yaml")
+    campaign = moved / given
+    for command in ("validate", "plan", "doctor"):
+        said = sis(capsys, command, campaign)
+        assert said.code == 0, said
+    said = sis(capsys, "run", campaign, "--json")
+    assert said.code == 0, said
+    assert json.loads(said.out)["folder"] == str(moved)
+
+
+def test_an_edit_in_a_campaigns_folder_is_validated_before_it_runs(
+    copied: Path, capsys: Capture
+) -> None:
+    config = copied / "campaign.yaml"
+    text = config.read_text()
+    config.write_text(text.replace("generations: 10", "generations: 11"))
+    said = sis(capsys, "validate", config)
+    assert said.code == 0, said
+    assert "budget.generations: 10 → 11 (now)" in said.out
+    config.write_text(text.replace("seed: 3", "seed: 4"))
+    for command in ("validate", "plan", "doctor"):
+        said = sis(capsys, command, copied)
+        assert said.code == 2, said
+        assert "this campaign cannot change seed: 3 → 4" in said.err
+        (line,) = [n for n, row in enumerate(text.splitlines(), 1) if row.startswith("seed:")]
+        assert f"{config}:{line} seed:" in said.err
+
+
+def test_a_folder_without_a_campaign_has_nothing_to_validate(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    for command in ("validate", "plan", "doctor"):
+        said = sis(capsys, command, tmp_path)
+        assert said.code == 2
+        assert "is a folder without a campaign in it" in said.err
 
 
 def test_init_writes_a_campaign_that_is_valid_and_plannable(
@@ -397,3 +474,20 @@ def test_the_version_is_that_of_the_package(capsys: Capture) -> None:
     said = sis(capsys, "--version")
     assert said.code == 0
     assert said.out == f"sis-engine {__version__}\n"
+
+
+@pytest.mark.parametrize("damage", ["truncated", "another byte"])
+def test_a_torn_generation_has_no_digest(damage: str, copied: Path, capsys: Capture) -> None:
+    whole = sis(capsys, "digest", copied)
+    assert whole.code == 0
+    file = copied / "generations" / "0000.h5"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.chmod(0o644)
+    file.write_bytes(bytes(content[: len(content) // 2] if damage == "truncated" else content))
+    said = sis(capsys, "digest", copied)
+    assert said.code == 1
+    assert whole.out.strip() not in said.out
+    assert "generation 0 is torn" in said.err
+    assert str(file) in said.err
+    assert "error" in json.loads(sis(capsys, "digest", copied, "--json").out)

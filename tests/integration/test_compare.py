@@ -9,18 +9,21 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from sis_engine.comparison.compare import Compared, check, compare, finished_runs
+from sis_engine.comparison.compare import Compared, check, compare
+from sis_engine.comparison.kept import finished_runs
 from sis_engine.comparison.places import Places
 from sis_engine.comparison.plan import RunName, read_comparison
-from sis_engine.comparison.results import read_result
+from sis_engine.comparison.results import read_result, write_result
 from sis_engine.comparison.writing import write_comparison
 from sis_engine.errors import ConfigurationError
+from sis_engine.records import Purpose
 from sis_engine.storage.ledger import Ledger
 from tests.integration.command_line import sis
 from tests.integration.small_campaigns import write_campaign
@@ -115,6 +118,16 @@ def test_a_model_that_two_arms_have_is_examined_once(compared):
     assert _result(compared, "sis").exams == _result(compared, "twin").exams
 
 
+def test_arms_that_end_by_different_rules_are_told_before_anything_starts(tmp_path, capsys):
+    file = _written(tmp_path / "given")
+    file.write_text(file.read_text().replace("twin: {}", "twin: {audit: {min_frames: 9}}"))
+    told = "arms end by different rules, so that their costs do not compare: "
+    told += "audit.min_frames is 8 (sis), 9 (twin)"
+    _, lines = _compare(file, tmp_path / "run", stop=lambda: True)
+    assert lines[0].endswith(f"note: {told}")
+    assert told in sis(capsys, "compare", file, tmp_path / "new", "--dry-run").out.replace("\n", "")
+
+
 def test_an_examiner_that_could_not_find_its_frames_is_refused(tmp_path):
     file = _written(tmp_path / "given")
     file.write_text(file.read_text().replace("frames: 16", "frames: 21"))
@@ -185,6 +198,38 @@ def test_a_changed_setting_is_told_and_never_mixed(again):
     assert _result(again, "twin").settings["campaign.training.batch_size"] == 2
 
 
+def test_a_further_cost_is_examined_and_nothing_else_is_done(again):
+    """As if only the last model had been examined before: cost 100 is new."""
+    places = Places(again / "run", again / "run" / "results", "tiny")
+    for arm in ("sis", "twin"):
+        result = _result(again, arm)
+        assert len(result.exams) == 2
+        write_result(
+            places.result(RunName("", arm, 1)),
+            result.model_copy(
+                update={
+                    "exams": result.exams[1:],
+                    "settings": result.settings | {"examination.costs": []},
+                }
+            ),
+        )
+    before = [path.stat().st_mtime_ns for path in _generations(again)]
+    done, lines = _compare(again / "given" / "compare.yaml", again / "run")
+    assert done.complete, done.failed
+    assert "2 runs to be examined at further costs: sis-1, twin-1" in lines[0]
+    assert [path.stat().st_mtime_ns for path in _generations(again)] == before
+    assert len(_result(again, "sis").exams) == 2
+    fewer = (again / "given" / "compare.yaml").read_text().replace("costs: [100]", "costs: []")
+    (again / "given" / "compare.yaml").write_text(fewer)
+    done, lines = _compare(again / "given" / "compare.yaml", again / "run")
+    assert "2 of 2 runs are finished" in lines[0]
+    assert [len(result.exams) for result in done.finished] == [1, 1]
+
+
+def _generations(place: Path) -> list[Path]:
+    return sorted((place / "run" / "runs").glob("*/generations/*"))
+
+
 def test_a_torn_result_is_computed_again(again):
     path = again / "run" / "results" / "tiny" / "runs" / "sis-1.json"
     whole = path.read_text()
@@ -219,6 +264,10 @@ def test_another_samplers_selection_is_replayed_without_a_label(again, capsys):
     campaign = again / "run" / "runs" / "sis-1"
     with Ledger(campaign, read_only=True) as ledger:
         before = len(ledger.evaluations())
+        audited = Counter(
+            row.generation for row in ledger.evaluations() if row.purpose is Purpose.AUDIT
+        )
+    assert audited
     said = sis(capsys, "compare", file, "--replay", campaign, "--json")
     assert said.code == 0, said.err
     generations = json.loads(said.out)["generations"]
@@ -226,6 +275,13 @@ def test_another_samplers_selection_is_replayed_without_a_label(again, capsys):
     for item in generations:
         others = dict(item["others"])
         own = item["own"]
+        asked_for = sum(a["least"] for a in own["audits"])
+        assert asked_for == audited[item["generation"]]  # passed or failed
+        assert sum(a["least"] for a in others["sis"]["audits"]) == asked_for
+        assert [a["least"] for a in own["asked"]] == [a["least"] for a in others["sis"]["asked"]]
+        learnt = [a for a in others["sis"]["asked"] if "-audited-" in a["plan"]]
+        assert all(a["least"] == 0 for a in learnt)  # paid for by the audit
+        assert not others["lot"]["audited"] or others["lot"]["audits"]
         assert others["sis"]["word"] == own["word"]  # the same sampler says the same again
         assert [a["plan"] for a in others["sis"]["asked"]] == [a["plan"] for a in own["asked"]]
         assert others["lot"]["word"] in {"requests", "audit", "stable", "exhausted"}
@@ -236,6 +292,28 @@ def test_another_samplers_selection_is_replayed_without_a_label(again, capsys):
     assert all(a["least"] <= 20 for a in asked)
     with Ledger(campaign, read_only=True) as ledger:
         assert len(ledger.evaluations()) == before
+
+
+def test_the_samplers_that_are_replayed_are_those_of_the_campaigns_case(again, capsys):
+    file, campaign = again / "given" / "compare.yaml", again / "run" / "runs" / "sis-1"
+    text = file.read_text()
+    other = "{systems: [{name: other, structure: structure.xyz}]}"
+    structure = Path(__file__).parents[2] / "configs" / "structures" / "lifsi-dol-cluster.xyz"
+    shutil.copy(structure, again / "given" / "structure.xyz")
+    file.write_text(text + f"cases: {{first: {other}, second: {{}}}}\n")
+    said = sis(capsys, "compare", file, "--replay", campaign)
+    assert (said.code, said.out.split("\n")[0]) == (0, "samplers of case second")
+    file.write_text(text + "cases: {cold: {}, hot: {explore: {condition: {temperature_k: 400}}}}\n")
+    said = sis(capsys, "compare", file, "--replay", campaign)
+    assert said.code == 2
+    assert "fits cold and hot" in said.err
+    assert "--case" in said.err
+    said = sis(capsys, "compare", file, "--replay", campaign, "--case", "hot", "--json")
+    assert json.loads(said.out)["case"] == "hot"
+    said = sis(capsys, "compare", file, "--replay", campaign, "--case", "hto")
+    assert (said.code, "there is no case 'hto'" in said.err) == (2, True)
+    said = sis(capsys, "compare", file, "--case", "hot")
+    assert (said.code, "--replay" in said.err) == (2, True)
 
 
 def test_a_dry_run_says_what_is_left_and_starts_nothing(compared, tmp_path, capsys):

@@ -1,9 +1,6 @@
 """Every campaign and comparison file in configs/ is one that a person can run."""
 
-import contextlib
 import dataclasses
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +11,13 @@ from sis_engine.commands.validation import validate
 from sis_engine.comparison.compare import check
 from sis_engine.comparison.plan import is_comparison, read_comparison
 from sis_engine.comparison.quote import quote as quote_comparison
-from sis_engine.errors import ConfigurationError, ProgramMissing, ProgramUnsuitable
 from sis_engine.records import Ensemble, Purpose
 from sis_engine.samplers.grid import widest_gap_angstrom
 from sis_engine.setup.assembly import Parts, assemble
 from sis_engine.stages.label import plans_at_start
 from sis_engine.storage.gate import GateConfig, pass_gate
 from sis_engine.units import RYDBERG_EV
+from tests.integration.programs import programs
 from tests.unit.storage.storage_samples import make_labelled
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -41,40 +38,18 @@ def _segments(parts: Parts) -> list[int]:
     return [plan.segment.n_steps for plan in plans if plan.segment is not None]
 
 
-@contextlib.contextmanager
-def _programs() -> Iterator[None]:
-    """A program that is not installed is a reason to skip; in CI all of them are."""
-    try:
-        yield
-    except ConfigurationError as error:
-        if not _lacks_a_program(error) or os.environ.get("CI") == "true":
-            raise
-        pytest.skip(error.message.partition(" in /")[0])
-
-
-def _lacks_a_program(error: BaseException) -> bool:
-    """Faults are told again with their place: what was raised first lies below."""
-    seen, left = set(), [error]
-    while left:
-        one = left.pop()
-        if isinstance(one, ProgramMissing | ProgramUnsuitable):
-            return True
-        seen.add(id(one))
-        below = (one.__cause__, one.__context__)
-        left += [item for item in below if item is not None and id(item) not in seen]
-    return False
+@pytest.mark.external
+@pytest.mark.parametrize("file", FILES, ids=_name)
+def test_a_campaign_file_is_valid(file):
+    with programs():
+        validate(assemble(file))
 
 
 @pytest.mark.external
 @pytest.mark.parametrize("file", FILES, ids=_name)
-def test_a_campaign_file_is_valid(file):
-    with _programs():
-        validate(assemble(file))
-
-
-@pytest.mark.parametrize("file", FILES, ids=_name)
 def test_a_campaign_file_says_what_its_first_round_costs(file):
-    found = quote(file)
+    with programs():
+        found = quote(file)
     assert found.generation == 0
     assert sum(plan.least for plan in found.plans) > 0
     assert all(plan.least <= plan.most for plan in found.plans)
@@ -94,7 +69,7 @@ def test_a_campaign_is_called_as_its_file_and_says_how_to_start_it(file):
 @pytest.mark.external
 @pytest.mark.parametrize("file", COMPARISONS, ids=_name)
 def test_a_comparison_file_is_valid_in_every_arm(file):
-    with _programs():
+    with programs():
         check(read_comparison(file))
 
 

@@ -22,6 +22,7 @@ PACKAGES = {"sis_engine", "labelers", "trainers", "monitors"}
 COPIES = {
     "sis_engine/templates/quickstart.yaml": "configs/quickstart.yaml",
     "sis_engine/templates/lifsi-dol-cluster.xyz": "configs/structures/lifsi-dol-cluster.xyz",
+    "sis_engine/templates/li-bulk-8.extxyz": "configs/structures/li-bulk-8.extxyz",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -216,15 +216,26 @@ def neighbour_counts(
     systems: Sequence[System], elements: Sequence[str], cutoff_angstrom: float
 ) -> tuple[tuple[int, ...], int]:
     """Largest number of neighbours of each element, and of all together, within the cutoff."""
+    return counts_in(_frames_to_count(systems, elements), elements, cutoff_angstrom)
+
+
+def counts_in(
+    frames: Iterable[Frame], elements: Sequence[str], cutoff_angstrom: float
+) -> tuple[tuple[int, ...], int]:
+    """The same of single frames."""
     by_element = dict.fromkeys(elements, 0)
     together = 0
+    for frame in frames:
+        counts = pairs.neighbour_counts(frame, cutoff_angstrom)
+        for element in elements:
+            by_element[element] = max(by_element[element], int(counts.of(element).max()))
+        together = max(together, int(counts.of(None).max()))
+    return tuple(by_element.values()), together
+
+
+def _frames_to_count(systems: Sequence[System], elements: Sequence[str]) -> Iterator[Frame]:
     for system in systems:
         species = tuple(elements[kind] for kind in system.types)
         for index in spread(system.n_frames, SEL_FRAMES):
             box = None if system.boxes is None else system.boxes[index]
-            frame = Frame(species, system.positions[index], box, (box is not None,) * 3)
-            counts = pairs.neighbour_counts(frame, cutoff_angstrom)
-            for element in elements:
-                by_element[element] = max(by_element[element], int(counts.of(element).max()))
-            together = max(together, int(counts.of(None).max()))
-    return tuple(by_element.values()), together
+            yield Frame(species, system.positions[index], box, (box is not None,) * 3)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from sis_engine.errors import ConfigurationError
-from sis_engine.records import TrainingSchedule
+from sis_engine.records import Frame, TrainingSchedule
 from trainers.deepmd.config import Adam, DeepmdConfig, Dpa1, Kalman, SeE2A
-from trainers.deepmd.data import System, neighbour_counts
+from trainers.deepmd.data import System, counts_in, neighbour_counts
 
 CURVE_POINTS, CHEAP_EVERY = 100, 12
 """Points of the learning curve, so that progress moves and the file stays small. One costs half a
@@ -38,11 +38,31 @@ def choose_sel(
     Raises ConfigurationError when the data have more neighbours than the configured limit: the
     model would silently drop the farthest of them.
     """
-    per_element, together = neighbour_counts(systems, elements, config.cutoff_angstrom)
-    counted = (together,) if isinstance(config.descriptor, Dpa1) else per_element
+    counted = _counted(config, neighbour_counts(systems, elements, config.cutoff_angstrom))
     if config.sel == "auto":
         return _with_margin(config, systems, counted, len(elements))
-    given = (config.sel,) if isinstance(config.sel, int) else config.sel
+    return _sufficient(config.sel, counted, elements, f"the data within {config.cutoff_angstrom} Å")
+
+
+def check_sel(config: DeepmdConfig, frames: Sequence[Frame], elements: Sequence[str]) -> None:
+    """ConfigurationError when start structures have more neighbours than the configured limit."""
+    if config.sel != "auto":
+        counted = _counted(config, counts_in(frames, elements, config.cutoff_angstrom))
+        where = f"the start structures within {config.cutoff_angstrom} Å"
+        _sufficient(config.sel, counted, elements, where)
+
+
+def _counted(config: DeepmdConfig, counts: tuple[tuple[int, ...], int]) -> tuple[int, ...]:
+    """Of each element, or of all together, as the descriptor wants them."""
+    per_element, together = counts
+    return (together,) if isinstance(config.descriptor, Dpa1) else per_element
+
+
+def _sufficient(
+    sel: int | tuple[int, ...], counted: tuple[int, ...], elements: Sequence[str], where: str
+) -> tuple[int, ...]:
+    """The configured limits; ConfigurationError where more were counted."""
+    given = (sel,) if isinstance(sel, int) else sel
     if len(given) != len(counted):
         raise ConfigurationError(
             f"sel has {len(given)} numbers for the {len(counted)} elements {', '.join(elements)}",
@@ -51,8 +71,7 @@ def choose_sel(
         )
     if any(have < need for have, need in zip(given, counted, strict=True)):
         raise ConfigurationError(
-            f"sel {list(given)} is below the neighbours in the data, {list(counted)}, within "
-            f"{config.cutoff_angstrom} Å",
+            f"sel {list(given)} is below the neighbours in {where}, {list(counted)}",
             key="trainer.sel",
             allowed=f"at least {list(counted)}, with a margin for denser moments in MD",
             hint="sel: auto",

@@ -18,6 +18,7 @@ from sis_engine.interfaces import Context, PluginConfig, ProgramReport
 from sis_engine.records import (
     Dataset,
     FloatArray,
+    Frame,
     FrameSet,
     LammpsPair,
     Model,
@@ -32,6 +33,7 @@ from trainers.deepmd.config import DeepmdConfig, Kalman
 from trainers.deepmd.input import (
     DataFolders,
     Phase,
+    check_sel,
     choose_sel,
     differences,
     dp_seed,
@@ -72,6 +74,10 @@ class DeepmdTrainer:
         problem = doctor.interpreter_problem(self.config.python)
         if problem is not None:
             raise ProgramUnsuitable(problem, hint=doctor.MEND)
+
+    def check_neighbours(self, frames: Sequence[Frame], elements: Sequence[str]) -> None:
+        """Raise ConfigurationError where ``sel`` is below the neighbours of an atom."""
+        check_sel(self.config, frames, self.config.elements or tuple(elements))
 
     # ------------------------------------------------------------------ training
 

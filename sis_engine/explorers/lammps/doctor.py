@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
-from sis_engine.errors import SisError
+from sis_engine.errors import ProgramUnsuitable, SisError
 from sis_engine.execution.program import ProgramRun, run_program
 from sis_engine.execution.wheel_program import start_of
 from sis_engine.interfaces import ProgramReport
@@ -36,8 +37,22 @@ def report_version(program: Path) -> ProgramReport:
         for style in ("halt", "temp/csvr", "rdf")
         if not re.search(rf"(?<!\S){style}(?!\S)", text)
     ]
-    problem = f"lacks the styles {', '.join(missing)}" if missing else None
+    if version is None:
+        return ProgramReport(
+            "lmp", str(program), None, f"{program} does not say that it is LAMMPS (lmp -h)", INSTALL
+        )
+    problem = f"{program} lacks the styles {', '.join(missing)}" if missing else None
     mend = "install a LAMMPS with packages EXTRA-FIX and MC" if missing else None
-    return ProgramReport(
-        "lmp", str(program), version.group(1).strip() if version else None, problem, mend
-    )
+    return ProgramReport("lmp", str(program), version.group(1).strip(), problem, mend)
+
+
+def check_program(program: Path) -> None:
+    """ProgramUnsuitable where it is not LAMMPS, or lacks what is needed; asked once a process."""
+    report = _report_of(program, program.stat().st_mtime_ns)
+    if report.problem is not None:
+        raise ProgramUnsuitable(report.problem, hint=report.mend)
+
+
+@functools.cache
+def _report_of(program: Path, _changed_ns: int) -> ProgramReport:
+    return report_version(program)

@@ -24,7 +24,7 @@ from sis_engine.execution.replica_packing import arrangements, has_gpu
 from sis_engine.explorers.lammps import input as lammps_input
 from sis_engine.explorers.lammps import output as lammps_output
 from sis_engine.explorers.lammps.config import LammpsConfig
-from sis_engine.explorers.lammps.doctor import INSTALL, report_version
+from sis_engine.explorers.lammps.doctor import INSTALL, check_program, report_version
 from sis_engine.explorers.lammps.ending import assemble, raise_if_not_the_physics
 from sis_engine.explorers.lammps.hold import Free, Hold
 from sis_engine.explorers.lammps.integrator import FS_PER_PS
@@ -169,7 +169,9 @@ class LammpsExplorer:
 
     def check(self, model_in_lammps: bool, conditions: Sequence[Condition]) -> None:  # noqa: FBT001
         """Raise what can be known before anything runs."""
-        self._launch()
+        launch = self._launch()
+        if not self.config.launcher:  # which may start it elsewhere
+            check_program(launch.program)
         if not model_in_lammps:
             raise ConfigurationError(
                 "the trainer's models do not run in LAMMPS",

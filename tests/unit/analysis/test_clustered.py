@@ -77,6 +77,15 @@ def test_holms_example():
     assert holm([]) == ()
 
 
+def test_equal_values_have_no_interval_and_are_told_from_too_few():
+    found = bootstrap_interval([4.5] * 8, np.mean, positive=True)
+    assert found is not None
+    assert (found.value, found.lower, found.upper, found.alike) == (4.5, None, None, True)
+    few = bootstrap_interval([4.5, 4.5], np.mean)
+    assert few is not None
+    assert (few.lower, few.alike) == (None, False)
+
+
 # --------------------------------------------------------------------------- simulation
 
 

@@ -113,10 +113,18 @@ def test_the_energy_is_not_centred_again():
     assert not result.passed
 
 
+def test_a_note_is_no_reason_for_failing():
+    result = audit_result(clusters(np.random.default_rng(5), 1, 0.9, n_frames=40), LIMITS)
+    assert not result.passed
+    assert result.reasons
+    assert not any("one replica only" in reason for reason in result.reasons)
+
+
 def test_one_replica_is_noted_and_no_frames_fail():
     result = audit_result(clusters(np.random.default_rng(5), 1, 0.05, n_frames=40), LIMITS)
     assert result.passed
-    assert "one replica only" in result.reasons[0]
+    assert result.reasons == ()
+    assert "one replica only" in result.notes[0]
     assert not audit_result([], LIMITS, n_failed=3).passed
 
 

@@ -32,14 +32,16 @@ def test_within_every_limit_the_next_generation_may_start():
 
 
 def test_a_round_that_does_not_fit_names_what_it_needs_and_what_is_left():
-    message = over({"evaluations": 150}, {"initial": 100})
-    assert "at least 100 evaluations" in message
-    assert "50 of budget.evaluations = 150" in message
+    found = over({"evaluations": 150}, {"initial": 100})
+    assert found.limit == "evaluations"
+    assert "at least 100 evaluations" in found.reason
+    assert "50 of budget.evaluations = 150" in found.reason
 
 
 def test_a_purpose_that_is_overspent_stops_even_when_no_plan_is_of_it():
-    message = over({"evaluations_by_purpose": {"audit": 10}}, {"audit": 12})
-    assert "budget.evaluations_by_purpose.audit = 10" in message
+    found = over({"evaluations_by_purpose": {"audit": 10}}, {"audit": 12})
+    assert found.limit == "evaluations_by_purpose"
+    assert "budget.evaluations_by_purpose.audit = 10" in found.reason
 
 
 def test_a_purpose_spent_to_the_last_evaluation_stops_only_who_needs_more():
@@ -49,8 +51,10 @@ def test_a_purpose_spent_to_the_last_evaluation_stops_only_who_needs_more():
 
 
 def test_generations_and_hours_are_limits():
-    assert "budget.generations = 1" in over({"generations": 1}, {})
-    assert "budget.wall_hours = 2" in over({"wall_hours": 2.0}, {}, hours=2.5)
+    generations, hours = over({"generations": 1}, {}), over({"wall_hours": 2.0}, {}, hours=2.5)
+    assert (generations.limit, hours.limit) == ("generations", "wall_hours")
+    assert "budget.generations = 1" in generations.reason
+    assert "budget.wall_hours = 2" in hours.reason
 
 
 def test_labels_that_the_bank_has_cost_nothing():

@@ -47,25 +47,56 @@ def test_identical_runs_differ_in_nothing():
     (versus,) = _outcome(results).versus
     assert versus.reach_p == 1.0
     assert versus.survival_p is None  # nobody died in either
-    assert versus.cost_ratio.value == versus.cost_ratio.lower == versus.cost_ratio.upper == 1.0
+    assert versus.cost_ratio.value == 1.0
+    assert versus.cost_ratio.alike
 
 
 def test_runs_that_never_pass_are_censored_and_never_dropped():
-    """By hand: horizon 4000; passed at 1000; stopped at 2000; falsely stable at 500."""
-    wrong = (exam(500, right=False),)
+    """By hand: horizon 4000; passed at 1000; evaluations spent at 2000; falsely stable at 500."""
+    dead = {"end": "out_of_budget", "exams": (exam(300, lives=(1.0, 2.0, 3.0, 4.0)),)}
     results = [
         run("sis", 0, 1000),
-        run("sis", 1, 2000, end="out_of_budget", exams=(exam(2000, lives=(1.0, 2.0, 3.0, 4.0)),)),
-        run("sis", 2, 500, exams=wrong),
+        run("sis", 1, 2000, limit="evaluations", **dead),
+        run("sis", 2, 500, exams=(exam(500, right=False),)),
         run("sis", 3, 600, end="exhausted", exams=(exam(600, right=False),)),
         run("sis", 4, 700, end="refused", exams=()),
+        run("sis", 5, 800, limit="generations", **dead),
+        run("sis", 6, 800, limit="evaluations_by_purpose", **dead),
+        run("sis", 7, 3000, limit="wall_hours", **dead),
+        run("sis", 8, 900, **dead),  # a file of before that does not say what ended it
     ]
     (arm,) = _outcome(results, arms=("sis",)).arms
-    assert arm.reach.times == (1000.0, 2000.0, 4000.0, 4000.0, 4000.0)
-    assert arm.reach.censored == (False, True, True, True, True)
-    assert arm.reach.restricted_mean.value == pytest.approx(1000 + 0.8 * 3000)
-    assert (arm.passed.value, arm.passed.n) == (0.2, 5)
+    assert arm.reach.times == (1000, 2000, 4000, 4000, 4000, 4000, 4000, 3000, 4000)
+    assert arm.reach.censored == (False, *(True,) * 8)
+    assert arm.reach.restricted_mean.value == pytest.approx(1000 + 8 / 9 * 3000)
+    assert (arm.passed.value, arm.passed.n) == (pytest.approx(1 / 9), 9)
     assert (arm.false_stable.value, arm.false_stable.n) == (0.5, 2)
+
+
+def test_an_arm_that_uses_up_its_generations_early_is_not_ahead_of_one_that_passes():
+    """``sis`` passes 8 of 8 at 450; the other 1 of 8 at 420, else out of generations near 400.
+
+    Censored where they stopped, the other came out ahead (p = 0.0099).
+    """
+    own = [run("sis", k, 450) for k in range(8)]
+    spent = {"end": "out_of_budget", "limit": "generations"}
+    other = [run("other", 0, 420)]
+    other += [
+        run("other", k, 398 + k, exams=(exam(390, right=False),), **spent) for k in range(1, 8)
+    ]
+    found = _outcome([*own, *other])
+    (versus,) = found.versus
+    assert [arm.reach.n_reached for arm in found.arms] == [8, 1]
+    assert found.arms[1].reach.restricted_mean.value == pytest.approx((420 + 7 * 4000) / 8)
+    assert versus.cost_ratio.value == pytest.approx((420 + 7 * 4000) / 8 / 450)
+    assert versus.cost_ratio.lower > 1.0
+    assert versus.reach_p < 0.05  # and behind, not ahead
+
+
+def test_the_horizon_is_the_largest_budget_of_any_phase():
+    settings = {"campaign.budget.evaluations": 500, "then.1.budget.evaluations": 3000}
+    settings |= {"examiner.budget.evaluations": None}
+    assert _outcome([run("sis", 0, 900, settings=settings)], arms=("sis",)).horizon == 3000.0
 
 
 def test_stable_by_its_own_word_is_not_enough_and_passing_without_it_neither():
@@ -111,6 +142,35 @@ def test_acceleration_ratios_are_of_runs_that_passed_in_both_forms():
     assert arm.acceleration_paper.value == pytest.approx(40.0)
 
 
+def test_runs_that_cost_all_the_same_give_no_interval_and_no_certainty():
+    (arm,) = _outcome([run("sis", k, 450) for k in range(5)], arms=("sis",)).arms
+    mean = arm.reach.restricted_mean
+    assert (mean.value, mean.lower, mean.upper, mean.alike) == (450.0, None, None, True)
+
+
+def test_an_arm_of_which_nothing_passed_has_no_mean():
+    wrong = (exam(1500, right=False),)
+    results = [run("sis", k, 1500, end="out_of_budget", exams=wrong) for k in range(5)]
+    (arm,) = _outcome(results, arms=("sis",)).arms
+    assert arm.reach.restricted_mean is None
+    assert arm.reach.n_reached == 0
+
+
+def test_replicas_that_all_lived_are_bounded_by_the_number_of_seeds():
+    """Clopper-Pearson of five of five seeds: 0.025^(1/5) = 0.478."""
+    (arm,) = _outcome([run("sis", k, 900) for k in range(5)], arms=("sis",)).arms
+    survived = arm.final["survived"]
+    assert (survived.value, survived.upper) == (1.0, 1.0)
+    assert survived.lower == pytest.approx(0.025**0.2)
+
+
+def test_a_share_of_replicas_that_is_the_same_in_every_seed_has_no_interval():
+    half = (exam(900, lives=(20.0, 20.0, 3.0, 4.0)),)
+    (arm,) = _outcome([run("sis", k, 900, exams=half) for k in range(5)], arms=("sis",)).arms
+    survived = arm.final["survived"]
+    assert (survived.value, survived.lower, survived.alike) == (0.5, None, True)
+
+
 def test_lives_are_compared_with_replicas_of_a_seed_kept_together():
     short = [run("other", k, 900, exams=(exam(900, lives=(1.0, 2.0, 3.0, 2.5)),)) for k in range(5)]
     long = [run("sis", k, 900) for k in range(5)]
@@ -126,6 +186,18 @@ def test_the_p_values_of_several_arms_are_adjusted():
     found = _outcome(results, arms=("sis", "a", "b")).versus
     assert [item.reach_p for item in found] == pytest.approx([2 / 252] * 2)
     assert [item.reach_p_adjusted for item in found] == pytest.approx([4 / 252] * 2)
+
+
+def test_comparisons_that_cannot_be_tested_count_among_those_adjusted_for():
+    """Planned: three. Of b there is no run, of c no model and so no life: 2 / 252 times three."""
+    results = [run("sis", k, 900) for k in range(5)]
+    short = exam(900, lives=(1.0, 2.0, 3.0, 2.5))
+    results += [run("a", k, 900, exams=(short,)) for k in range(5)]
+    results += [run("c", k, 700, end="refused", exams=()) for k in range(5)]
+    a, c = _outcome(results, arms=("sis", "a", "b", "c")).versus
+    assert a.survival_p == pytest.approx(2 / 252)
+    assert a.survival_p_adjusted == pytest.approx(6 / 252)
+    assert (c.survival_p, c.survival_p_adjusted) == (None, None)
 
 
 def test_a_case_without_runs_has_no_outcome_and_an_arm_without_runs_is_left_out():

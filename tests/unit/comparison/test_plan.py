@@ -1,5 +1,6 @@
 """From a comparison file to campaigns: what is merged, what is refused, which runs are alike."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,44 @@ def test_a_fault_of_the_comparison_is_told_before_anything_starts(text, told, tm
     assert told in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("arms: {sis: {seed: 7}}\n", "arms.sis.seed: 7 would not hold"),
+        ("arms: {sis: {label_bank: x}}\n", "arms.sis.label_bank: 'x' would not hold"),
+        ("arms: {sis: {name: foo}}\n", "arms.sis.name: 'foo' would not hold"),
+        ("arms: {sis: {execution: {cores: 2}}}\n", "arms.sis.execution.cores: 2 would not hold"),
+        (
+            "arms: {sis: {then: [{sampler: {type: random}}, {known_labels: y}]}}\n",
+            "arms.sis.then.1.known_labels: 'y' would not hold",
+        ),
+        (ARMS + "changes: {pause_before: [train]}\n", "changes.pause_before: ['train']"),
+        (ARMS + "cases: {a: {seed: 3}, b: {}}\n", "cases.a.seed: 3 would not hold"),
+        (
+            ARMS + "cases: {a: {arms: {sis: {name: z}}}}\n",
+            "cases.a.arms.sis.name: 'z' would not hold",
+        ),
+        (
+            ARMS + "cases: {a: {examiner: {explore: {replicas: 9}}}}\n",
+            "cases.a.examiner.explore.replicas: 9 would not hold",
+        ),
+    ],
+)
+def test_a_key_that_the_comparison_sets_itself_is_refused(text, told, tmp_path):
+    with pytest.raises(ConfigurationError) as raised:
+        _read(HEAD + text, tmp_path)
+    assert told in str(raised.value)
+    assert f"{tmp_path / 'compare.yaml'}:" in str(raised.value)
+    assert raised.value.line is not None
+    assert raised.value.hint
+    assert raised.value.exit_code == 2
+
+
+def test_what_holds_anyway_may_be_said(tmp_path):
+    more = "changes: {pause_before: [], execution: {cores: 1}}\n"
+    assert _read(HEAD + ARMS + more, tmp_path).config.changes["pause_before"] == []
+
+
 def test_an_arm_may_go_on_as_another_sampler(tmp_path):
     arms = "arms: {both: {budget: {generations: 2}, then: [{sampler: {type: random}}]}}\n"
     comparison = _read(HEAD + arms, tmp_path)
@@ -216,7 +255,15 @@ def test_differing_settings_are_named_with_both_values(tmp_path):
     comparison = _read(HEAD + ARMS, tmp_path)
     sis = campaign_settings(comparison.parts(RunName("", "sis", 1)))
     short = campaign_settings(comparison.parts(RunName("", "short", 1)))
-    assert differing(sis, short) == ("sampler.segment.length_fs: 200.0 → 50.0",)
+    assert differing(sis, short) == {"sampler.segment.length_fs": "200.0 → 50.0"}
+
+
+def test_settings_differ_where_their_digests_do_and_only_there(tmp_path):
+    own = settings_of(_read(HEAD + ARMS, tmp_path), RunName("", "sis", 1))
+    read_again = json.loads(json.dumps(own, default=str))
+    assert differing(read_again, own) == {}
+    assert differing({"a": (1, 2), "b": 1}, {"a": [1, 2], "b": 1.0}) == {"b": "1 → 1.0"}
+    assert differing({}, {"a": None}) == {"a": "'absent' → None"}
 
 
 def test_the_examiner_lets_every_replica_run_to_its_end(tmp_path):

@@ -162,8 +162,9 @@ def test_a_failed_audit_is_learnt_and_nothing_else_is_bought():
 
 
 def test_a_passed_audit_is_stable():
-    given = surviving_input()
-    assert isinstance(decide(audited(given, decide(given), 0.1, passed=True)), Stable)
+    given, at_once = surviving_input(), {"audit": LeanAudit(first_look=None)}
+    asked = decide(given, **at_once)
+    assert isinstance(decide(audited(given, asked, 0.1, passed=True), **at_once), Stable)
 
 
 def test_a_budget_cuts_points_but_never_what_is_paid_for():
@@ -218,7 +219,7 @@ def test_every_system_has_its_points():
 
 
 THREE = {"min_survivors": 3}
-LOOK = {"audit": LeanAudit(first_look=9), **THREE}
+WHOLE = {"audit": LeanAudit(first_look=None), **THREE}
 
 
 def frames_of(plan):
@@ -226,8 +227,8 @@ def frames_of(plan):
 
 
 def test_a_first_look_takes_few_frames_of_every_survivor():
-    asked = decide(surviving_input(3), **LOOK)
-    everything = decide(surviving_input(3), **THREE)
+    asked = decide(surviving_input(3), **THREE)
+    everything = decide(surviving_input(3), **WHOLE)
     assert [len(plan.starts) for plan in asked.plans] == [3, 3, 3]
     for look, whole in zip(asked.plans, everything.plans, strict=True):
         assert look.id == f"{whole.id}-look"
@@ -239,23 +240,37 @@ def test_a_first_look_takes_few_frames_of_every_survivor():
 
 def test_a_model_that_is_wrong_at_first_sight_costs_no_whole_audit():
     given = surviving_input(3)
-    decision = decide(audited(given, decide(given, **LOOK), 0.3, passed=False), **LOOK)
+    decision = decide(audited(given, decide(given, **THREE), 0.3, passed=False), **THREE)
     assert isinstance(decision, Requests)
     (learn,) = decision.plans
     assert len(learn.starts) == 9
 
 
+def test_a_first_look_counts_its_upper_limits_and_those_of_elements():
+    given = surviving_input(3)
+    looked_at = audited(given, decide(given, **THREE), 0.1, passed=False)
+    assert isinstance(decide(looked_at, **THREE), AuditRequest)
+    for worse in (
+        {"relative_upper": 0.26},
+        {"element_upper": (("H", 0.1), ("C", 0.26))},
+        {"energy_upper": 0.021},
+        {"n_failed": 1},
+    ):
+        found = replace(looked_at, audit=replace(looked_at.audit, **worse))
+        assert isinstance(decide(found, **THREE), Requests), worse
+
+
 def test_a_model_that_may_be_right_is_judged_on_all_frames():
     given = surviving_input(3)
-    rest = decide(audited(given, decide(given, **LOOK), 0.1, passed=False), **LOOK)
+    rest = decide(audited(given, decide(given, **THREE), 0.1, passed=False), **THREE)
     assert isinstance(rest, AuditRequest)
-    everything = decide(given, **THREE)
+    everything = decide(given, **WHOLE)
     assert [frames_of(plan) for plan in rest.plans] == [frames_of(p) for p in everything.plans]
-    assert isinstance(decide(audited(given, rest, 0.1, passed=True), **LOOK), Stable)
-    assert isinstance(decide(audited(given, rest, 0.1, passed=False), **LOOK), Requests)
+    assert isinstance(decide(audited(given, rest, 0.1, passed=True), **THREE), Stable)
+    assert isinstance(decide(audited(given, rest, 0.1, passed=False), **THREE), Requests)
 
 
 def test_a_first_look_never_ends_a_campaign_as_stable():
     given = surviving_input(3)
-    looked_at = audited(given, decide(given, **LOOK), 0.1, passed=True)
-    assert isinstance(decide(looked_at, **LOOK), AuditRequest)
+    looked_at = audited(given, decide(given, **THREE), 0.1, passed=True)
+    assert isinstance(decide(looked_at, **THREE), AuditRequest)

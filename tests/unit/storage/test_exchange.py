@@ -12,7 +12,7 @@ from sis_engine.errors import ConfigurationError
 from sis_engine.records import Frame, FrameSet, Split, System
 from sis_engine.storage import exchange
 from sis_engine.storage.exchange import (
-    check_importable,
+    look_at,
     read_deepmd,
     read_frames,
     write_deepmd,
@@ -130,7 +130,7 @@ def test_another_campaign_is_read_as_it_lies(tmp_path: Path) -> None:
     given = make_generation(tmp_path / "model", 0, parent=None)
     with Ledger(tmp_path) as ledger:
         commit_generation(given, ledger)
-    check_importable(tmp_path)
+    look_at(tmp_path)
     found = list(read_frames(tmp_path))
     assert [block.n_frames for block in found] == [part.frames.n_frames for part in given.parts]
     np.testing.assert_array_equal(found[0].forces, given.parts[0].frames.forces)
