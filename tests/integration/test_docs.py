@@ -71,6 +71,7 @@ PLUGIN = DOCS / "extending" / "my-labelers"
 """The labeler of the page as a package: the very files that a reader would write."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "module", "test", "kind", "name"), EXAMPLES)
 def test_the_example_plugin_is_found_and_keeps_its_contract(
     page, module, test, kind, name, tmp_path

@@ -170,6 +170,7 @@ def test_a_kill_in_a_round_that_the_budget_just_allows_does_not_end_the_campaign
     assert len(records(folder)) >= 2
 
 
+@pytest.mark.slow
 def test_a_replica_that_ended_before_a_kill_is_not_run_again(tmp_path: Path) -> None:
     config = write_campaign(tmp_path / "given", TINY)
     folder = tmp_path / "run"

@@ -231,6 +231,7 @@ def run_killed(point: str, log: Path, *arguments: str | Path) -> subprocess.Comp
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cores", ["1", "2"])
 def test_labels_of_a_killed_run_are_kept_and_none_is_paid_for_twice(cores, tmp_path) -> None:
     file, out, log = structures(tmp_path / "in.extxyz", 20), tmp_path / "o.extxyz", tmp_path / "log"
@@ -251,6 +252,7 @@ def test_labels_of_a_killed_run_are_kept_and_none_is_paid_for_twice(cores, tmp_p
     assert len(ase.io.read(out, index=":")) == 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_ends_with_3_and_the_same_command_goes_on(number, tmp_path) -> None:
     file, out = structures(tmp_path / "in.extxyz", 30), tmp_path / "o.extxyz"

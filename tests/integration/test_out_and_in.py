@@ -33,6 +33,7 @@ def moved_cluster(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["deepmd", "extxyz", "h5md"])
 def test_exported_data_start_another_campaign(
     form: str, finished: Path, tmp_path: Path, capsys: Capture
@@ -219,6 +220,7 @@ def test_the_kit_holds_model_input_validity_and_citation(
     assert "not empty" in again.err
 
 
+@pytest.mark.slow
 def test_an_existing_model_is_where_generation_0_starts(
     finished: Path, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -231,6 +233,7 @@ def test_an_existing_model_is_where_generation_0_starts(
     assert records(tmp_path / "run")[0].challengers[0].kind == "fine-tuned"
 
 
+@pytest.mark.slow
 def test_a_fork_shares_labels_and_generations_and_may_change_any_key(
     copied: Path, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -348,6 +351,7 @@ def test_a_fork_with_a_wrong_change_writes_nothing(
     assert not (tmp_path / "fork").exists()
 
 
+@pytest.mark.slow
 def test_gc_frees_scratch_and_the_campaign_goes_on(copied: Path, capsys: Capture) -> None:
     would = json.loads(sis(capsys, "gc", copied, "--dry-run", "--json").out)
     assert would["bytes"] > 0

@@ -123,6 +123,7 @@ def test_tables_as_latex_escape_what_latex_would_read():
         assert text.isascii() or "Kaplan–Meier" in text
 
 
+@pytest.mark.slow
 def test_figures_are_vector_files_and_the_same_each_time(tmp_path):
     drawings = [item for plate in plates(_case()) for item in plate.drawings]
     assert len({drawing.id for drawing in drawings}) == len(drawings)

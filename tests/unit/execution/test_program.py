@@ -86,6 +86,7 @@ def test_a_silent_program_is_hung_although_it_lives(tmp_path):
         run_program(python("import time; time.sleep(60)", tmp_path, silent_timeout_s=0.2))
 
 
+@pytest.mark.slow
 def test_a_growing_file_counts_as_output(tmp_path):
     code = "import time\nfor _ in range(20):\n    open('log', 'a').write('x'); time.sleep(0.2)\n"
     run_program(python(code, tmp_path, silent_timeout_s=3.0, watch=("log",)))

@@ -202,6 +202,7 @@ def test_a_lost_node_whose_worker_still_beats_is_waited_for(tmp_path: Path) -> N
     assert account.facts.lost == 0
 
 
+@pytest.mark.slow
 def test_a_lost_node_costs_only_the_label_in_hand(tmp_path: Path) -> None:
     def fate(number: int, folder: Path, task: Callable[[], Any]) -> Any:
         if number > 1:
@@ -413,6 +414,7 @@ def test_a_segment_is_one_task_and_bit_by_bit_the_one_made_here(tmp_path: Path) 
     assert len(pool.folders) == 1
 
 
+@pytest.mark.slow
 def test_a_segment_goes_on_behind_its_last_durable_step(tmp_path: Path) -> None:
     def fate(number: int, folder: Path, task: Callable[[], Any]) -> Any:
         if number > 2:
