@@ -65,6 +65,7 @@ def fork_campaign(
             parts = assemble(before.file, text, inputs, before.base, fresh)
             if last >= 0:
                 _check_same_atoms(before, parts)
+                _check_same_beginning(before, parts)
             validate(parts)
         if last >= 0:
             _check_same_theory(before, parts)
@@ -127,6 +128,19 @@ def _check_same_atoms(before: Parts, after: Parts) -> None:
             hint="fork with --at -1: it shares the bank and keeps no generation; or begin a new "
             "campaign",
         )
+
+
+def _check_same_beginning(before: Parts, after: Parts) -> None:
+    """Generation 0 is kept, and nobody asks again how it was to begin."""
+    for change in changes_between(before.config, after.config):
+        if change.key.startswith("initial."):
+            raise ConfigurationError(
+                f"generation 0 is kept, and it began with {change.old!r}: {change.new!r} would "
+                "change nothing",
+                key=change.key,
+                allowed=f"{change.old!r}, as it was",
+                hint="fork with --at -1: it shares the bank and keeps no generation",
+            )
 
 
 def _in_words(frame: Frame) -> str:

@@ -351,6 +351,18 @@ def test_a_fork_with_a_wrong_change_writes_nothing(
     assert not (tmp_path / "fork").exists()
 
 
+def test_a_fork_changes_the_beginning_only_where_it_begins_again(
+    finished: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    change = ("--set", "initial.segment.temperature_k=150.0")
+    said = sis(capsys, "fork", finished, tmp_path / "kept", "--at", "0", *change)
+    assert said.code == 2
+    assert "generation 0 is kept" in said.err
+    assert "--at -1" in said.err
+    assert not (tmp_path / "kept").exists()
+    assert sis(capsys, "fork", finished, tmp_path / "none", "--at", "-1", *change).code == 0
+
+
 @pytest.mark.slow
 def test_gc_frees_scratch_and_the_campaign_goes_on(copied: Path, capsys: Capture) -> None:
     would = json.loads(sis(capsys, "gc", copied, "--dry-run", "--json").out)
