@@ -205,7 +205,8 @@ def audit_result(
         if item.reference_rms > 0.0
     )
     missing = _missing(limits, n_failed, errors.n_frames, what)
-    reasons = (*missing, *_broken(limits, relative, energy, elements))
+    broken = _broken(limits, relative, energy, elements)
+    reasons = (*missing, *broken)
     return AuditResult(
         errors=errors,
         relative_upper=relative,
@@ -218,6 +219,7 @@ def audit_result(
         passed=not reasons,
         reasons=reasons,
         notes=() if len(residuals) > 1 else (ONE_REPLICA,),
+        within_limits=not broken,
     )
 
 

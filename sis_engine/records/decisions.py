@@ -117,6 +117,7 @@ class AuditResult:
     energy_upper: upper 95 % limit of the energy RMSE, eV/atom
     n_failed: audit frames that got no label (any one fails the audit)
     reasons: why it failed, empty where it passed;  notes: how far to trust it, either way
+    within_limits: in every system, however few the frames were
     """
 
     errors: Errors
@@ -130,6 +131,7 @@ class AuditResult:
     passed: bool
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    within_limits: bool = False
 
 
 @dataclass(frozen=True)

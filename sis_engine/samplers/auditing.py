@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -46,20 +47,15 @@ def audit_plans(
     return tuple(plans)
 
 
-def first_look(plans: Sequence[LabelPlan], n_frames: int) -> tuple[LabelPlan, ...]:
-    """``n_frames`` of an audit's frames, as many of each replica, spread over its life."""
-    share = -(-n_frames // len(plans)) if plans else 0
+def looked_at_first(plans: Sequence[LabelPlan], n_frames: int) -> tuple[LabelPlan, ...]:
+    """``n_frames`` of each system's audit, as many of each replica, spread over its life."""
+    replicas = Counter(plan.system for plan in plans)
     looks = []
     for plan in plans:
-        n = len(plan.starts)
+        n, share = len(plan.starts), -(-n_frames // replicas[plan.system])
         chosen = np.unique(np.round((np.arange(share) + 0.5) * n / share - 0.5).astype(int))
-        looks.append(
-            replace(
-                plan,
-                id=f"{plan.id}-look",
-                starts=tuple(plan.starts[k] for k in chosen),
-            )
-        )
+        starts = tuple(plan.starts[k] for k in chosen)
+        looks.append(replace(plan, id=f"{plan.id}-look", starts=starts))
     return tuple(looks)
 
 

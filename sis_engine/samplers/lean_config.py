@@ -39,13 +39,13 @@ class LeanAudit(AuditRule):
 
     early: off: the points of a generation are drawn from survivors as well
     segments_per_system: off: the audited frames are themselves decorrelated data
-    first_look: so many frames first, and the rest only where these would pass but for their
-        number. It can only refuse: what passes has been judged on all. Nine, three of each of
-        three survivors; what they cost is learnt. ``None``: all at once
+    first_look: so many frames of each system first, and the rest only where these would pass but
+        for their number. It can only refuse: what passes has been judged on all. Nine, three of
+        each of three survivors; what they cost is learnt. ``None``: all at once
     """
 
     early: bool = False
-    first_look: Count | None = 9
+    first_look: Annotated[int, Field(ge=2)] | None = 9
     segments_per_system: Annotated[int, Field(ge=0)] = 0
 
 

@@ -28,7 +28,7 @@ from sis_engine.records import (
     System,
     Verdict,
 )
-from sis_engine.samplers.auditing import audit_plans, first_look, learn_plans
+from sis_engine.samplers.auditing import audit_plans, learn_plans, looked_at_first
 from sis_engine.samplers.spending import total_cost
 from sis_engine.samplers.stopping_config import StoppingConfig
 
@@ -64,7 +64,7 @@ class StoppingSampler(ABC, Generic[ConfigT]):
 
     @property
     def first_look(self) -> int | None:
-        """Audit frames that are labelled before the rest is bought. ``None``: all at once."""
+        """Audit frames of a system that are labelled before the rest. ``None``: all at once."""
         return None
 
     # ------------------------------------------------------------------ what is shared
@@ -115,7 +115,7 @@ class StoppingSampler(ABC, Generic[ConfigT]):
         if short is not None:
             return Exhausted(short)
         plans = audit_plans(given, self.config.audit, given.explorations)
-        if given.audit is None or _is_worth_the_rest(given.audit, plans):
+        if given.audit is None or self._is_worth_the_rest(given.audit, plans):
             return self._audit(given, plans)
         if not given.audit.passed:
             reasons = "; ".join(given.audit.reasons)
@@ -155,7 +155,7 @@ class StoppingSampler(ABC, Generic[ConfigT]):
         return None
 
     def _audit(self, given: SamplerInput, plans: Sequence[LabelPlan]) -> AuditRequest | Exhausted:
-        wanted = least_of(plans)
+        wanted = least_of(plans, given.is_labelled)
         n_frames = wanted.total()
         if not given.allowance.holds(wanted):
             return Exhausted(
@@ -167,19 +167,22 @@ class StoppingSampler(ABC, Generic[ConfigT]):
                 "all replicas lived, but none kept a frame after audit.burn_in_ps to audit: "
                 "lower it, or explore.sampling.sparse_every_ps"
             )
-        look = first_look(plans, self.first_look) if self.first_look and not given.audit else plans
+        look = plans
+        if self.first_look is not None and given.audit is None:
+            look = looked_at_first(plans, self.first_look)
         return AuditRequest(tuple(look), f"{len(plans)} survivors, {_n_frames(look)} frames")
 
+    def _is_worth_the_rest(self, audit: AuditResult, plans: Sequence[LabelPlan]) -> bool:
+        """It was a first look, and what was looked at would pass but for the number of frames.
 
-def _is_worth_the_rest(audit: AuditResult, plans: Sequence[LabelPlan]) -> bool:
-    """Not all frames were looked at, and those that were would pass but for their number.
-
-    A first look can only refuse: what passes is judged on all frames.
-    """
-    if audit.n_failed or audit.errors.n_frames >= _n_frames(plans):
-        return False
-    forces = (audit.relative_upper, *(upper for _, upper in audit.element_upper))
-    return max(forces) <= audit.relative_limit and audit.energy_upper <= audit.energy_limit
+        A first look can only refuse: what passes is judged on all frames.
+        """
+        return (
+            self.first_look is not None
+            and audit.within_limits
+            and not audit.n_failed
+            and audit.errors.n_frames < _n_frames(plans)
+        )
 
 
 def _n_frames(plans: Sequence[LabelPlan]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -28,6 +29,7 @@ from sis_engine.records import (
     LabelPlan,
     PlanOutcome,
     Prediction,
+    Purpose,
     ReferenceEnd,
     Start,
 )
@@ -71,7 +73,7 @@ def decide(stage: StageContext, evidence: Evidence, context: Context) -> DecideR
     answer = stage.parts.sampler.decide(given)
     while isinstance(answer, AuditRequest | InspectRequest | DriftRequest):
         if isinstance(answer, AuditRequest):
-            refused = _refused(stage, answer, given.allowance, len(rounds))
+            refused = _refused(stage, answer, given, len(rounds))
             if refused is not None:
                 answer = Exhausted(refused)
                 break
@@ -120,15 +122,20 @@ def given_to(stage: StageContext, evidence: Evidence) -> SamplerInput:
 
 
 def _refused(
-    stage: StageContext, request: AuditRequest, left: Allowance, n_before: int
+    stage: StageContext, request: AuditRequest, given: SamplerInput, n_before: int
 ) -> str | None:
     """Why the audit that a sampler asks for is not done, or ``None``."""
     if n_before == MAX_AUDITS:
         return f"the sampler asked for more than {MAX_AUDITS} audits"
-    wanted = least_of(request.plans, stage.is_known)
-    if not left.holds(wanted):
+    wanted = _cost(stage, request.plans, given)
+    if not given.allowance.holds(wanted):
         return f"the audit costs {wanted.total()} evaluations, fewer are left"
     return None
+
+
+def _cost(stage: StageContext, plans: Sequence[LabelPlan], given: SamplerInput) -> Counter[Purpose]:
+    """Evaluations of an audit: what a first look at it has labelled is paid for."""
+    return least_of(plans, lambda *one: given.is_labelled(*one) or stage.is_known(*one))
 
 
 def explored_conditions(stage: StageContext) -> tuple[Condition, ...]:
@@ -149,7 +156,7 @@ def _after_audit(
     plans: Sequence[LabelPlan],
 ) -> SamplerInput:
     """The input with the last audit's result, the labelled frames of all, and what is left."""
-    left = given.allowance.without(least_of(plans, stage.is_known))
+    left = given.allowance.without(_cost(stage, plans, given))
     labelled = [item for r in rounds for o in r.outcomes for item in o.labelled]
     each = {(item.origin.system, item.frame.key): item for item in labelled}
     return replace(

@@ -41,6 +41,7 @@ def judged_by_system(
     return replace(
         pooled,
         passed=all(found.passed for found in results.values()),
+        within_limits=all(found.within_limits for found in results.values()),
         reasons=tuple(f"{name}: {why}" for name, own in results.items() for why in own.reasons),
         notes=tuple(f"{name}: {note}" for name, own in results.items() for note in own.notes),
     )

@@ -123,3 +123,19 @@ def test_frames_of_an_audit_that_become_data_are_quoted_as_free(free: Path) -> N
     others = [item for name, item in plans.items() if name != "audited"]
     assert others
     assert all(item.least > 0 for item in others)
+
+
+def test_a_budget_of_what_a_free_campaign_cost_is_enough_for_it(tmp_path: Path) -> None:
+    """An audit in two parts costs what it costs in one."""
+    lean = {
+        "sampler": {"type": "sis-lean", "min_survivors": 2, "audit": {"decorrelation_fs": 10.0}},
+        "explore.replicas": 2,
+    }
+    free = run(tmp_path / "free", write_campaign(tmp_path / "given", lean))
+    assert free.state is State.STABLE, free
+    looked, whole = (item.result.errors.n_frames for item in records(tmp_path / "free")[-1].audits)
+    assert looked < whole
+    enough = lean | {"budget.evaluations": paid(tmp_path / "free")}
+    held = run(tmp_path / "held", write_campaign(tmp_path / "again", enough))
+    assert held.state is State.STABLE, held
+    assert paid(tmp_path / "held") == paid(tmp_path / "free")

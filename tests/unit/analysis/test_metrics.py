@@ -1,5 +1,7 @@
 """Errors and audit limits, against values worked by hand and simulated coverage."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -98,6 +100,16 @@ def test_an_audit_passes_only_with_limits_frames_and_no_failure():
     assert any("20 audit frames, 30 are needed" in reason for reason in few.reasons)
     bad = audit_result(clusters(np.random.default_rng(3), 4, level=0.3), LIMITS)
     assert any("relative force RMSE of H" in reason for reason in bad.reasons)
+
+
+def test_limits_may_hold_however_few_the_frames_are():
+    good = clusters(np.random.default_rng(3), 2, level=0.05, spread=0.1)
+    few = audit_result(good, LIMITS, n_failed=1)
+    assert not few.passed
+    assert few.within_limits
+    assert not audit_result(good, replace(LIMITS, relative=0.02)).within_limits
+    assert not audit_result(good, replace(LIMITS, energy=-1.0)).within_limits
+    assert not audit_result([], LIMITS).within_limits
 
 
 def test_the_energy_is_not_centred_again():

@@ -43,5 +43,7 @@ def audited(
             labelled.append(Labelled(start.frame, Label(0.0, forces), LEVEL, origin, "1", 0.1))
     errors = Errors(len(labelled), error, 1.0, 3 * error, 0.001)
     reasons = () if passed else ("force error",)
-    result = AuditResult(errors, error, (), 0.001, 0, 0.25, 0.02, 30, passed, reasons)
+    result = AuditResult(
+        *(errors, error, (), 0.001, 0, 0.25, 0.02, 30, passed, reasons), within_limits=error <= 0.25
+    )
     return replace(given, audit=result, audit_frames=tuple(labelled))

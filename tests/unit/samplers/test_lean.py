@@ -7,6 +7,7 @@ import pytest
 
 from sis_engine.records import (
     AuditRequest,
+    Exhausted,
     Inspected,
     InspectRequest,
     Purpose,
@@ -246,18 +247,21 @@ def test_a_model_that_is_wrong_at_first_sight_costs_no_whole_audit():
     assert len(learn.starts) == 9
 
 
-def test_a_first_look_counts_its_upper_limits_and_those_of_elements():
+def test_a_look_that_breaks_a_limit_or_lacks_a_label_is_not_worth_the_rest():
     given = surviving_input(3)
     looked_at = audited(given, decide(given, **THREE), 0.1, passed=False)
     assert isinstance(decide(looked_at, **THREE), AuditRequest)
-    for worse in (
-        {"relative_upper": 0.26},
-        {"element_upper": (("H", 0.1), ("C", 0.26))},
-        {"energy_upper": 0.021},
-        {"n_failed": 1},
-    ):
+    for worse in ({"within_limits": False}, {"n_failed": 1}):
         found = replace(looked_at, audit=replace(looked_at.audit, **worse))
         assert isinstance(decide(found, **THREE), Requests), worse
+
+
+def test_a_budget_that_holds_the_whole_audit_holds_its_two_parts():
+    given = replace(surviving_input(3), evaluations_left=33)
+    look = decide(given, **THREE)
+    paid = replace(audited(given, look, 0.1, passed=False), evaluations_left=33 - 9)
+    assert isinstance(decide(paid, **THREE), AuditRequest)
+    assert isinstance(decide(replace(given, evaluations_left=32), **THREE), Exhausted)
 
 
 def test_a_model_that_may_be_right_is_judged_on_all_frames():
