@@ -1,8 +1,8 @@
 """Another sampler's selection on the stored traces of a campaign: what it would have asked for.
 
 No label is made. Where it asks for an audit it is answered with the campaign's own audit of that
-generation, if there was one; it pays for the frames that it asked for, passed or not, and what it
-learns of the audited frames costs nothing more. Each generation is asked by itself: what another
+generation, if there was one; it pays once for each frame that it asked for, passed or not, and what
+it learns of the audited frames costs nothing more. Each generation is asked by itself: what another
 sampler's labels would have done to later models is not known, and not guessed.
 """
 
@@ -19,7 +19,7 @@ from sis_engine.comparison.plan import Comparison, RunName
 from sis_engine.comparison.reference import examination
 from sis_engine.errors import ConfigurationError
 from sis_engine.interfaces import Sampler, SamplerInput, never_stop
-from sis_engine.labelling.costs import IsKnown, evaluations_of, nothing_is_known
+from sis_engine.labelling.costs import IsKnown, evaluations_of
 from sis_engine.records import (
     AuditRequest,
     Cause,
@@ -30,7 +30,6 @@ from sis_engine.records import (
     Exhausted,
     Inspected,
     InspectRequest,
-    Labelled,
     LabelPlan,
     PlanOutcome,
     Requests,
@@ -42,7 +41,7 @@ from sis_engine.samplers.stopping import StoppingSampler
 from sis_engine.seeds import derive_seed
 from sis_engine.setup.assembly import Parts
 from sis_engine.stages.context import StageContext
-from sis_engine.stages.decide import MAX_AUDITS, MAX_LOOKS
+from sis_engine.stages.decide import MAX_AUDITS, MAX_LOOKS, audited_frames
 from sis_engine.stages.drift import drift, force_field_of
 from sis_engine.stages.inspect import inspect
 from sis_engine.storage.bank import LabelBank
@@ -68,9 +67,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a sampler says to one generation. word: requests, audit, stable, exhausted, or unknown
+    """What a sampler says to one generation.
 
-    unknown: the stored MD does not tell (see :func:`select`)
+    word: requests, audit, stable, exhausted; unknown: the stored MD does not tell (see
+        :func:`select`); none: the campaign has not decided
     audits: that it asked for before it decided;  audited: was it given the result of one?
     """
 
@@ -138,19 +138,18 @@ def select(moment: Moment, sampler: Sampler) -> Selection:
     if untold is not None:
         return Selection("unknown", untold, ())
     answer = sampler.decide(given)
-    audits: list[LabelPlan] = []
-    audited = False
+    audits: list[Asked] = []
+    asked_for: set[tuple[str, str]] = set()
+    rounds = 0
     for _ in range(MAX_AUDITS + MAX_LOOKS):
         if isinstance(answer, InspectRequest):
             given = replace(given, inspected=_inspected(moment, answer))
         elif isinstance(answer, DriftRequest):
             given = replace(given, drifted=_drifted(moment, sampler, answer))
-        elif isinstance(answer, AuditRequest) and record.audits and not audited:
-            audits += answer.plans
-            given = replace(
-                given, audit=record.audits[-1].result, audit_frames=_audit_frames(record)
-            )
-            audited = True
+        elif isinstance(answer, AuditRequest) and record.audits and rounds < MAX_AUDITS:
+            rounds += 1
+            audits += _audits_asked(moment, answer, asked_for)
+            given = _audited_by_the_campaign(given, record, answer)
         else:
             break
         answer = sampler.decide(given)
@@ -160,14 +159,40 @@ def select(moment: Moment, sampler: Sampler) -> Selection:
         else answer
     )
     if isinstance(decision, AuditRequest):
-        audits += decision.plans
+        audits += _audits_asked(moment, decision, asked_for)
     return Selection(
         word=_word(decision),
         reason=decision.reason,
         asked=_asked_by(moment, decision, given.is_labelled),
-        audits=tuple(_asked(moment, plan, nothing_is_known) for plan in audits),
-        audited=audited,
+        audits=tuple(audits),
+        audited=rounds > 0,
     )
+
+
+def _audits_asked(
+    moment: Moment, request: AuditRequest, asked_for: set[tuple[str, str]]
+) -> list[Asked]:
+    """Plans of one audit. asked_for: frames of those before, which cost nothing more; added to"""
+    found = [
+        _asked(moment, plan, lambda system, frame: (system, frame.key) in asked_for)
+        for plan in request.plans
+    ]
+    asked_for |= {(plan.system, start.frame.key) for plan in request.plans for start in plan.starts}
+    return found
+
+
+def _audited_by_the_campaign(
+    given: SamplerInput, record: GenerationRecord, request: AuditRequest
+) -> SamplerInput:
+    """The campaign's last audit as the answer; a first look is told as one of so many frames."""
+    own = record.audits[-1].result
+    n_frames = min(own.errors.n_frames, sum(len(plan.starts) for plan in request.plans))
+    told = replace(
+        own,
+        errors=replace(own.errors, n_frames=n_frames),
+        within_limits=own.passed or own.within_limits,
+    )
+    return replace(given, audit=told, audit_frames=audited_frames(record.audits))
 
 
 def _untold(sampler: Sampler, given: SamplerInput) -> str | None:
@@ -219,19 +244,15 @@ def _input(parts: Parts, record: GenerationRecord, past: Past, sampler: Sampler)
 def _own(moment: Moment) -> Selection:
     """What the campaign's own sampler said, and the audits that it had."""
     record = moment.record
-    paid = {(item.origin.system, item.frame.key) for item in _audit_frames(record)}
+    paid = {(item.origin.system, item.frame.key) for item in audited_frames(record.audits)}
     decision = record.decision
     return Selection(
         word="none" if decision is None else _word(decision),
         reason="" if decision is None else decision.reason,
         asked=_asked_by(moment, decision, lambda system, frame: (system, frame.key) in paid),
-        audits=tuple(_audited(record, item) for r in record.audits for item in r.outcomes),
+        audits=_audits_of(record),
         audited=bool(record.audits),
     )
-
-
-def _audit_frames(record: GenerationRecord) -> tuple[Labelled, ...]:
-    return tuple(i for r in record.audits for o in r.outcomes for i in o.labelled)
 
 
 def _word(decision: Decision) -> str:
@@ -261,10 +282,21 @@ def _asked(moment: Moment, plan: LabelPlan, is_paid: IsKnown) -> Asked:
     )
 
 
-def _audited(record: GenerationRecord, outcome: PlanOutcome) -> Asked:
-    """A plan of an audit that the campaign had: every frame of it was asked for."""
+def _audits_of(record: GenerationRecord) -> tuple[Asked, ...]:
+    """Plans of the audits that the campaign had; what a first look labelled is paid for there."""
+    found: list[Asked] = []
+    paid: set[tuple[str, str]] = set()
+    for outcome in (item for round_ in record.audits for item in round_.outcomes):
+        found.append(_audited(record, outcome, paid))
+        paid |= {(outcome.system, item.frame.key) for item in outcome.labelled}
+    return tuple(found)
+
+
+def _audited(record: GenerationRecord, outcome: PlanOutcome, paid: set[tuple[str, str]]) -> Asked:
+    """A plan of such an audit. paid: frames that had a label then"""
     times = {f.frame.key: f.time_fs for run in record.explorations for f in run.frames}
-    n_frames = len(outcome.labelled) + len(outcome.failures)
+    new = sum((outcome.system, item.frame.key) not in paid for item in outcome.labelled)
+    n_frames = new + len(outcome.failures)
     return Asked(
         plan=outcome.plan_id,
         system=outcome.system,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +26,7 @@ from sis_engine.records import (
     FloatArray,
     GenerationSummary,
     InspectRequest,
+    Labelled,
     LabelPlan,
     PlanOutcome,
     Prediction,
@@ -157,15 +158,19 @@ def _after_audit(
 ) -> SamplerInput:
     """The input with the last audit's result, the labelled frames of all, and what is left."""
     left = given.allowance.without(_cost(stage, plans, given))
-    labelled = [item for r in rounds for o in r.outcomes for item in o.labelled]
-    each = {(item.origin.system, item.frame.key): item for item in labelled}
     return replace(
         given,
         audit=rounds[-1].result,
-        audit_frames=tuple(each.values()),
+        audit_frames=audited_frames(rounds),
         evaluations_left=left.total,
         left_by_purpose=left.by_purpose,
     )
+
+
+def audited_frames(rounds: Iterable[AuditRound]) -> tuple[Labelled, ...]:
+    """What a generation's audits labelled, each frame once: the rest has a look's too."""
+    labelled = (item for r in rounds for o in r.outcomes for item in o.labelled)
+    return tuple({(item.origin.system, item.frame.key): item for item in labelled}.values())
 
 
 def audit(

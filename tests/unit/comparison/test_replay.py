@@ -13,7 +13,10 @@ from sis_engine.comparison.replay import Moment, _own, _untold, select
 from sis_engine.plugins import Kind, configure
 from sis_engine.records import (
     AuditRequest,
+    AuditResult,
     AuditRound,
+    Errors,
+    Exhausted,
     Frame,
     LabelPlan,
     PlanOutcome,
@@ -23,6 +26,7 @@ from sis_engine.records import (
     Stable,
     Start,
 )
+from sis_engine.stages.decide import audited_frames
 
 
 def given(*monitors: str) -> Any:
@@ -77,13 +81,20 @@ def plan(name: str, purpose: Purpose, frames: list[Frame]) -> LabelPlan:
     return LabelPlan(name, "s", purpose, tuple(Start(item) for item in frames))
 
 
-def moment(*, passed: bool) -> Any:
-    """A generation in which the campaign audited two frames. No label is known beforehand."""
+def outcome(labelled: tuple[Any, ...]) -> PlanOutcome:
+    n = len(labelled)
+    return PlanOutcome("own", "s", Purpose.AUDIT, Rung.PREFERRED, None, labelled, (), n)
+
+
+def moment(*, passed: bool, rounds: tuple[int, ...] = (2,)) -> Any:
+    """A generation in which the campaign audited two frames. No label is known beforehand.
+
+    rounds: frames of each of its audits, the first ones
+    """
     labelled = tuple(
         SimpleNamespace(frame=frame(k), origin=SimpleNamespace(system="s")) for k in (0, 1)
     )
-    outcome = PlanOutcome("own", "s", Purpose.AUDIT, Rung.PREFERRED, None, labelled, (), 2)
-    result: Any = SimpleNamespace(passed=passed, reasons=())
+    result = AuditResult(Errors(2, 0.1, 1.0, 0.3, 0.001), 0.1, (), 0.001, 0, 0.25, 0.02, 2, passed)
     record = SimpleNamespace(
         number=3,
         seed=1,
@@ -93,7 +104,7 @@ def moment(*, passed: bool) -> Any:
         triages=(),
         support=(),
         decision=Stable("x"),
-        audits=(AuditRound((outcome,), result),),
+        audits=tuple(AuditRound((outcome(labelled[:n]),), result) for n in rounds),
     )
     level = SimpleNamespace(fingerprint="level")
     labeler = SimpleNamespace(level_of_theory=lambda _system: level)
@@ -114,6 +125,33 @@ def test_an_audit_costs_what_was_asked_for_whether_it_passed_or_failed(passed, w
     assert [item.least for item in found.audits] == [3]
     assert [item.least for item in found.asked] == asked
     assert found.evaluations == 3 + sum(asked)
+
+
+class Looking(Auditing):
+    """One frame first; the rest where that one is right."""
+
+    def decide(self, given: Any) -> Any:
+        if given.audit is None:
+            return AuditRequest((plan("look", Purpose.AUDIT, self.frames[:1]),), "is it right?")
+        if given.audit.within_limits and given.audit.errors.n_frames < len(self.frames):
+            return AuditRequest((plan("rest", Purpose.AUDIT, self.frames),), "is all of it?")
+        return Stable("it is right") if given.audit.passed else Exhausted("it is wrong")
+
+
+@pytest.mark.parametrize(
+    ("passed", "word", "paid"), [(True, "stable", [1, 1]), (False, "exhausted", [1])]
+)
+def test_a_first_look_is_paid_once_and_its_rest_only_where_it_is_right(passed, word, paid):
+    found = select(moment(passed=passed), Looking([frame(5), frame(6)]))
+    assert found.word == word
+    assert [item.least for item in found.audits] == paid
+
+
+def test_the_campaigns_own_first_look_is_paid_once():
+    own = _own(moment(passed=True, rounds=(1, 2)))
+    assert [item.least for item in own.audits] == [1, 1]
+    shown = audited_frames(moment(passed=True, rounds=(1, 2)).record.audits)
+    assert [item.frame.key for item in shown] == [frame(0).key, frame(1).key]
 
 
 def test_the_campaigns_own_audit_counts_likewise():
