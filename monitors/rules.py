@@ -111,9 +111,9 @@ def first_violation(rule: HaltRule, trace: Trace) -> Violation | None:
     broken = measured & ~np.isfinite(series)
     values, ready = series, measured
     if rule.average_fs:
-        full_from = max(rule.after_fs, float(trace.time_fs[0])) + rule.average_fs
-        values, known = running_mean(series, measured, trace.time_fs, rule.average_fs)
-        ready = known & (trace.time_fs >= full_from - 1e-9)
+        values, ready = running_mean(
+            *(series, measured, trace.time_fs), average_fs=rule.average_fs, after_fs=rule.after_fs
+        )
     outside = values > rule.limit if rule.relation is Relation.ABOVE else values < rule.limit
     # What is not finite is wrong from step 0; only the comparison waits for the burn-in.
     fired = broken | (outside & ready & (trace.time_fs >= rule.after_fs))

@@ -8,9 +8,14 @@ from sis_engine.records import BoolArray, FloatArray
 
 
 def running_mean(
-    series: FloatArray, measured: BoolArray, time_fs: FloatArray, average_fs: float
+    series: FloatArray,
+    measured: BoolArray,
+    time_fs: FloatArray,
+    *,
+    average_fs: float,
+    after_fs: float,
 ) -> tuple[FloatArray, BoolArray]:
-    """(n,) means over the last ``average_fs``, and (n,) where there was anything to average.
+    """(n,) means over the last ``average_fs``, and (n,) whether that lies wholly after ``after_fs``.
 
     series: (n,) values;  measured: (n,) rows that count;  time_fs: (n,) ascending
     """
@@ -21,5 +26,6 @@ def running_mean(
     begin = np.searchsorted(time_fs, time_fs - average_fs + 1e-9, side="left")
     n = count[end] - count[begin]
     means: FloatArray = (total[end] - total[begin]) / np.maximum(n, 1)
-    known: BoolArray = n > 0
-    return means, known
+    full_from = max(after_fs, *time_fs[:1]) + average_fs
+    ready: BoolArray = (n > 0) & (time_fs >= full_from - 1e-9)
+    return means, ready

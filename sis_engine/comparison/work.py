@@ -33,6 +33,7 @@ from sis_engine.storage.ledger import Ledger
 
 R = TypeVar("R")
 
+ONLY_SHOWS = frozenset({"report", "cli", "service", "templates", "rehearsal"})
 WAIT_S = 0.2
 Say = Callable[[str], None]
 Stop = Callable[[], bool]
@@ -145,12 +146,16 @@ def reference_settings(comparison: Comparison, case: str) -> Settings:
 
 
 def code_digest() -> str:
-    """A hash of the engine's own source: runs of one comparison by different code are told so."""
+    """A hash of the source that numbers hang on: runs of one comparison by different code are told.
+
+    What only shows them or prepares for them is left out.
+    """
     found = hashlib.sha256()
-    root = Path(str(files("sis_engine")))
-    for path in sorted(root.rglob("*.py")):
-        if "report" not in path.parts and "cli" not in path.parts:
-            found.update(path.read_bytes())
+    for package in ("sis_engine", "labelers", "trainers", "monitors"):
+        root = Path(str(files(package)))
+        for path in sorted(root.rglob("*.py")):
+            if ONLY_SHOWS.isdisjoint(path.relative_to(root).parts):
+                found.update(path.read_bytes())
     return found.hexdigest()[:12]
 
 

@@ -321,9 +321,10 @@ def judged_mean(trace: Trace, rule: HaltRule) -> tuple[FloatArray, FloatArray]:
     back = _where_time_goes_back(trace.time_fs)
     means = []
     for time_fs, piece in zip(np.split(trace.time_fs, back), np.split(values, back), strict=True):
-        mean, known = running_mean(piece, ~np.isnan(piece), time_fs, average_fs)
-        full_from = max(rule.after_fs, *time_fs[:1]) + average_fs
-        means.append(np.where(known & (time_fs >= full_from), mean, np.nan))
+        mean, ready = running_mean(
+            piece, ~np.isnan(piece), time_fs, average_fs=average_fs, after_fs=rule.after_fs
+        )
+        means.append(np.where(ready, mean, np.nan))
     return trace.time_fs, np.concatenate(means)
 
 
