@@ -15,7 +15,7 @@ def running_mean(
     average_fs: float,
     after_fs: float,
 ) -> tuple[FloatArray, BoolArray]:
-    """(n,) means over the last ``average_fs``, and (n,) whether that lies wholly after ``after_fs``.
+    """(n,) means over the last ``average_fs``, and (n,) where that is wholly after ``after_fs``.
 
     series: (n,) values;  measured: (n,) rows that count;  time_fs: (n,) ascending
     """

@@ -14,12 +14,12 @@ from sis_engine.cli.output import print_json
 from sis_engine.cli.signals import stop_on_signals
 from sis_engine.comparison import folder as comparison_folder
 from sis_engine.comparison.compare import check, compare
-from sis_engine.comparison.kept import finished_runs
+from sis_engine.comparison.finished import finished_runs
 from sis_engine.comparison.places import Places
 from sis_engine.comparison.plan import Comparison, RunName, read_comparison
 from sis_engine.comparison.quote import ComparisonQuote, quote
 from sis_engine.comparison.replay import ReplayedGeneration, Selection, case_of, replay
-from sis_engine.comparison.writing import Written, write_comparison
+from sis_engine.comparison.report.writing import Written, write_comparison
 from sis_engine.errors import ConfigurationError
 
 

@@ -12,7 +12,7 @@ from sis_engine.comparison import folder as comparison_folder
 from sis_engine.comparison.board import Board
 from sis_engine.comparison.differences import end_note, phases_of
 from sis_engine.comparison.examiner import frames_there_are, frames_to_label
-from sis_engine.comparison.kept import finished_runs
+from sis_engine.comparison.finished import finished_runs
 from sis_engine.comparison.places import Places
 from sis_engine.comparison.plan import Comparison, RunName
 from sis_engine.comparison.results import RunResult

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 
 from sis_engine.comparison.compare import Compared, check, compare
-from sis_engine.comparison.kept import finished_runs
+from sis_engine.comparison.finished import finished_runs
 from sis_engine.comparison.places import Places
 from sis_engine.comparison.plan import RunName, read_comparison
+from sis_engine.comparison.report.writing import write_comparison
 from sis_engine.comparison.results import read_result, write_result
-from sis_engine.comparison.writing import write_comparison
 from sis_engine.errors import ConfigurationError
 from sis_engine.records import Purpose
 from sis_engine.storage.ledger import Ledger

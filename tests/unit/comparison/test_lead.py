@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sis_engine.comparison.lead import lead, rivals
 from sis_engine.comparison.outcomes import case_outcome
+from sis_engine.comparison.report.lead import lead, rivals
 from tests.unit.comparison.samples import exam, run
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sis_engine.comparison.drawing import REFERENCE, Drawing, Line, Mark, on_screen, stepped
-from sis_engine.comparison.figures import plates
-from sis_engine.comparison.numbers import numbers
 from sis_engine.comparison.outcomes import case_outcome
-from sis_engine.comparison.page import render
-from sis_engine.comparison.paper_figures import colour, write_figures
 from sis_engine.comparison.plan import read_comparison
-from sis_engine.comparison.tables import as_csv, as_latex, tables
-from sis_engine.comparison.writing import outcomes
+from sis_engine.comparison.report.drawing import REFERENCE, Drawing, Line, Mark, on_screen, stepped
+from sis_engine.comparison.report.figures import plates
+from sis_engine.comparison.report.numbers import numbers
+from sis_engine.comparison.report.page import render
+from sis_engine.comparison.report.paper_figures import colour, write_figures
+from sis_engine.comparison.report.tables import as_csv, as_latex, tables
+from sis_engine.comparison.report.writing import outcomes
 from sis_engine.report.scale import Axis
 from tests.unit.comparison.samples import exam, run
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from sis_engine.comparison.drawing import Drawing, Line, Mark, Plate
 from sis_engine.comparison.outcomes import ArmOutcome, CaseOutcome
+from sis_engine.comparison.report.drawing import Drawing, Line, Mark, Plate
 from sis_engine.comparison.results import ModelResult, RunResult
 from sis_engine.report.scale import spanning
 

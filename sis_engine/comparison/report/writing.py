@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sis_engine.comparison.figures import plates
-from sis_engine.comparison.methods import citations, methods_text, settings_tables
-from sis_engine.comparison.numbers import numbers
 from sis_engine.comparison.outcomes import CaseOutcome, case_outcome
-from sis_engine.comparison.page import render
-from sis_engine.comparison.paper_figures import write_figures
 from sis_engine.comparison.places import Places
 from sis_engine.comparison.plan import Comparison
+from sis_engine.comparison.report.figures import plates
+from sis_engine.comparison.report.methods import citations, methods_text, settings_tables
+from sis_engine.comparison.report.numbers import numbers
+from sis_engine.comparison.report.page import render
+from sis_engine.comparison.report.paper_figures import write_figures
+from sis_engine.comparison.report.tables import as_csv, as_latex, tables
 from sis_engine.comparison.results import RunResult
-from sis_engine.comparison.tables import as_csv, as_latex, tables
 from sis_engine.report.jsonable import json_text
 from sis_engine.storage.atomic import write_text
 

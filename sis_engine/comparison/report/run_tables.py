@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sis_engine.comparison.cells import breaks, lives, rdf_cells, titled
 from sis_engine.comparison.metrics import RDF_ERROR, order_agreement
 from sis_engine.comparison.outcomes import CaseOutcome
+from sis_engine.comparison.report.cells import breaks, lives, rdf_cells, titled
 from sis_engine.comparison.results import ModelResult, RunResult
 from sis_engine.report.blocks import NOTHING, Table, columns
 from sis_engine.report.wording import count, duration, figure, yes_no

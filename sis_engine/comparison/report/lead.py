@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sis_engine.analysis.clustered import Interval
-from sis_engine.comparison.cells import spread
 from sis_engine.comparison.outcomes import ArmOutcome, CaseOutcome, Versus, compared
+from sis_engine.comparison.report.cells import spread
 from sis_engine.report.wording import count, plural
 
 LEVEL = 0.05

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sis_engine.comparison.kept import all_settings, finished_runs
+from sis_engine.comparison.finished import all_settings, finished_runs
 from sis_engine.comparison.places import Places
 from sis_engine.comparison.plan import RunName, read_comparison
 from sis_engine.comparison.results import read_result, write_result

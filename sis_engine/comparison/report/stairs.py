@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sis_engine.analysis.survival import KaplanMeier
-from sis_engine.comparison.drawing import Area, Line, Mark
+from sis_engine.comparison.report.drawing import Area, Line, Mark
 
 FEW_ARMS = 3
 """The bands of more hide each other."""

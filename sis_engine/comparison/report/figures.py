@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 from sis_engine.analysis.clustered import Interval
 from sis_engine.analysis.survival import kaplan_meier
-from sis_engine.comparison.curves import height, limits_told, stairs
-from sis_engine.comparison.drawing import REFERENCE, Bar, Drawing, Line, Mark, Plate, Rule
 from sis_engine.comparison.metrics import METRICS, Metric, floor_in, unit_in
 from sis_engine.comparison.outcomes import ArmOutcome, CaseOutcome
 from sis_engine.comparison.reach import Reach
-from sis_engine.comparison.run_figures import models_plate
+from sis_engine.comparison.report.drawing import REFERENCE, Bar, Drawing, Line, Mark, Plate, Rule
+from sis_engine.comparison.report.run_figures import models_plate
+from sis_engine.comparison.report.stairs import height, limits_told, stairs
 from sis_engine.report.scale import Axis, spanning
 
 LOWEST, HIGHEST = -0.03, 1.05

@@ -10,8 +10,7 @@ from sis_engine.comparison.differences import Phase, end_note, grouped, phases_o
 from sis_engine.comparison.examiner import frames_to_label
 from sis_engine.comparison.outcomes import CaseOutcome
 from sis_engine.comparison.plan import Comparison
-from sis_engine.comparison.results import RunResult
-from sis_engine.comparison.sameness import (
+from sis_engine.comparison.report.arm_sentences import (
     by_case,
     each,
     end_sentence,
@@ -19,6 +18,7 @@ from sis_engine.comparison.sameness import (
     shared_sentence,
     start_sentence,
 )
+from sis_engine.comparison.results import RunResult
 from sis_engine.comparison.settings import Settings
 from sis_engine.report.blocks import NOTHING, Table, columns
 from sis_engine.report.citations import Citation, citations_for

@@ -6,9 +6,9 @@ import pytest
 
 from sis_engine.comparison.compare import check
 from sis_engine.comparison.differences import end_note, phases_of
-from sis_engine.comparison.methods import citations, methods_text, warnings
 from sis_engine.comparison.plan import read_comparison
-from sis_engine.comparison.sameness import end_sentence, shared_sentence, start_sentence
+from sis_engine.comparison.report.arm_sentences import end_sentence, shared_sentence, start_sentence
+from sis_engine.comparison.report.methods import citations, methods_text, warnings
 from tests.unit.comparison.test_plan import HEAD
 
 CONFIGS = Path(__file__).parents[3] / "configs"

@@ -7,7 +7,9 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 
-from sis_engine.comparison.cells import (
+from sis_engine.comparison.metrics import METRICS, Metric, floor_in, mean_interval
+from sis_engine.comparison.outcomes import ArmOutcome, CaseOutcome, Versus
+from sis_engine.comparison.report.cells import (
     FLOOR,
     MARKS,
     POINTS,
@@ -17,9 +19,7 @@ from sis_engine.comparison.cells import (
     spread,
     titled,
 )
-from sis_engine.comparison.metrics import METRICS, Metric, floor_in, mean_interval
-from sis_engine.comparison.outcomes import ArmOutcome, CaseOutcome, Versus
-from sis_engine.comparison.run_tables import model_table, run_table
+from sis_engine.comparison.report.run_tables import model_table, run_table
 from sis_engine.records import Purpose
 from sis_engine.report.blocks import NOTHING, Table, columns
 from sis_engine.report.wording import count, figure

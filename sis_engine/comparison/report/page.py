@@ -6,20 +6,20 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from sis_engine.comparison.drawing import Plate, on_screen
-from sis_engine.comparison.figures import plates
-from sis_engine.comparison.lead import lead
-from sis_engine.comparison.methods import (
+from sis_engine.comparison.outcomes import CaseOutcome
+from sis_engine.comparison.plan import Comparison
+from sis_engine.comparison.report.drawing import Plate, on_screen
+from sis_engine.comparison.report.figures import plates
+from sis_engine.comparison.report.lead import lead
+from sis_engine.comparison.report.methods import (
     citations,
     methods_text,
     settings_tables,
     versions_of,
     warnings,
 )
-from sis_engine.comparison.outcomes import CaseOutcome
-from sis_engine.comparison.plan import Comparison
+from sis_engine.comparison.report.tables import tables
 from sis_engine.comparison.results import RunResult
-from sis_engine.comparison.tables import tables
 from sis_engine.report.blocks import NOTHING, Figure
 from sis_engine.report.page import Section, asset, content_policy, environment
 
@@ -34,7 +34,7 @@ def render(
     script, style = asset("report.js"), asset("report.css")
     total = len(list(comparison.runs()))
     return (
-        environment("sis_engine.comparison", "sis_engine.report")
+        environment("sis_engine.comparison.report", "sis_engine.report")
         .get_template("comparison.html.j2")
         .render(
             name=comparison.config.name,

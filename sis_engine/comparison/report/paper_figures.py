@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from sis_engine.comparison.drawing import REFERENCE, Area, Bar, Drawing, Line, Mark, Rule
+from sis_engine.comparison.report.drawing import REFERENCE, Area, Bar, Drawing, Line, Mark, Rule
 from sis_engine.report.scale import Axis
 from sis_engine.storage.atomic import write_bytes
 

@@ -1,0 +1,1 @@
+"""What a comparison shows: page, figures, tables, numbers and the methods paragraph."""
