@@ -26,8 +26,6 @@ from sis_engine.records import (
 BLOCKS_IN_ONE_REPLICA = 5
 """With a single replica, blocks of time stand for replicas."""
 
-ONE_REPLICA = "one replica only: limits are over blocks of time"
-
 
 # --------------------------------------------------------------------------- errors
 
@@ -218,7 +216,7 @@ def audit_result(
         min_frames=limits.min_frames,
         passed=not reasons,
         reasons=reasons,
-        notes=() if len(residuals) > 1 else (ONE_REPLICA,),
+        notes=() if len(residuals) > 1 else ("one replica only: limits are over blocks of time",),
         within_limits=not broken,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from sis_engine.config.campaign import BudgetConfig
 from sis_engine.labelling.costs import IsKnown, least_of, nothing_is_known
@@ -14,8 +14,6 @@ from sis_engine.storage.ledger import Ledger
 
 Limit = Literal["generations", "wall_hours", "evaluations", "evaluations_by_purpose"]
 """Keys of ``budget`` that can end a campaign."""
-
-LIMITS: tuple[Limit, ...] = get_args(Limit)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from sis_engine.records import (
     label_key,
 )
 from sis_engine.report.paper import formula
+from sis_engine.report.wording import listed
 from sis_engine.samplers.stopping import StoppingSampler
 from sis_engine.seeds import derive_seed
 from sis_engine.setup.assembly import Parts
@@ -330,7 +331,7 @@ def case_of(comparison: Comparison, folder: Path) -> str:
     alike = alike or [name for name in names if parts[name].elements == own.elements]
     if len(alike) != 1:
         told = ", ".join(f"{item.name} of {formula(item.frame.species)}" for item in own.systems)
-        fits = f"fits {' and '.join(alike)}" if alike else "fits none of the cases"
+        fits = f"fits {listed(alike)}" if alike else "fits none of the cases"
         raise ConfigurationError(
             f"{folder} ({told}) {fits}: whose samplers are to be asked cannot be told",
             file=comparison.file,

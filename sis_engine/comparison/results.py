@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from sis_engine.analysis.metrics import ONE_REPLICA
-from sis_engine.bookkeeping.budget import LIMITS, Limit
+from sis_engine.bookkeeping.budget import Limit
 from sis_engine.errors import NewerFormat, TornFile
 from sis_engine.storage.atomic import write_text
 
@@ -28,17 +26,6 @@ def _finite(value: Any) -> Any:
 
 Known = Annotated[float | None, BeforeValidator(_finite)]
 """A number, or ``None`` where it is not known."""
-
-
-def _without_notes(value: Any) -> Any:
-    """Files of before ``notes`` have this one among the reasons."""
-    if not isinstance(value, list | tuple):
-        return value
-    return tuple(item for item in value if not str(item).endswith(ONE_REPLICA))
-
-
-Reasons = Annotated[tuple[str, ...], BeforeValidator(_without_notes)]
-"""Why a model did not pass."""
 
 
 class Kept(BaseModel):
@@ -129,7 +116,7 @@ class ExamResult(Kept):
     species: tuple[SpeciesResult, ...]
     stable: bool
     right: bool
-    reasons: Reasons
+    reasons: tuple[str, ...]
     seconds: float
     notes: tuple[str, ...] = ()
 
@@ -190,16 +177,6 @@ class RunResult(Kept):
     reference_md_ps: float
     models: tuple[ModelResult, ...]
     exams: tuple[ExamResult, ...]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _limit_by_its_reason(cls, tree: Any) -> Any:
-        """Files of before ``limit`` named it in their reason only."""
-        if isinstance(tree, dict) and "limit" not in tree and tree.get("end") == "out_of_budget":
-            named = re.search(r"\bbudget\.(\w+)", str(tree.get("reason")))
-            if named is not None and named[1] in LIMITS:
-                return tree | {"limit": named[1]}
-        return tree
 
     @property
     def reached(self) -> bool:

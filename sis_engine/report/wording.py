@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sis_engine.report.blocks import NOTHING
@@ -97,6 +98,11 @@ def duration(seconds: float | None) -> str:
 def plural(number: int, noun: str) -> str:
     """1 frame, 2 frames, 3 catastrophes."""
     return f"{count(number)} {noun}" if number == 1 else f"{count(number)} {noun}s"
+
+
+def listed(items: Sequence[str]) -> str:
+    """a; a and b; a, b and c."""
+    return " and ".join(part for part in (", ".join(items[:-1]), *items[-1:]) if part)
 
 
 def ordinal(number: int) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sis_engine.comparison.differences import Phase, differences, grouped
 from sis_engine.comparison.settings import digest
 from sis_engine.comparison.starts import start_digest
 from sis_engine.config.campaign import AuditConfig
-from sis_engine.report.wording import count, figure, picoseconds, plural
+from sis_engine.report.wording import count, figure, listed, picoseconds, plural
 
 FIRST_LABELS = ("systems", "labeler", "initial")
 """Keys that the first labels hang on, beside the seed."""
@@ -30,11 +30,11 @@ MOST_KEYS = 3
 """More keys of one topic are left to the table of settings."""
 
 
-def by_case(cases: Sequence[tuple[str, Sequence[Phase]]], of: Callable[[Phases], str]) -> str:
+def by_case(told_of: Mapping[str, str]) -> str:
     """What is said of each case; once where it is the same of all."""
     told: dict[str, list[str]] = {}
-    for case, phases in cases:
-        told.setdefault(of(phases), []).append(case)
+    for case, text in told_of.items():
+        told.setdefault(text, []).append(case)
     if len(told) == 1:
         return next(iter(told))
     return " ".join(
@@ -56,7 +56,7 @@ def each(phases: Phases, of: Callable[[Phase], str]) -> str:
 
 
 def _names(phases: Phases) -> str:
-    return _listed([phase.name for phase in phases])
+    return listed([phase.name for phase in phases])
 
 
 # --------------------------------------------------------------------------- what is the same
@@ -78,7 +78,7 @@ def start_sentence(phases: Phases) -> str:
     alone = [own[0] for _, own in models if len(own) == 1]
     if alone:
         told.append(f"{_names(alone)} had {what} of {'its' if len(alone) == 1 else 'their'} own")
-    return f"For each seed {_listed(told)}."
+    return f"For each seed {listed(told)}."
 
 
 def _first_labels(phase: Phase) -> str:
@@ -98,7 +98,7 @@ def shared_sentence(phases: Phases, baseline: str) -> str:
             unlike.append(f"{topic} ({_names(others)}{_keys(keys)})")
         elif (topic, heads) in TOPICS:
             same.append(topic)
-    told = [f"All arms had the same {_listed(same)}."] if same else []
+    told = [f"All arms had the same {listed(same)}."] if same else []
     told += [f"Arms differed from {base.name} in: {'; '.join(unlike)}."] if unlike else []
     return " ".join(told)
 
@@ -122,11 +122,6 @@ def _keys(keys: Sequence[str]) -> str:
 
 def _head(key: str) -> str:
     return key.partition(".")[0]
-
-
-def _listed(items: Sequence[str]) -> str:
-    """a, b and c"""
-    return " and ".join([", ".join(items[:-1]), items[-1]]) if len(items) > 1 else items[0]
 
 
 # --------------------------------------------------------------------------- how they end

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sis_engine.analysis.clustered import Interval
 from sis_engine.comparison.outcomes import ArmOutcome, CaseOutcome, Versus, compared
 from sis_engine.comparison.report.cells import spread
-from sis_engine.report.wording import count, plural
+from sis_engine.report.wording import count, listed, plural
 
 LEVEL = 0.05
 
@@ -48,7 +48,8 @@ def _cheapest(case: CaseOutcome, n_arms: int) -> Iterator[str]:
     yield _verdict(best, rivals(case, best, n_arms))
     oftener = [arm for arm in case.arms if _share(arm) > _share(best)]
     if oftener:
-        yield f"more runs got there of {_and([f'{arm.arm} ({_arrived(arm)})' for arm in oftener])}."
+        told = listed([f"{arm.arm} ({_arrived(arm)})" for arm in oftener])
+        yield f"more runs got there of {told}."
 
 
 def _verdict(best: ArmOutcome, others: Sequence[Rival]) -> str:
@@ -66,9 +67,9 @@ def _verdict(best: ArmOutcome, others: Sequence[Rival]) -> str:
     apart = [item.arm.arm for item in others if item.apart]
     alike = [item.arm.arm for item in others if not item.apart]
     if not apart:
-        return f"no arm is shown to be cheapest. {told}, not distinguishable from {_and(alike)}."
-    less = f"{told}, less than {_and(apart)} (adjusted p < {LEVEL})"
-    return f"{less}; it is not distinguishable from {_and(alike)}." if alike else f"{less}."
+        return f"no arm is shown to be cheapest. {told}, not distinguishable from {listed(alike)}."
+    less = f"{told}, less than {listed(apart)} (adjusted p < {LEVEL})"
+    return f"{less}; it is not distinguishable from {listed(alike)}." if alike else f"{less}."
 
 
 # --------------------------------------------------------------------------- who differs
@@ -140,8 +141,3 @@ def _share(arm: ArmOutcome) -> float:
 
 def _arrived(arm: ArmOutcome) -> str:
     return f"{arm.reach.n_reached} of {len(arm.runs)}"
-
-
-def _and(names: Sequence[str]) -> str:
-    """a; a and b; a, b and c."""
-    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)

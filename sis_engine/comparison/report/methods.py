@@ -43,13 +43,13 @@ def methods_text(
     baseline = comparison.config.baseline_arm
     sentences = [
         _opening(comparison, results),
-        by_case(phases, start_sentence),
-        by_case(phases, lambda own: shared_sentence(own, baseline)),
+        by_case({case: start_sentence(own) for case, own in phases}),
+        by_case({case: shared_sentence(own, baseline) for case, own in phases}),
         "Every setting in which arms differ stands in the table “What the arms differ in”, every "
         "other one in “What all arms share”.",
         *(_systems(case, own) for case, own in phases),
         _training([phase for _, own in phases for phase in own]),
-        by_case(phases, end_sentence),
+        by_case({case: end_sentence(own) for case, own in phases}),
         _examiner(comparison),
         _statistics(cases),
         _made(results),
@@ -130,12 +130,7 @@ def _examiner(comparison: Comparison) -> str:
     examiner = config.examiner
     costs = ", ".join(map(count, config.costs))
     at = f"at {costs} evaluations and at the end" if costs else "at the end"
-    told = {case: _examined(comparison, case) for case in config.case_names}
-    each_case = (
-        next(iter(told.values()))
-        if len(set(told.values())) == 1
-        else " ".join(f"Case {case}: {text}" for case, text in told.items())
-    )
+    each_case = by_case({case: _examined(comparison, case) for case in config.case_names})
     return (
         f"Models were judged {at} by an examiner outside the arms, neither charged nor fed back: "
         f"{examiner.replicas} replicas from frames of an independent reference trajectory "
@@ -193,11 +188,11 @@ def versions_of(results: Sequence[RunResult]) -> tuple[tuple[str, str], ...]:
     return tuple((name, " / ".join(versions)) for name, versions in found.items())
 
 
-def warnings(comparison: Comparison, results: Sequence[RunResult]) -> str:
-    """What a reader has to know before any number, or nothing."""
+def warnings(comparison: Comparison, results: Sequence[RunResult]) -> tuple[str, ...]:
+    """What a reader has to know before any number."""
     unlike = [end_note(phases_of(comparison, case)) for case in comparison.config.case_names]
     told = [f"{note[0].upper()}{note[1:]}." for note in unlike if note is not None]
-    return " ".join([*told, *filter(None, [mixed_code(results)])])
+    return (*told, *filter(None, [mixed_code(results)]))
 
 
 def mixed_code(results: Sequence[RunResult]) -> str:

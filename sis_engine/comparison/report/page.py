@@ -44,7 +44,7 @@ def render(
             lead=tuple(
                 sentence for case in cases for sentence in lead(case, len(comparison.config.arms))
             ),
-            warning=warnings(comparison, results),
+            warnings=warnings(comparison, results),
             sections=tuple(section for case in cases for section in _sections(case)),
             settings=settings_tables(results),
             text=comparison.text,

@@ -1,6 +1,5 @@
 """Finished runs on disk."""
 
-import json
 import math
 
 import pytest
@@ -49,41 +48,9 @@ def test_a_result_of_a_newer_engine_is_refused_and_not_half_understood(tmp_path)
         read_result(path)
 
 
-@pytest.mark.parametrize(
-    ("reason", "limit"),
-    [
-        ("budget.generations = 10 are done", "generations"),
-        ("budget.wall_hours = 2 are spent (2.50 h)", "wall_hours"),
-        (
-            "the next round needs at least 9 evaluations, 1 of budget.evaluations = 90 are left",
-            "evaluations",
-        ),
-        (
-            "the next round needs 9 audit evaluations; 8 of "
-            "budget.evaluations_by_purpose.audit = 8 are spent",
-            "evaluations_by_purpose",
-        ),
-        ("something else", None),
-    ],
-)
-def test_what_ended_a_run_is_read_from_files_that_had_no_key_for_it(reason, limit, tmp_path):
-    path = tmp_path / "sis-3.json"
-    tree = json.loads(run("sis", 3, 1200, end="out_of_budget", reason=reason).model_dump_json())
-    del tree["limit"]
-    path.write_text(json.dumps(tree))
-    assert read_result(path).limit == limit
-
-
 def test_what_is_not_finite_is_not_known():
     found = errors().model_validate(errors().model_dump() | {"relative": math.nan})
     assert found.relative is None
-
-
-def test_a_note_that_older_files_have_among_the_reasons_is_no_reason():
-    given = exam(900, right=False).model_dump()
-    note = "reference trajectory: one replica only: limits are over blocks of time"
-    found = exam(900).model_validate(given | {"reasons": ["too wrong", note]})
-    assert found.reasons == ("too wrong",)
 
 
 def test_the_model_at_a_cost_is_the_last_one_paid_for_by_then():

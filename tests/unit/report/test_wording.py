@@ -7,6 +7,7 @@ from sis_engine.report.wording import (
     count,
     duration,
     figure,
+    listed,
     ordinal,
     percent,
     picoseconds,
@@ -55,3 +56,10 @@ def test_counts_and_shares():
     assert count(3442) == "3\u202f442"
     assert percent(0.25) == "25.0\u00a0%"
     assert percent(None) == "–"
+
+
+def test_a_list_is_read_as_one():
+    assert listed([]) == ""
+    assert listed(["a"]) == "a"
+    assert listed(["a", "b"]) == "a and b"
+    assert listed(["a", "b", "c"]) == "a, b and c"
