@@ -31,16 +31,25 @@ class DataFolders:
 
 
 def choose_sel(
-    config: DeepmdConfig, systems: Sequence[System], elements: Sequence[str]
+    config: DeepmdConfig,
+    systems: Sequence[System],
+    elements: Sequence[str],
+    before: tuple[int, ...] | None = None,
 ) -> tuple[int, ...]:
     """Neighbour limits: those configured, checked against the data, or counted with a margin.
 
+    before: of an earlier model: kept where they hold the data and nothing else is configured
     Raises ConfigurationError when the data have more neighbours than the configured limit: the
     model would silently drop the farthest of them.
     """
     counted = _counted(config, neighbour_counts(systems, elements, config.cutoff_angstrom))
     if config.sel == "auto":
-        return _with_margin(config, systems, counted, len(elements))
+        wanted = _with_margin(config, systems, counted, len(elements))
+        if before is None or len(before) != len(wanted):
+            return wanted
+        if all(have >= need for have, need in zip(before, counted, strict=True)):
+            return before
+        return tuple(max(pair) for pair in zip(before, wanted, strict=True))
     return _sufficient(config.sel, counted, elements, f"the data within {config.cutoff_angstrom} Å")
 
 

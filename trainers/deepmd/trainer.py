@@ -96,7 +96,8 @@ class DeepmdTrainer:
         if not systems:
             raise ConfigurationError("there are no training frames", key="dataset")
         folder = files.fresh_folder(context.workdir, "training")
-        sel = self._sel(systems, elements, start_from)
+        before = None if start_from is None else start_from.sel
+        sel = choose_sel(self.config, systems, elements, before)
         folders = self._write_data(folder, dataset, systems, elements, schedule.batch_size)
         planned = phases(self.config, elements, sel, schedule, folders)
         request = self._request(folder, planned, systems, elements, start_from, schedule)
@@ -121,24 +122,6 @@ class DeepmdTrainer:
             return self.config.elements
         known = () if start_from is None else start_from.elements
         return known + tuple(symbol for symbol in dataset.elements if symbol not in known)
-
-    def _sel(
-        self, systems: Sequence[data.System], elements: tuple[str, ...], start_from: Model | None
-    ) -> tuple[int, ...]:
-        """The earlier model's limits where they hold the data, larger ones where they do not."""
-        if start_from is None or start_from.sel is None or self.config.sel != "auto":
-            return choose_sel(self.config, systems, elements)
-        before = start_from.sel
-        wanted = choose_sel(self.config, systems, elements)
-        if len(before) != len(wanted):
-            return wanted
-        per_element, together = data.neighbour_counts(
-            systems, elements, self.config.cutoff_angstrom
-        )
-        counted = (together,) if len(before) == 1 and len(elements) != 1 else per_element
-        if all(have >= need for have, need in zip(before, counted, strict=True)):
-            return before
-        return tuple(max(pair) for pair in zip(before, wanted, strict=True))
 
     def _write_data(
         self,
