@@ -187,7 +187,8 @@ def reopen(folder: Path, ledger: Ledger, config: Path | None, *, half_done: bool
     try:
         _refuse_what_needs_a_fork(changes, folder, source)
     except ConfigurationError as error:
-        raise with_line(error, parse_yaml(text, source)) from error
+        with_line(error, parse_yaml(text, source))
+        raise
     base = _base(folder, ledger)
     new = assemble(source, text, folder / INPUTS, base)
     generation = len(ledger.generations())

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from sis_engine.bookkeeping.budget import over_budget
+from sis_engine.commands.exactness import check_exact
 from sis_engine.commands.plausible import check_plausible
 from sis_engine.config.file import parse_yaml, with_line
 from sis_engine.errors import ConfigurationError, ProgramError, ProgramMissing, ProgramUnsuitable
@@ -50,7 +51,7 @@ def validate(
         if error.file is None:
             error.file = str(parts.file)
         if error.file == str(parts.file):
-            raise with_line(error, parse_yaml(parts.text, parts.file)) from error
+            with_line(error, parse_yaml(parts.text, parts.file))
         raise
 
 
@@ -74,8 +75,9 @@ def _notes(parts: Parts, known: GoodTogether) -> tuple[str, ...]:
     for context in _contexts(parts):
         for index, monitor in enumerate(parts.monitors):
             _check_monitor(index, context, monitor)
+    check_exact(parts)
     plausible = check_plausible(parts)
-    notes = (*_labeler_notes(parts), *_unwatched(parts), *_exactness(parts), *plausible)
+    notes = (*_labeler_notes(parts), *_unwatched(parts), *_lone_monitor(parts), *plausible)
     return (*notes, *_beyond_the_machine(parts), *_beyond_the_budget(parts))
 
 
@@ -164,6 +166,14 @@ def _beyond_the_budget(parts: Parts) -> Iterator[str]:
     )
     if over is not None:
         yield f"it would end exhausted at once: {over.reason}"
+
+
+def _lone_monitor(parts: Parts) -> Iterator[str]:
+    if len(parts.monitors) == 1 and not parts.config.sampler.get("published"):
+        yield (
+            f"only one monitor watches ({parts.monitors[0].name}): a temperature window alone is "
+            f"fooled by a cold wrong model; there are {', '.join(sorted(available(Kind.MONITOR)))}"
+        )
 
 
 def _labeler_notes(parts: Parts) -> Iterator[str]:
@@ -351,69 +361,3 @@ def _unwatched(parts: Parts) -> tuple[str, ...]:
         for quantity, name in wanted.items()
         if quantity not in parts.explorer.watches
     )
-
-
-def _settings(
-    given: dict[str, Any], name: str, prefix: str = "labeler"
-) -> Iterator[tuple[str, Any]]:
-    """(key, value) of a setting, in a labeler and in those it is made of."""
-    for key, value in given.items():
-        if isinstance(value, dict):
-            yield from _settings(value, name, f"{prefix}.{key}")
-        elif key == name:
-            yield f"{prefix}.{key}", value
-
-
-def _exactness(parts: Parts) -> tuple[str, ...]:
-    config = parts.config
-    notes = []
-    warm = [key for key, value in _settings(config.labeler, "warm_start") if value]
-    if config.exact and warm:
-        raise ConfigurationError(
-            "warm_start: true makes labels depend on what came before, which `exact` forbids",
-            file=parts.file,
-            key=warm[0],
-            allowed="false, or `exact: false`",
-        )
-    threads = _settings(config.labeler, "threads")
-    many = [(key, n) for key, n in threads if isinstance(n, int) and n > 1]
-    if config.exact and many:
-        # Measured with tblite: two threads, three runs, three sets of last bits.
-        raise ConfigurationError(
-            f"labels made with {many[0][1]} OpenMP threads differ in their last bits from run to "
-            "run, which `exact` forbids",
-            file=parts.file,
-            key=many[0][0],
-            allowed="1, or `exact: false`",
-        )
-    _refuse_inexact(parts)
-    if len(parts.monitors) == 1 and not config.sampler.get("published"):
-        notes.append(
-            f"only one monitor watches ({parts.monitors[0].name}): a temperature window alone is "
-            f"fooled by a cold wrong model; there are {', '.join(sorted(available(Kind.MONITOR)))}"
-        )
-    return tuple(notes)
-
-
-def _refuse_inexact(parts: Parts) -> None:
-    for what, kind, part in (
-        ("labels", "labeler", parts.labeler),
-        ("MD", "explorer", parts.explorer),
-    ):
-        reason = inexact_because(part)
-        if parts.config.exact and reason is not None:
-            raise ConfigurationError(
-                f"{what} cannot be kept exact: {reason}",
-                file=parts.file,
-                key="exact",
-                allowed=f"exact: false, or settings of the {kind} that allow it",
-            )
-
-
-def inexact_because(part: object) -> str | None:
-    """Why a part, or the base of one, cannot keep the *exact* promise; ``None``: it can."""
-    for one in (part, getattr(part, "base", None)):
-        reason = getattr(one, "not_exact_because", None)
-        if reason is not None:
-            return str(reason)
-    return None

@@ -180,7 +180,8 @@ def read_comparison(file: Path, text: str | None = None, origin: Path | None = N
     try:
         refuse_reserved(config, file)
     except ConfigurationError as error:
-        raise with_line(error, tree) from error
+        with_line(error, tree)
+        raise
     place = (origin or file).absolute()
     base = config.campaign if config.campaign.is_absolute() else place.parent / config.campaign
     campaign = plain(parse_yaml(read_text(base), base))

@@ -129,7 +129,7 @@ def assemble(
         if error.file is None:
             error.file = str(file)
         if error.file == str(file):
-            raise with_line(error, parse_yaml(source, file)) from error
+            with_line(error, parse_yaml(source, file))
         raise
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sis_engine.commands.validation import inexact_because, runs_in_lammps
+from sis_engine.commands.exactness import inexact_because
+from sis_engine.commands.validation import runs_in_lammps
 from sis_engine.errors import ConfigurationError
 from sis_engine.plugins import Kind, configure, load
 from sis_engine.structures import read_structure

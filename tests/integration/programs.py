@@ -22,14 +22,8 @@ def programs() -> Iterator[None]:
         pytest.skip(error.message.partition(" in /")[0])
 
 
-def _lacks_a_program(error: BaseException) -> bool:
-    """Faults are told again with their place: what was raised first lies below."""
-    seen, left = set(), [error]
-    while left:
-        one = left.pop()
-        if isinstance(one, ProgramMissing | ProgramUnsuitable):
-            return True
-        seen.add(id(one))
-        below = (one.__cause__, one.__context__)
-        left += [item for item in below if item is not None and id(item) not in seen]
-    return False
+def _lacks_a_program(error: BaseException | None) -> bool:
+    """Faults are told again with their place: what was raised first is their cause."""
+    while error is not None and not isinstance(error, ProgramMissing | ProgramUnsuitable):
+        error = error.__cause__
+    return error is not None
