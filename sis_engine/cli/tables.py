@@ -67,7 +67,7 @@ def show_quote(quote: Quote) -> None:
         table.add_column(column)
     for item in quote.plans:
         cost = str(item.least) if item.least == item.most else f"{item.least} … {item.most}"
-        mark = " (estimate)" if quote.estimated and item.seconds is not None else ""
+        mark = " (estimate)" if quote.times_estimated and item.seconds is not None else ""
         table.add_row(item.plan, item.purpose, cost, f"{_time(item.seconds)}{mark}")
     console.print(table)
     for name, value in quote.lines():

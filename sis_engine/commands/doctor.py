@@ -121,7 +121,10 @@ def mpi_launcher(path: str) -> tuple[ProgramReport, ...]:
 
 def _is_openmpi(mpirun: str) -> bool:
     asked = [mpirun, "--version"]
-    done = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=False)
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return False
     return "open-mpi.org" in done.stdout  # it calls itself Open MPI or OpenRTE
 
 

@@ -37,9 +37,9 @@ def _check_first_segments(parts: Parts) -> None:
         own = plan.system in initial.lengths_fs
         least = FEWEST_FRAMES * segment.stride * segment.timestep_fs
         raise ConfigurationError(
-            f"{segment.n_steps * segment.timestep_fs:g} fs are {segment.n_steps} steps of "
-            f"{segment.timestep_fs:g} fs, every {segment.stride} of them a frame: too few to learn "
-            f"{plan.system} from",
+            f"{segment.n_steps * segment.timestep_fs:g} fs in steps of {segment.timestep_fs:g} fs, "
+            f"{segment.stride} a frame, give {segment.n_steps // segment.stride} frames: too few "
+            f"to learn {plan.system} from",
             key=f"initial.lengths_fs.{plan.system}" if own else "initial.segment.length_fs",
             allowed=f"{least:g} or more; 50 to 250 fs are usual",
         )

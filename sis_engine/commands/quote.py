@@ -41,8 +41,8 @@ class Quote:
     ended: the last decision was the end, ``reason`` is why, and there is no next round
     memory_mib: the largest that a process of this campaign was so far; before the first, this one
     disk_mib: that labels, MD and model will take, uncompressed;  free_disk_gib: at the folder
-    estimated: nothing has run: times are from a trial label or the shared bank, and memory is the
-        least that it will be
+    times_estimated: no label was timed yet: seconds are from a trial label or the shared bank
+    memory_measured: or else it is the least that it will be
     """
 
     generation: int
@@ -56,7 +56,8 @@ class Quote:
     disk_mib: float
     free_disk_gib: float
     ended: bool = False
-    estimated: bool = False
+    times_estimated: bool = False
+    memory_measured: bool = True
 
     def lines(self) -> list[tuple[str, str]]:
         """Figures beside the plans, for the terminal."""
@@ -82,9 +83,9 @@ class Quote:
             ),
             (
                 "memory",
-                f"at least {self.memory_mib:.0f} MiB (estimate: engine and labeler alone)"
-                if self.estimated
-                else f"up to {self.memory_mib:.0f} MiB a process, as so far",
+                f"up to {self.memory_mib:.0f} MiB a process, as so far"
+                if self.memory_measured
+                else f"at least {self.memory_mib:.0f} MiB (estimate: engine and labeler alone)",
             ),
             (
                 "disk",
@@ -105,8 +106,10 @@ def quote(campaign: Path) -> Quote:
             return _next_round(folder, ledger)
     parts = assemble(campaign)
     validate(parts)
-    quotes = priced(plans_at_start(parts), nothing_is_known, label_seconds(parts))
-    return _quote(parts, 0, plans_at_start(parts), quotes, "the first round", campaign.parent, None)
+    plans = plans_at_start(parts)
+    quotes = priced(plans, nothing_is_known, label_seconds(parts))
+    found = _quote(parts, 0, plans, quotes, "the first round", campaign.parent, None)
+    return replace(found, times_estimated=True)
 
 
 def _next_round(folder: Path, ledger: Ledger) -> Quote:
@@ -131,7 +134,7 @@ def _next_round(folder: Path, ledger: Ledger) -> Quote:
         timed = seconds_per_label(ledger)
         quotes = priced(plans, is_known, label_seconds(parts) if timed is None else timed)
     found = _quote(parts, past.next_generation, plans, quotes, reason, folder, ledger)
-    return _as_the_last(found, past)
+    return replace(_as_the_last(found, past), times_estimated=timed is None)
 
 
 def _as_the_last(found: Quote, past: Past) -> Quote:
@@ -171,7 +174,7 @@ def _quote(
         memory_mib=peak_memory_mib() if measured is None else measured,
         disk_mib=frames * BYTES_PER_ATOM_AND_FRAME / 2**20 + md_mib(parts) + MODEL_MIB,
         free_disk_gib=shutil.disk_usage(place).free / 2**30,
-        estimated=measured is None,
+        memory_measured=measured is not None,
     )
 
 

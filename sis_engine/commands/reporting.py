@@ -31,7 +31,10 @@ def write_report(folder: Path, out: Path) -> tuple[Path, Path]:
 def _with_rules(
     records: tuple[GenerationRecord, ...], folder: Path, ledger: Ledger
 ) -> tuple[GenerationRecord, ...]:
-    """Files of older engines lack the rules, which follow from settings, labels and model."""
+    """Files of older engines lack the rules, which follow from settings, labels and model.
+
+    They are worked out for generations of the settings that hold now, and of no others.
+    """
     if all(record.rules or record.model is None for record in records):
         return records
     try:
@@ -40,7 +43,7 @@ def _with_rules(
         return records
     return tuple(
         record
-        if record.rules or record.model is None
+        if record.rules or record.model is None or record.config_text != parts.text
         else replace(
             record, rules=rules_at_start(parts, record.number, record.model, record.support)
         )

@@ -85,7 +85,7 @@ def _thermal(
 
 
 def _up_to(sets: Sequence[FrameSet], ceiling: float) -> list[Frame]:
-    """ceiling: eV"""
+    """Frames of no more energy than ``ceiling``, eV."""
     return [
         Frame(
             item.species,

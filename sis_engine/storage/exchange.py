@@ -63,9 +63,9 @@ def read_frames(path: Path, system: str | None = None) -> Iterator[FrameSet]:
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """kinds: a frame of each kind (atoms in their order, periodicity) that was seen
+    """What was seen of data.
 
-    whole: all data were looked at
+    kinds: a frame of each kind (atoms in their order, periodicity);  whole: all were looked at
     """
 
     kinds: tuple[FrameSet, ...]

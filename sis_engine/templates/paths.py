@@ -10,15 +10,17 @@ from sis_engine.plugins import Kind, available, load, validated
 
 
 def from_anywhere(tree: Any, folder: Path) -> None:
-    """Absolute paths of structures, the model to start from, and the labeler's files.
+    """Absolute paths of structures, banks, what generation 0 starts from, and the labeler's files.
 
     folder: absolute, where the file lies
     """
-    for system in tree.get("systems", []):
-        system["structure"] = str(folder / str(system["structure"]))
     initial = tree.get("initial") or {}
-    if initial.get("model") is not None:
-        initial["model"] = str(folder / str(initial["model"]))
+    single = [(system, "structure") for system in tree.get("systems", [])]
+    for section, key in (*single, (tree, "label_bank"), (tree, "known_labels"), (initial, "model")):
+        if section.get(key) is not None:
+            section[key] = str(folder / str(section[key]))
+    if initial.get("data"):
+        initial["data"] = [str(folder / str(path)) for path in initial["data"]]
     if "labeler" in tree:
         _follow_plugin(Kind.LABELER, tree["labeler"], folder)
 

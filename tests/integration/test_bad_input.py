@@ -163,7 +163,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a newer format": ({"format": 2}, ("format", "2", "upgrade")),
     "a first segment of two steps": (
         {"initial.segment.length_fs": 4.0},
-        ("initial.segment.length_fs", "4 fs are 2 steps of 2 fs", "6 or more"),
+        ("initial.segment.length_fs", "4 fs in steps of 2 fs", "6 or more"),
     ),
     "a first segment of its own that is too short": (
         {"initial.lengths_fs": {"cluster": 1.0}},

@@ -296,7 +296,7 @@ def test_plan_quotes_the_first_and_the_next_round(
 ) -> None:
     found = json.loads(sis(capsys, "plan", SMOKE, "--json").out)
     assert found["plans"][0]["least"] == 30
-    assert found["estimated"] is True
+    assert (found["times_estimated"], found["memory_measured"]) == (True, False)
     assert found["memory_mib"] > 10.0
     assert found["plans"][0]["seconds"] is not None  # of a trial label
     assert found["train_seconds"] is None
@@ -307,7 +307,7 @@ def test_plan_quotes_the_first_and_the_next_round(
     assert found["plans"][0]["purpose"] == "segment"
     assert found["plans"][0]["seconds"] is not None
     assert found["memory_mib"] > 10.0
-    assert found["estimated"] is False
+    assert (found["times_estimated"], found["memory_measured"]) == (False, True)
     said = sis(capsys, "plan", tmp_path / "run")
     for word in ("evaluations", "cores", "memory", "disk", "training", "exploration"):
         assert word in said.out

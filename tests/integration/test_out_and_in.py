@@ -176,12 +176,16 @@ def test_a_template_is_followed_from_where_it_lies(
 ) -> None:
     template = write_campaign(
         tmp_path / "given",
-        {"labeler": {"type": "cp2k", "method": {"type": "template", "file": "my.inp"}}},
+        {
+            "labeler": {"type": "cp2k", "method": {"type": "template", "file": "my.inp"}},
+            "label_bank": "bank",
+        },
     )
     made = tmp_path / "again"
     assert sis(capsys, "import", finished, made, "--template", template).code == 0
     text = (made / "campaign.yaml").read_text()
     assert str(tmp_path / "given" / "my.inp") in text
+    assert f"label_bank: {tmp_path / 'given' / 'bank'}\n" in text
     assert str(tmp_path / "given" / "structures" / "fake-cluster.xyz") in text
 
 
