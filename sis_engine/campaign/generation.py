@@ -12,6 +12,7 @@ from sis_engine.bookkeeping.past import Past, ends_after
 from sis_engine.errors import ProgramError, StopRequested
 from sis_engine.execution.turns import NoTurns
 from sis_engine.interfaces import Context, StartsEarly
+from sis_engine.numerals import beside
 from sis_engine.records import (
     Allowance,
     AuditResult,
@@ -33,7 +34,6 @@ from sis_engine.records import (
     Support,
     TestResult,
 )
-from sis_engine.report.wording import beside
 from sis_engine.setup.given_model import adopt_given
 from sis_engine.setup.versions import versions_of
 from sis_engine.stages.approval import approve_labels, require_approval
@@ -349,8 +349,8 @@ def temperature_window(
 ) -> tuple[float | None, float | None] | None:
     """The narrowest temperature limits any rule had, for the record; ``None`` without rules."""
     system = stage.parts.systems[0]
-    watch = monitor_context(stage, model, system, stage.parts.base_condition, None)
-    rules = [r for r in halt_rules(stage, watch) if r.quantity is Quantity.TEMPERATURE]
+    watch = monitor_context(stage.generation, model, system, stage.parts.base_condition, None)
+    rules = [r for r in halt_rules(stage.parts, watch) if r.quantity is Quantity.TEMPERATURE]
     lower = [rule.limit for rule in rules if rule.relation is Relation.BELOW]
     upper = [rule.limit for rule in rules if rule.relation is Relation.ABOVE]
     return (max(lower, default=None), min(upper, default=None)) if rules else None

@@ -162,9 +162,11 @@ def _run(
 ) -> list[Exploration]:
     """Explorations in the order of ``replicas``, whatever order they ended in."""
     driver = committee.driver
-    watch = monitor_context(stage, driver, replicas[0].system, replicas[0].condition, support)
+    watch = monitor_context(
+        stage.generation, driver, replicas[0].system, replicas[0].condition, support
+    )
     watching = committee if stage.parts.sampler.needs.watch else Committee(driver)
-    return explore_kept(stage, watching, replicas, halt_rules(stage, watch), context, rounds)
+    return explore_kept(stage, watching, replicas, halt_rules(stage.parts, watch), context, rounds)
 
 
 def first_verdict(
@@ -172,7 +174,7 @@ def first_verdict(
 ) -> Verdict | None:
     """The earliest finding of any monitor, or of the explorer itself when it crashed."""
     replica = exploration.replica
-    watch = monitor_context(stage, model, replica.system, replica.condition, support)
+    watch = monitor_context(stage.generation, model, replica.system, replica.condition, support)
     found = [
         verdict
         for monitor in stage.parts.monitors

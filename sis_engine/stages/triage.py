@@ -42,5 +42,7 @@ def triage_catastrophes(
 
 def _rerun(stage: StageContext, model: Model, replica: Replica, context: Context) -> Exploration:
     """One rerun under the same rules; without support, so that only the physics can stop it."""
-    watch = monitor_context(stage, model, replica.system, replica.condition, None)
-    return explore_kept(stage, Committee(model), (replica,), halt_rules(stage, watch), context)[0]
+    watch = monitor_context(stage.generation, model, replica.system, replica.condition, None)
+    return explore_kept(
+        stage, Committee(model), (replica,), halt_rules(stage.parts, watch), context
+    )[0]
