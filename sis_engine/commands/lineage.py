@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sis_engine.commands.status import open_ledger
 from sis_engine.errors import ConfigurationError
+from sis_engine.numerals import beside
 from sis_engine.records import LabelFailure, Labelled, LabelPlan, PlanOutcome, Requests, Verdict
-from sis_engine.report.wording import beside
 from sis_engine.storage.generation import GenerationRecord, GenerationStore
 
 FIELDS = frozenset(

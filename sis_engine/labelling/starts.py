@@ -11,8 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from sis_engine.numerals import beside
 from sis_engine.records import AcceptBounds, FloatArray, Label
-from sis_engine.report.wording import beside
 
 
 def relative_force_error(model_forces: FloatArray | None, forces: FloatArray) -> float:

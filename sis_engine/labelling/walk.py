@@ -28,6 +28,7 @@ from sis_engine.labelling.costs import (
     takes_first_start,
 )
 from sis_engine.labelling.starts import next_probe, refusal, relative_force_error
+from sis_engine.numerals import beside
 from sis_engine.records import (
     Allowance,
     FloatArray,
@@ -44,7 +45,6 @@ from sis_engine.records import (
     System,
 )
 from sis_engine.reference_md import LabelSource, ReferenceMD, finite_or_failure, single_point
-from sis_engine.report.wording import beside
 
 __all__ = ["BankedLabeler", "LabelStore", "OnResult", "Result", "walk"]
 

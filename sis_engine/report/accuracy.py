@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sis_engine.numerals import NOTHING, figure
 from sis_engine.records import Admission, AuditResult, ElementError, Errors
-from sis_engine.report.blocks import NOTHING, Figure, Table, columns
+from sis_engine.report.blocks import Figure, Table, columns
 from sis_engine.report.lives import generation_axis
 from sis_engine.report.scale import Axis, spanning
 from sis_engine.report.svg import SHAPES, Panel, colour
-from sis_engine.report.wording import count, figure, milli, percent
+from sis_engine.report.wording import count, milli, percent
 
 if TYPE_CHECKING:
     from sis_engine.storage.generation import GenerationRecord

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-NOTHING = "–"
-"""How missing data is written: never as zero."""
-
 MOST_ROWS_IN_FULL = 60
 
 
@@ -36,7 +33,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text. Cells hold :data:`NOTHING` where data is missing.
+    """Rows of text. Cells hold :data:`sis_engine.numerals.NOTHING` where data is missing.
 
     newest_first: rows of the last generation come first
     """

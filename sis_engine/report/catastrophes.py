@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sis_engine.numerals import NOTHING, beside, figure
 from sis_engine.records import LabelFailure, Verdict
-from sis_engine.report.blocks import NOTHING, Table, columns
+from sis_engine.report.blocks import Table, columns
 from sis_engine.report.traces import next_starts
-from sis_engine.report.wording import beside, figure, percent, picoseconds, plural, yes_no
+from sis_engine.report.wording import percent, picoseconds, plural, yes_no
 
 if TYPE_CHECKING:
     from sis_engine.storage.generation import GenerationRecord

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from sis_engine.numerals import NOTHING
 from sis_engine.records import Purpose
-from sis_engine.report.blocks import NOTHING, Figure, Table, columns
+from sis_engine.report.blocks import Figure, Table, columns
 from sis_engine.report.facts import CampaignFacts
 from sis_engine.report.lives import generation_axis
 from sis_engine.report.scale import spanning

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sis_engine.analysis.survival import survival_bound
+from sis_engine.numerals import figure
 from sis_engine.report.paper import Records, conditions_of, final_model
 from sis_engine.report.summary import AuditSummary, CampaignSummary
-from sis_engine.report.wording import count, duration, figure, milli, percent, picoseconds, plural
+from sis_engine.report.wording import count, duration, milli, percent, picoseconds, plural
 
 
 @dataclass(frozen=True)

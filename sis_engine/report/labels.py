@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sis_engine.numerals import NOTHING, beside
 from sis_engine.records import PlanOutcome
-from sis_engine.report.blocks import NOTHING, Table, columns
+from sis_engine.report.blocks import Table, columns
 from sis_engine.report.outcomes import all_outcomes
-from sis_engine.report.wording import beside, count, plural
+from sis_engine.report.wording import count, plural
 
 if TYPE_CHECKING:
     from sis_engine.storage.generation import GenerationRecord

@@ -8,12 +8,11 @@ from html import escape
 import numpy as np
 
 from sis_engine.analysis.level_shift import LevelShift, Pair
+from sis_engine.numerals import NOTHING, figure
 from sis_engine.records import FloatArray
-from sis_engine.report.blocks import NOTHING
 from sis_engine.report.page import asset
 from sis_engine.report.scale import spanning
 from sis_engine.report.svg import SHAPES, Panel, colour
-from sis_engine.report.wording import figure
 
 MOST_POINTS = 1500
 """Of each element in the force panel: more only make the file large."""

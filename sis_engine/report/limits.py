@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sis_engine.numerals import figure
 from sis_engine.records import HaltRule, MdRules, Quantity
-from sis_engine.report.wording import figure, plural
+from sis_engine.report.wording import plural
 
 if TYPE_CHECKING:
     from sis_engine.storage.generation import GenerationRecord

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from sis_engine.analysis.survival import KaplanMeier, hazard_of, kaplan_meier, survival_bound
+from sis_engine.numerals import beside, figure
 from sis_engine.records import Life
 from sis_engine.report.blocks import Figure, Table, columns
 from sis_engine.report.scale import Axis, spanning
 from sis_engine.report.svg import Panel, colour
-from sis_engine.report.wording import beside, count, figure, picoseconds, plural
+from sis_engine.report.wording import count, picoseconds, plural
 
 if TYPE_CHECKING:
     from sis_engine.storage.generation import GenerationRecord

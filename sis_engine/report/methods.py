@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sis_engine.numerals import figure
 from sis_engine.records import Condition, LabelPlan, Purpose, SegmentSpec, Stable
 from sis_engine.report.citations import Citation, citations_for
 from sis_engine.report.facts import CampaignFacts
@@ -25,7 +26,7 @@ from sis_engine.report.paper import (
 )
 from sis_engine.report.summary import CampaignSummary
 from sis_engine.report.traces import window_text
-from sis_engine.report.wording import count, figure, milli, ordinal, percent, picoseconds, plural
+from sis_engine.report.wording import count, milli, ordinal, percent, picoseconds, plural
 
 Versions = Sequence[tuple[str, str]]
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sis_engine.numerals import NOTHING, figure
 from sis_engine.records import BlockErrors, Challenger, Errors
-from sis_engine.report.blocks import NOTHING, Table, columns
-from sis_engine.report.wording import count, duration, figure, milli, percent, yes_no
+from sis_engine.report.blocks import Table, columns
+from sis_engine.report.wording import count, duration, milli, percent, yes_no
 
 if TYPE_CHECKING:
     from sis_engine.storage.generation import GenerationRecord

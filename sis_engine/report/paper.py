@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from sis_engine.numerals import NOTHING, figure
 from sis_engine.records import (
     Condition,
     Labelled,
@@ -19,13 +20,13 @@ from sis_engine.records import (
     TrainingSchedule,
 )
 from sis_engine.report.accuracy import all_errors
-from sis_engine.report.blocks import NOTHING, Table, columns
+from sis_engine.report.blocks import Table, columns
 from sis_engine.report.facts import CampaignFacts
 from sis_engine.report.limits import limit_rows
 from sis_engine.report.outcomes import all_outcomes
 from sis_engine.report.summary import AuditSummary, CampaignSummary
 from sis_engine.report.traces import window_text
-from sis_engine.report.wording import count, figure, milli, percent, picoseconds, plural
+from sis_engine.report.wording import count, milli, percent, picoseconds, plural
 
 if TYPE_CHECKING:
     from sis_engine.storage.generation import GenerationRecord

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sis_engine.numerals import beside
 from sis_engine.records import Exploration, FloatArray, Life, MdFrame, Quantity, Verdict
-from sis_engine.report.wording import beside, picoseconds
+from sis_engine.report.wording import picoseconds
 
 if TYPE_CHECKING:
     from sis_engine.storage.generation import GenerationRecord

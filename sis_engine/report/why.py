@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sis_engine.numerals import beside, figure
 from sis_engine.records import (
     AuditRequest,
     Decision,
@@ -16,7 +17,7 @@ from sis_engine.records import (
 )
 from sis_engine.report.cost import evaluations_of
 from sis_engine.report.facts import CampaignFacts
-from sis_engine.report.wording import beside, count, figure, milli, percent, picoseconds, plural
+from sis_engine.report.wording import count, milli, percent, picoseconds, plural
 
 if TYPE_CHECKING:
     from sis_engine.storage.generation import GenerationRecord

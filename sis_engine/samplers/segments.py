@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from sis_engine.interfaces import SamplerInput
+from sis_engine.numerals import beside
 from sis_engine.records import (
     AcceptBounds,
     Exploration,
@@ -16,7 +17,6 @@ from sis_engine.records import (
     Support,
     Verdict,
 )
-from sis_engine.report.wording import beside
 from sis_engine.samplers.sis_config import SegmentSettings, SisSettings
 from sis_engine.samplers.starting import as_start, first_failures, usable
 from sis_engine.seeds import derive_seed

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sis_engine.errors import NothingKept
+from sis_engine.numerals import beside
 from sis_engine.records import (
     Dataset,
     DatasetPart,
@@ -16,7 +17,6 @@ from sis_engine.records import (
     Purpose,
     RejectedFrame,
 )
-from sis_engine.report.wording import beside
 from sis_engine.stages.context import StageContext
 from sis_engine.storage.gate import pass_gate
 from sis_engine.storage.importing import Imported, Source, import_data
@@ -71,11 +71,10 @@ def merge(
 
 def _nothing_kept(rejected: Sequence[RejectedFrame]) -> NothingKept:
     firsts = {item.reason: item for item in reversed(rejected)}
-    told = [
-        f"{reason} ({n} times; the first is "
-        f"{', the limit '.join(beside(firsts[reason].value, firsts[reason].limit))})"
-        for reason, n in Counter(item.reason for item in rejected).most_common()
-    ]
+    told = []
+    for reason, n in Counter(item.reason for item in rejected).most_common():
+        value, limit = beside(firsts[reason].value, firsts[reason].limit)
+        told.append(f"{reason} ({n} times; the first is {value}, the limit {limit})")
     return NothingKept(
         f"the gate kept out all {len(rejected)} labels: {'; '.join(told)}",
         hint="mend `gate` in the campaign file, then `sis run` again: labels are kept, none is "

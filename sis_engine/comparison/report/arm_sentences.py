@@ -8,7 +8,8 @@ from sis_engine.comparison.differences import Phase, differences, grouped
 from sis_engine.comparison.settings import digest
 from sis_engine.comparison.starts import start_digest
 from sis_engine.config.campaign import AuditConfig
-from sis_engine.report.wording import count, figure, listed, picoseconds, plural
+from sis_engine.numerals import figure
+from sis_engine.report.wording import count, listed, picoseconds, plural
 
 FIRST_LABELS = ("systems", "labeler", "initial")
 """Keys that the first labels hang on, beside the seed."""

@@ -9,8 +9,9 @@ from sis_engine.analysis.clustered import Interval
 from sis_engine.comparison.metrics import Metric, floor_in, rdf_floor, unit_in
 from sis_engine.comparison.outcomes import CaseOutcome
 from sis_engine.comparison.results import ExamResult
-from sis_engine.report.blocks import NOTHING, Table
-from sis_engine.report.wording import figure, percent
+from sis_engine.numerals import NOTHING, figure
+from sis_engine.report.blocks import Table
+from sis_engine.report.wording import percent
 
 ALIKE, POINTS, BELOW = "†", "‡", "§"
 

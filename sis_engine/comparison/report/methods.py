@@ -20,7 +20,8 @@ from sis_engine.comparison.report.arm_sentences import (
 )
 from sis_engine.comparison.results import RunResult
 from sis_engine.comparison.settings import Settings
-from sis_engine.report.blocks import NOTHING, Table, columns
+from sis_engine.numerals import NOTHING
+from sis_engine.report.blocks import Table, columns
 from sis_engine.report.citations import Citation, citations_for
 from sis_engine.report.paper import condition_text, formula
 from sis_engine.report.wording import count, picoseconds, plural

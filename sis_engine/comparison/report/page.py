@@ -20,7 +20,8 @@ from sis_engine.comparison.report.methods import (
 )
 from sis_engine.comparison.report.tables import tables
 from sis_engine.comparison.results import RunResult
-from sis_engine.report.blocks import NOTHING, Figure
+from sis_engine.numerals import NOTHING
+from sis_engine.report.blocks import Figure
 from sis_engine.report.page import Section, asset, content_policy, environment
 
 

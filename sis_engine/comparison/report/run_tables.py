@@ -6,8 +6,9 @@ from sis_engine.comparison.metrics import RDF_ERROR, order_agreement
 from sis_engine.comparison.outcomes import CaseOutcome
 from sis_engine.comparison.report.cells import breaks, lives, rdf_cells, titled
 from sis_engine.comparison.results import ModelResult, RunResult
-from sis_engine.report.blocks import NOTHING, Table, columns
-from sis_engine.report.wording import count, duration, figure, yes_no
+from sis_engine.numerals import NOTHING, figure
+from sis_engine.report.blocks import Table, columns
+from sis_engine.report.wording import count, duration, yes_no
 
 
 def run_table(case: CaseOutcome) -> Table:

@@ -20,9 +20,10 @@ from sis_engine.comparison.report.cells import (
     titled,
 )
 from sis_engine.comparison.report.run_tables import model_table, run_table
+from sis_engine.numerals import NOTHING, figure
 from sis_engine.records import Purpose
-from sis_engine.report.blocks import NOTHING, Table, columns
-from sis_engine.report.wording import count, figure
+from sis_engine.report.blocks import Table, columns
+from sis_engine.report.wording import count
 
 
 def tables(case: CaseOutcome) -> tuple[Table, ...]:

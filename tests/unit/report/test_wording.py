@@ -2,16 +2,8 @@ import math
 
 import pytest
 
-from sis_engine.report.wording import (
-    beside,
-    count,
-    duration,
-    figure,
-    listed,
-    ordinal,
-    percent,
-    picoseconds,
-)
+from sis_engine.numerals import beside, figure
+from sis_engine.report.wording import count, duration, listed, ordinal, percent, picoseconds
 
 
 @pytest.mark.parametrize(
