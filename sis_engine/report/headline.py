@@ -34,7 +34,8 @@ def validity(records: Records, summary: CampaignSummary) -> tuple[str, ...]:
     final = final_model(records)
     if final is None:
         return ("No model has been admitted: there is nothing to use yet.",)
-    model, _, generation = final
+    model, _, record = final
+    generation = record.generation
     lives = [item for item in summary.survival if item.generation == generation]
     elements = ", ".join(model.elements)
     if not lives:

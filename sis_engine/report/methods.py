@@ -20,6 +20,8 @@ from sis_engine.report.paper import (
     formula,
     level_text,
     levels_of,
+    optimizer_of,
+    rate_text,
     segments_of,
     systems_of,
     thermostat_name,
@@ -132,12 +134,12 @@ def _training(records: Records) -> str:
     final = final_model(records)
     if final is None:
         return ""
-    model, plan, _ = final
+    model, plan, record = final
     cutoff = f" with a cutoff of {model.cutoff_angstrom:g} Å" if model.cutoff_angstrom else ""
     return (
         f"The potential was trained with {model.trainer}{cutoff}; the last training took "
-        f"{count(plan.steps)} steps with a learning rate from {plan.start_lr:.3g} to "
-        f"{plan.stop_lr:.3g}. Every model had to reproduce, in the form and engine that ran MD, "
+        f"{count(plan.steps)} steps ({rate_text(plan, optimizer_of(record))}). Every model had to "
+        "reproduce, in the form and engine that ran MD, "
         "the errors that training claimed before it was used."
     )
 

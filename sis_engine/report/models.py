@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sis_engine.numerals import NOTHING, figure
 from sis_engine.records import BlockErrors, Challenger, Errors
 from sis_engine.report.blocks import Table, columns
+from sis_engine.report.paper import has_rate, optimizer_of
 from sis_engine.report.wording import count, duration, milli, percent, yes_no
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def challenger_table(records: Sequence[GenerationRecord]) -> Table:
     """Every attempt at a model, and what became of it."""
     rows = [
-        _challenger(record.generation, item)
+        _challenger(record.generation, item, optimizer_of(record))
         for record in reversed(records)
         for item in record.challengers
     ]
@@ -44,7 +45,7 @@ def challenger_table(records: Sequence[GenerationRecord]) -> Table:
     )
 
 
-def _challenger(generation: int, item: Challenger) -> tuple[str, ...]:
+def _challenger(generation: int, item: Challenger, optimizer: str | None) -> tuple[str, ...]:
     training, admission, plan = item.training, item.admission, item.schedule
     reasons = "; ".join((*(admission.reasons if admission else ()),))
     problem = "; ".join(part for part in (item.problem, reasons) if part)
@@ -53,7 +54,7 @@ def _challenger(generation: int, item: Challenger) -> tuple[str, ...]:
         str(generation),
         item.kind,
         count(plan.steps),
-        f"{plan.start_lr:.3g} → {plan.stop_lr:.3g}",
+        f"{plan.start_lr:.3g} → {plan.stop_lr:.3g}" if has_rate(optimizer) else NOTHING,
         count(plan.batch_size),
         figure(training.claimed_force_rmse if training else None),
         milli(training.claimed_energy_rmse_per_atom if training else None),

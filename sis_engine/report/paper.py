@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -76,13 +77,35 @@ def labels_of(records: Records) -> list[Labelled]:
     ]
 
 
-def final_model(records: Records) -> tuple[Model, TrainingSchedule, int] | None:
-    """The last admitted model, its schedule and its generation."""
+def final_model(records: Records) -> tuple[Model, TrainingSchedule, GenerationRecord] | None:
+    """The last admitted model, its schedule and its generation's record."""
     for record in reversed(records):
         for item in reversed(record.challengers):
             if item.admission is not None and item.admission.passed and item.training is not None:
-                return item.training.model, item.schedule, record.generation
+                return item.training.model, item.schedule, record
     return None
+
+
+WITHOUT_RATE = ("lkf",)
+"""Optimizers that have no learning rate, whatever ``training.start_lr`` says."""
+
+
+def has_rate(optimizer: str | None) -> bool:
+    return optimizer not in WITHOUT_RATE
+
+
+def optimizer_of(record: GenerationRecord) -> str | None:
+    """The trainer's, as the generation's settings name it; ``None``: they do not."""
+    trainer = json.loads(record.config_json or "{}").get("trainer") or {}
+    named = (trainer.get("optimizer") or {}).get("type")
+    return None if named is None else str(named)
+
+
+def rate_text(plan: TrainingSchedule, optimizer: str | None) -> str:
+    """'learning rate 0.001 to 1e-05', or the optimizer that has none."""
+    if has_rate(optimizer):
+        return f"learning rate {plan.start_lr:.3g} to {plan.stop_lr:.3g}"
+    return f"optimizer {optimizer}"
 
 
 def conditions_of(records: Records) -> tuple[Condition, ...]:
@@ -206,7 +229,7 @@ def _training_rows(records: Records) -> list[tuple[str, str]]:
     final = final_model(records)
     if final is None:
         return [("Model", NOTHING), ("Training", NOTHING)]
-    model, plan, generation = final
+    model, plan, record = final
     cutoff = figure(model.cutoff_angstrom, 3, "Å") if model.cutoff_angstrom else NOTHING
     sel = NOTHING if model.sel is None else ", ".join(map(str, model.sel))
     trained = [item for record in records for item in record.challengers if item.training]
@@ -214,13 +237,13 @@ def _training_rows(records: Records) -> list[tuple[str, str]]:
     return [
         (
             "Model",
-            f"{model.trainer}, generation {generation}, elements {' '.join(model.elements)}, "
-            f"cutoff {cutoff}, sel {sel}",
+            f"{model.trainer}, generation {record.generation}, elements "
+            f"{' '.join(model.elements)}, cutoff {cutoff}, sel {sel}",
         ),
         (
             "Training of the final model",
-            f"{count(plan.steps)} steps, batch {plan.batch_size}, learning rate "
-            f"{plan.start_lr:.3g} to {plan.stop_lr:.3g}, force prefactor "
+            f"{count(plan.steps)} steps, batch {plan.batch_size}, "
+            f"{rate_text(plan, optimizer_of(record))}, force prefactor "
             f"{plan.force_prefactor[0]:g} to {plan.force_prefactor[1]:g}, energy prefactor "
             f"{plan.energy_prefactor[0]:g} to {plan.energy_prefactor[1]:g}",
         ),

@@ -23,14 +23,11 @@ from sis_engine.comparison.settings import Settings
 from sis_engine.numerals import NOTHING
 from sis_engine.report.blocks import Table, columns
 from sis_engine.report.citations import Citation, citations_for
-from sis_engine.report.paper import condition_text, formula
+from sis_engine.report.paper import condition_text, formula, has_rate
 from sis_engine.report.wording import count, picoseconds, plural
 
 STATISTICS = ("statistics=kaplan-meier", "statistics=log-rank", "statistics=holm")
 """What every comparison rests on, as words that call for a citation."""
-
-WITHOUT_RATE = ("lkf",)
-"""Optimizers that have no learning rate."""
 
 NOT_SETTINGS = ("code", "machine", "date")
 """Of what is recorded of a run's making: no program's version."""
@@ -122,7 +119,7 @@ def _training_text(phase: Phase) -> str:
     return (
         f"{count(training.steps_first)} steps at first and {steps} in each later generation, batch "
         f"size {training.batch_size}, "
-        + (f"optimizer {optimizer}" if optimizer in WITHOUT_RATE else rate)
+        + (rate if has_rate(optimizer) else f"optimizer {optimizer}")
     )
 
 
