@@ -30,6 +30,7 @@ from sis_engine.records.decisions import (
     Life,
     Requests,
     Stable,
+    Unlike,
 )
 from sis_engine.records.labels import (
     Failure,
@@ -191,6 +192,7 @@ __all__ = [
     "TrainingResult",
     "TrainingSchedule",
     "Triage",
+    "Unlike",
     "UntilSpec",
     "Verdict",
     "frozen_array",

@@ -26,6 +26,18 @@ class AuditRequest:
     reason: str
 
 
+@dataclass(frozen=True)
+class Unlike:
+    """So many frames of one system are wanted, unlike labelled ones and those chosen already.
+
+    besides: rows of frames that are chosen already
+    """
+
+    system: str
+    n: int
+    besides: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class InspectRequest:
     """Look at these frames with the models at hand, then decide again. It buys no label.
@@ -34,7 +46,8 @@ class InspectRequest:
     descriptors: say what the model sees of each frame
     members: say how far the committee's members are apart, energies included
     n_known: of so many labelled frames of each system, spread over all there are, the descriptors
-        are wanted too
+        are wanted too, or are what ``unlike`` counts as known
+    unlike: choose frames with atoms in surroundings that no labelled frame has; one a system
     """
 
     frames: tuple[tuple[str, tuple[MdFrame, ...]], ...]
@@ -42,6 +55,7 @@ class InspectRequest:
     descriptors: bool = True
     members: bool = False
     n_known: int = 0
+    unlike: tuple[Unlike, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +63,9 @@ class Inspected:
     """What the models say of frames of one system; rows in the order of ``frames``.
 
     descriptors: (n, d), means over the atoms of each element, one element after the other
-    known: (m, d), the same of labelled frames;  deviations: (n,); each ``None`` if not asked for
+    known: (m, d), the same of labelled frames;  deviations: (n,)
+    unlike: rows of the frames that answer ``InspectRequest.unlike``, the most unlike first
+    Each is ``None`` if not asked for.
     """
 
     system: str
@@ -57,6 +73,7 @@ class Inspected:
     descriptors: FloatArray | None = None
     known: FloatArray | None = None
     deviations: tuple[Deviation, ...] | None = None
+    unlike: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)

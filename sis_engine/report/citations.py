@@ -205,7 +205,7 @@ CITATIONS = (
     ),
     Citation(
         "gonzalez1985",
-        ("sampler.choice=farthest",),
+        ("sampler.choice=farthest", "sampler.choice=unlike-atoms"),
         _article(
             "gonzalez1985",
             author="Gonzalez, Teofilo F.",
@@ -215,6 +215,21 @@ CITATIONS = (
             pages="293--306",
             year="1985",
             doi="10.1016/0304-3975(85)90224-5",
+        ),
+    ),
+    Citation(
+        "zaverkin2021",
+        ("sampler.choice=unlike-atoms",),
+        _article(
+            "zaverkin2021",
+            author='Zaverkin, Viktor and K{\\"a}stner, Johannes',
+            title="Exploration of transferable and uniformly accurate neural network interatomic "
+            "potentials using optimal experimental design",
+            journal="Mach. Learn.: Sci. Technol.",
+            volume="2",
+            pages="035009",
+            year="2021",
+            doi="10.1088/2632-2153/abe294",
         ),
     ),
     Citation(

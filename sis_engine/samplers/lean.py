@@ -17,6 +17,7 @@ from sis_engine.records import (
     InspectRequest,
     LabelPlan,
     Purpose,
+    Unlike,
     Verdict,
 )
 from sis_engine.samplers.auditing import learn_plans
@@ -110,16 +111,34 @@ class LeanSampler(StoppingSampler[LeanConfig]):
             if n > 0 and pool.frames:
                 pools[name] = (pool, n)
         if pools and self.config.describes and not given.inspected:
-            return InspectRequest(
-                tuple((name, pool.frames) for name, (pool, _) in pools.items()),
-                "which frames are unlike what is labelled?",
-                members=self.config.members > 1,
-                n_known=self.config.n_known,
-            )
+            return self._look(given, pools)
         seen = {item.system: item for item in given.inspected}
         return [
             self._plan(given, name, pool, n, seen.get(name)) for name, (pool, n) in pools.items()
         ]
+
+    def _look(self, given: SamplerInput, pools: Mapping[str, tuple[Pool, int]]) -> InspectRequest:
+        """What has to be known of the pools before points are chosen."""
+        config = self.config
+        by_atoms = config.choice == "unlike-atoms"
+        unlike = []
+        for name, (pool, n) in pools.items():
+            lot = self._lot(given, name, pool, n)
+            unlike.append(Unlike(name, n - len(lot), tuple(int(row) for row in lot)))
+        return InspectRequest(
+            tuple((name, pool.frames) for name, (pool, _) in pools.items()),
+            "which frames are unlike what is labelled?",
+            descriptors=not by_atoms,
+            members=config.members > 1,
+            n_known=config.n_known,
+            unlike=tuple(unlike) if by_atoms else (),
+        )
+
+    def _lot(self, given: SamplerInput, system: str, pool: Pool, n: int) -> Indices:
+        """The random share of ``n`` points; all of them with ``choice: random``."""
+        share = 1.0 if self.config.choice == "random" else self.config.random_share
+        seed = derive_seed(given.seed, given.generation, "points", system)
+        return drawn(pool.share_fs, round(share * n), seed)
 
     def _pool(
         self,
@@ -143,8 +162,7 @@ class LeanSampler(StoppingSampler[LeanConfig]):
     def _plan(
         self, given: SamplerInput, system: str, pool: Pool, n: int, seen: Inspected | None
     ) -> LabelPlan:
-        seed = derive_seed(given.seed, given.generation, "points", system)
-        indices = self._choose(pool, n, seed, seen)
+        indices = self._choose(given, system, pool, n, seen)
         return LabelPlan(
             id=f"g{given.generation:04d}-points-{system}",
             system=system,
@@ -154,16 +172,21 @@ class LeanSampler(StoppingSampler[LeanConfig]):
             f"({self.config.choice}, {self.config.random_share:.0%} at random)",
         )
 
-    def _choose(self, pool: Pool, n: int, seed: int, seen: Inspected | None) -> Indices:
+    def _choose(
+        self, given: SamplerInput, system: str, pool: Pool, n: int, seen: Inspected | None
+    ) -> Indices:
         """The random share first; the others are unlike these too."""
         if self.config.choice == "stride":
             return strided(pool.share_fs, n)
-        n_random = n if self.config.choice == "random" else round(self.config.random_share * n)
-        lot = drawn(pool.share_fs, n_random, seed)
+        lot = self._lot(given, system, pool, n)
         rest = np.setdiff1d(np.arange(len(pool.frames)), lot)
-        if n_random >= n or not rest.size or seen is None or seen.descriptors is None:
+        if len(lot) >= n or not rest.size or seen is None:
             return lot
+        if seen.unlike is not None:
+            return np.concatenate([lot, np.array(seen.unlike, dtype=np.intp)])
         features = seen.descriptors
+        if features is None:
+            return lot
         if self.config.choice == "mrmr":
             relevance = _forces(seen)
             far = mrmr(relevance[rest], features[rest], n - len(lot))

@@ -10,7 +10,7 @@ from sis_engine.records import UntilSpec
 from sis_engine.samplers.sis_config import AuditRule, BisectRule, SegmentRule, SegmentSettings
 from sis_engine.samplers.stopping_config import Count, Positive, Rule
 
-Choice = Literal["farthest", "mrmr", "random", "stride"]
+Choice = Literal["unlike-atoms", "farthest", "mrmr", "random", "stride"]
 
 
 class UntilRule(Rule):
@@ -55,9 +55,11 @@ class LeanConfig(SegmentSettings):
     points_per_system: single points a generation on the model's MD, audited frames included. 24:
         neighbours in a segment say nearly the same (energies decorrelate over 5-320 frames in the
         authors' released data), so that a segment of 400 holds no more news than so many points
-    choice: how they are chosen. ``farthest``: unlike each other and unlike labelled frames, by the
-        model's own descriptor; ``mrmr``: large deviation of the members, little repetition (needs
-        ``members``); ``random`` and ``stride``: by time alone
+    choice: how they are chosen. ``unlike-atoms``: with an atom in surroundings, as the model's own
+        descriptor has them, that no labelled or chosen frame has; ``farthest``: unlike these in the
+        mean over the atoms of each element, in which an odd contact is lost; ``mrmr``: large
+        deviation of the members, little repetition (needs ``members``); ``random`` and ``stride``:
+        by time alone
     random_share: of the points, drawn at random in MD time whatever ``choice`` says: the far ones
         alone are outliers
     merged: choose from all replicas together; false: only from the one that failed first
@@ -110,4 +112,4 @@ class LeanConfig(SegmentSettings):
     @property
     def describes(self) -> bool:
         """Whether frames have to be described for the choice."""
-        return self.choice in {"farthest", "mrmr"} and self.random_share < 1.0
+        return self.choice in {"unlike-atoms", "farthest", "mrmr"} and self.random_share < 1.0

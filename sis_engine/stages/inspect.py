@@ -9,6 +9,7 @@ import numpy as np
 
 from sis_engine.admission import chosen, stacked
 from sis_engine.analysis.deviation import deviations
+from sis_engine.analysis.surroundings import most_unlike
 from sis_engine.errors import ConfigurationError
 from sis_engine.interfaces import Context, Describer
 from sis_engine.records import (
@@ -57,6 +58,17 @@ def _inspected(
         known = known_frames(system, data, request.n_known)
         if known is not None:
             found = replace(found, known=_described(stage, committee, known, context))
+    wanted = next((item for item in request.unlike if item.system == system), None)
+    if wanted is not None:
+        known = known_frames(system, data, request.n_known) if request.n_known else None
+        rows = most_unlike(
+            _by_atom(stage, committee, asked, context),
+            None if known is None else _by_atom(stage, committee, known, context),
+            asked.species,
+            wanted.n,
+            wanted.besides,
+        )
+        found = replace(found, unlike=rows)
     if request.members and committee.members:
         trainer = stage.parts.trainer
         said = [trainer.predict(m, m.deployed, asked, context) for m in committee.models]
@@ -80,13 +92,20 @@ def known_frames(system: str, data: Sequence[DatasetPart], n: int) -> FrameSet |
 def _described(
     stage: StageContext, committee: Committee, frames: FrameSet, context: Context
 ) -> FloatArray:
+    return by_element(_by_atom(stage, committee, frames, context), frames.species)
+
+
+def _by_atom(
+    stage: StageContext, committee: Committee, frames: FrameSet, context: Context
+) -> FloatArray:
+    """(n_frames, n_atoms, d)"""
     trainer = stage.parts.trainer
     if not isinstance(trainer, Describer):  # validate says so before anything is paid for
         raise ConfigurationError(
             f"the trainer {stage.parts.config.trainer['type']} does not describe frames",
             key="sampler",
         )
-    return by_element(trainer.describe(committee.driver, frames, context), frames.species)
+    return trainer.describe(committee.driver, frames, context)
 
 
 def by_element(described: FloatArray, species: Sequence[str]) -> FloatArray:

@@ -29,6 +29,7 @@ from sis_engine.records import (
     Quantity,
     Requests,
     Stable,
+    Unlike,
     Verdict,
 )
 from sis_engine.testing.synthetic import example_context, exploration
@@ -125,6 +126,13 @@ def check_inspection(sampler: Sampler, request: InspectRequest, given: SamplerIn
     assert len(set(names)) == len(names), f"a system is asked for twice: {names}"
     assert set(names) <= {system.name for system in given.systems}, f"unknown systems in {names}"
     assert any(frames for _, frames in request.frames), "it asks to look at nothing"
+    n_frames = {system: len(frames) for system, frames in request.frames}
+    assert not request.unlike or sampler.needs.descriptors, "descriptors were not declared"
+    for wanted in request.unlike:
+        assert wanted.system in n_frames, (
+            f"unlike frames of {wanted.system}, of which none is shown"
+        )
+        assert set(wanted.besides) <= set(range(n_frames[wanted.system])), "rows that are not there"
 
 
 def check_drift(sampler: Sampler, request: DriftRequest, given: SamplerInput) -> None:
@@ -157,7 +165,10 @@ def drifted(request: DriftRequest) -> tuple[Drifted, ...]:
 
 
 def inspected(request: InspectRequest) -> tuple[Inspected, ...]:
-    """An answer to an inspection: what is described are the first positions themselves."""
+    """An answer to an inspection: what is described are the first positions themselves, and the
+    last frames are the most unlike.
+    """
+    wanted = {item.system: item for item in request.unlike}
     return tuple(
         Inspected(
             system,
@@ -165,10 +176,16 @@ def inspected(request: InspectRequest) -> tuple[Inspected, ...]:
             _described(frames) if request.descriptors else None,
             _described(frames[:1]) if request.descriptors and request.n_known else None,
             tuple(deviation_of(item) for item in frames) if request.members else None,
+            _last_of(len(frames), wanted[system]) if system in wanted else None,
         )
         for system, frames in request.frames
         if frames
     )
+
+
+def _last_of(n_frames: int, wanted: Unlike) -> tuple[int, ...]:
+    rows = [row for row in reversed(range(n_frames)) if row not in wanted.besides]
+    return tuple(rows[: wanted.n])
 
 
 def deviation_of(item: MdFrame) -> Deviation:
