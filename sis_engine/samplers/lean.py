@@ -56,22 +56,18 @@ class LeanSampler(StoppingSampler[LeanConfig]):
             return early
         chosen = earliest_catastrophes(given.explorations, verdicts, len(given.explorations))
         learn = self._learn(given)
-        learnt = {plan.system: len(plan.starts) for plan in learn}
-        wanted = {
-            system.name: self.config.points_per_system - learnt.get(system.name, 0)
-            for system in given.systems
-        }
-        points = self._points(given, chosen, wanted, learn)
+        points = self._points(given, chosen, learn)
         if isinstance(points, InspectRequest):
             return points
         plans = [*points, *self._edges(given, chosen), *self._segments(given, verdicts)]
         return self._request(given, learn, plans, failure_summary(given, verdicts))
 
     def correct(self, given: SamplerInput, reason: str) -> Answer:
-        """The audited frames are data already: decorrelated frames of the MD that is wrong."""
+        """The audited frames are data already: decorrelated frames of the MD that is wrong. They
+        count towards the points.
+        """
         learn = self._learn(given)
-        wanted = dict.fromkeys((s.name for s in given.systems), self.config.points_after_audit)
-        points = self._points(given, (), wanted, learn)
+        points = self._points(given, (), learn)
         if isinstance(points, InspectRequest):
             return points
         return self._request(given, learn, points, reason)
@@ -99,14 +95,14 @@ class LeanSampler(StoppingSampler[LeanConfig]):
         self,
         given: SamplerInput,
         chosen: Sequence[tuple[Exploration, Verdict]],
-        wanted: Mapping[str, int],
         learn: Sequence[LabelPlan],
     ) -> InspectRequest | list[LabelPlan]:
         """Points of every system; first a look at the pools where the choice needs one."""
         pools = {}
-        for name, n in wanted.items():
+        for name in (system.name for system in given.systems):
             own = [plan for plan in learn if plan.system == name]
             learnt = {start.frame.key for plan in own for start in plan.starts}
+            n = self.config.points_per_system - len(learnt)
             pool = self._pool(given, name, chosen, learnt)
             if n > 0 and pool.frames:
                 pools[name] = (pool, n)

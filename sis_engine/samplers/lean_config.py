@@ -72,7 +72,6 @@ class LeanConfig(SegmentSettings):
     edge: that search; seven reach neighbours in a ring of 64
     members: models of a committee that says how far they are apart on the pool; MD is not watched
         by it
-    points_after_audit: besides the frames of an audit that failed
     learn_passed: the frames of a passed audit of a shortened run, or of survivors beside a failure,
         are data too
     segments_per_system: reference MD as in ``sis``, in addition
@@ -81,17 +80,16 @@ class LeanConfig(SegmentSettings):
 
     type: Literal["sis-lean"] = "sis-lean"
     points_per_system: Annotated[int, Field(ge=0)] = 24
-    choice: Choice = "farthest"
-    random_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    choice: Choice = "unlike-atoms"
+    random_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
     merged: bool = True
     window_fs: Positive | None = None
     spacing_fs: Annotated[float, Field(ge=0.0)] = 20.0
-    n_known: Annotated[int, Field(ge=0)] = 200
+    n_known: Annotated[int, Field(ge=0)] = 1000
     max_pool: Count = 400
     edges_per_system: Annotated[int, Field(ge=0)] = 1
     edge: BisectRule = BisectRule(max_evaluations=7)
     members: Count = 1
-    points_after_audit: Annotated[int, Field(ge=0)] = 0
     learn_passed: bool = True
     segments_per_system: Annotated[int, Field(ge=0)] = 0
     segment: SegmentRule | None = None

@@ -25,7 +25,6 @@ SHIPPED: list[dict[str, Any]] = [
     {"type": "committee", "energy": {"lo": 0.001, "hi": 0.002}},
     {"type": "committee", "grid": {"temperatures_k": [50.0, 300.0], "per_generation": 1}},
     {"type": "sis-lean"},
-    {"type": "sis-lean", "choice": "unlike-atoms", "points_after_audit": 8, "random_share": 0.25},
     {"type": "sis-lean", "choice": "farthest"},
     {"type": "sis-lean", "choice": "mrmr", "members": 4, "window_fs": 200.0, "merged": False},
     {"type": "sis-lean", "choice": "stride", "edges_per_system": 0, "audit": {"early": True}},

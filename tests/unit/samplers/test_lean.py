@@ -33,6 +33,10 @@ def decide(given, **settings):
     return answer
 
 
+def frames_of(plan):
+    return [start.frame.key for start in plan.starts]
+
+
 def replica_of(given, key):
     return next(
         run.replica.id for run in given.explorations for i in run.frames if i.frame.key == key
@@ -55,9 +59,14 @@ def test_a_failure_is_answered_by_points_and_a_search_for_its_edge():
 def test_the_pool_is_looked_at_before_far_points_are_chosen():
     answer = LeanSampler(LeanConfig()).decide(failed_input())
     assert isinstance(answer, InspectRequest)
-    assert answer.descriptors
+    assert not answer.descriptors
     assert not answer.members
-    assert answer.n_known == 200
+    assert answer.n_known == 1000
+    (wanted,) = answer.unlike
+    assert (wanted.system, wanted.n, len(wanted.besides)) == ("example", 18, 6)
+    means = LeanSampler(LeanConfig(choice="farthest")).decide(failed_input())
+    assert means.descriptors
+    assert means.unlike == ()
     ((system, frames),) = answer.frames
     assert system == "example"
     assert len(frames) <= 400
@@ -71,8 +80,22 @@ def test_no_look_is_needed_where_time_alone_decides():
     assert LeanSampler(LeanConfig()).needs.descriptors
 
 
+def test_the_frames_that_were_found_unlike_follow_the_random_ones():
+    sampler = LeanSampler(LeanConfig(points_per_system=8, edges_per_system=0))
+    given = failed_input()
+    asked = sampler.decide(given)
+    (wanted,) = asked.unlike
+    (seen,) = inspected(asked)
+    assert len(wanted.besides) == 2
+    (plan,) = sampler.decide(replace(given, inspected=(seen,))).plans
+    keys = [seen.frames[row].frame.key for row in (*wanted.besides, *seen.unlike)]
+    assert frames_of(plan) == keys
+
+
 def test_far_points_are_unlike_the_random_ones_and_unlike_what_is_known():
-    sampler = LeanSampler(LeanConfig(points_per_system=4, random_share=0.5, edges_per_system=0))
+    sampler = LeanSampler(
+        LeanConfig(choice="farthest", points_per_system=4, random_share=0.5, edges_per_system=0)
+    )
     given = failed_input()
     asked = sampler.decide(given)
     ((system, frames),) = asked.frames
@@ -151,15 +174,17 @@ def test_early_audits_are_a_switch_and_their_frames_count_as_points():
     assert len(decision.plans[0].starts) == 24
 
 
-def test_a_failed_audit_is_learnt_and_nothing_else_is_bought():
+def test_a_failed_audit_is_learnt_and_counts_towards_the_points():
     given = surviving_input()
     asked = decide(given)
     assert isinstance(asked, AuditRequest)
-    decision = decide(audited(given, asked, 0.5, passed=False))
-    (learn,) = decision.plans
-    assert len(learn.starts) == sum(len(plan.starts) for plan in asked.plans)
-    more = decide(audited(given, asked, 0.5, passed=False), points_after_audit=10)
-    assert [len(plan.starts) for plan in more.plans] == [len(learn.starts), 10]
+    n_audited = sum(len(plan.starts) for plan in asked.plans)
+    learn, points = decide(audited(given, asked, 0.5, passed=False)).plans
+    assert len(learn.starts) == n_audited
+    assert len(points.starts) == 24 - n_audited
+    assert not set(frames_of(learn)) & set(frames_of(points))
+    (alone,) = decide(audited(given, asked, 0.5, passed=False), points_per_system=n_audited).plans
+    assert frames_of(alone) == frames_of(learn)
 
 
 def test_a_passed_audit_is_stable():
@@ -223,10 +248,6 @@ THREE = {"min_survivors": 3}
 WHOLE = {"audit": LeanAudit(first_look=None), **THREE}
 
 
-def frames_of(plan):
-    return [start.frame.key for start in plan.starts]
-
-
 def test_a_first_look_takes_few_frames_of_every_survivor():
     asked = decide(surviving_input(3), **THREE)
     everything = decide(surviving_input(3), **WHOLE)
@@ -243,8 +264,7 @@ def test_a_model_that_is_wrong_at_first_sight_costs_no_whole_audit():
     given = surviving_input(3)
     decision = decide(audited(given, decide(given, **THREE), 0.3, passed=False), **THREE)
     assert isinstance(decision, Requests)
-    (learn,) = decision.plans
-    assert len(learn.starts) == 9
+    assert [len(plan.starts) for plan in decision.plans] == [9, 15]
 
 
 def test_a_look_that_breaks_a_limit_or_lacks_a_label_is_not_worth_the_rest():
