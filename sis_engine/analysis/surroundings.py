@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from sis_engine.records import FloatArray
 
@@ -50,18 +51,8 @@ def most_unlike(
     Podryabinkin and Shapeev, Comput. Mater. Sci. 140 (2017) 171). It is the distance to the nearest
     atom that counts here, and not that length: what one chosen frame shows need not be shown again.
     """
-    symbols = np.array(species)
-    elements = [symbols == element for element in sorted(set(species))]
-    known = None if known is None or not len(known) else known
-    scaled = np.empty(described.shape)
-    nearest = np.full(described.shape[:2], np.inf)
-    for own in elements:
-        atoms = (described if known is None else known)[:, own].reshape(-1, described.shape[2])
-        scale = _inverse_root(atoms)
-        scaled[:, own] = described[:, own] @ scale
-        if known is not None:
-            stride = -(-len(atoms) // MOST_KNOWN_ATOMS)
-            nearest[:, own] = _nearest(scaled[:, own], atoms[::stride] @ scale)
+    elements = _rows_by_element(species)
+    scaled, nearest = _compared(described, known, elements)
     left = np.ones(len(described), dtype=bool)
 
     def take(row: int) -> None:
@@ -81,6 +72,40 @@ def most_unlike(
         chosen.append(row)
         take(row)
     return tuple(chosen)
+
+
+def unlikeness(
+    described: FloatArray, known: FloatArray | None, species: Sequence[str]
+) -> FloatArray:
+    """(n_frames,) how far each frame is from the labelled ones; ∞ where there are none.
+
+    As in :func:`most_unlike`, of which this is the first step.
+    """
+    _, nearest = _compared(described, known, _rows_by_element(species))
+    found: FloatArray = nearest.max(axis=1)
+    return found
+
+
+def _rows_by_element(species: Sequence[str]) -> list[npt.NDArray[np.bool_]]:
+    symbols = np.array(species)
+    return [symbols == element for element in sorted(set(species))]
+
+
+def _compared(
+    described: FloatArray, known: FloatArray | None, elements: Sequence[npt.NDArray[np.bool_]]
+) -> tuple[FloatArray, FloatArray]:
+    """Descriptors, scaled, and each atom's distance from the nearest known one of its element."""
+    known = None if known is None or not len(known) else known
+    scaled = np.empty(described.shape)
+    nearest = np.full(described.shape[:2], np.inf)
+    for own in elements:
+        atoms = (described if known is None else known)[:, own].reshape(-1, described.shape[2])
+        scale = _inverse_root(atoms)
+        scaled[:, own] = described[:, own] @ scale
+        if known is not None:
+            stride = -(-len(atoms) // MOST_KNOWN_ATOMS)
+            nearest[:, own] = _nearest(scaled[:, own], atoms[::stride] @ scale)
+    return scaled, nearest
 
 
 def _inverse_root(atoms: FloatArray) -> FloatArray:
