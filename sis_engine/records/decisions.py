@@ -134,7 +134,7 @@ class AuditResult:
     energy_upper: upper 95 % limit of the energy RMSE, eV/atom
     n_failed: audit frames that got no label (any one fails the audit)
     reasons: why it failed, empty where it passed;  notes: how far to trust it, either way
-    within_limits: in every system, however few the frames were
+    within_limits: the errors themselves are, in every system, however few the frames were
     """
 
     errors: Errors

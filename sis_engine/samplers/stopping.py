@@ -173,7 +173,7 @@ class StoppingSampler(ABC, Generic[ConfigT]):
         return AuditRequest(tuple(look), f"{len(plans)} survivors, {_n_frames(look)} frames")
 
     def _is_worth_the_rest(self, audit: AuditResult, plans: Sequence[LabelPlan]) -> bool:
-        """It was a first look, and what was looked at would pass but for the number of frames.
+        """It was a first look, and errors of what was looked at are within the limits.
 
         A first look can only refuse: what passes is judged on all frames.
         """

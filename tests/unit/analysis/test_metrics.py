@@ -112,6 +112,18 @@ def test_limits_may_hold_however_few_the_frames_are():
     assert not audit_result([], LIMITS).within_limits
 
 
+def test_errors_may_be_within_limits_that_their_bounds_are_not():
+    uneven = clusters(np.random.default_rng(3), 3, level=0.1, spread=0.6)
+    found = audit_result(uneven, replace(LIMITS, relative=0.2))
+    assert found.errors.relative_force_rmse < 0.2 < found.relative_upper
+    assert found.within_limits
+    assert not found.passed
+    worst = max(e.relative for e in found.errors.elements)
+    assert worst > found.errors.relative_force_rmse
+    between = 0.5 * (worst + found.errors.relative_force_rmse)
+    assert not audit_result(uneven, replace(LIMITS, relative=between)).within_limits
+
+
 def test_the_energy_is_not_centred_again():
     good = clusters(np.random.default_rng(4), 4, level=0.1)
     shifted = [
