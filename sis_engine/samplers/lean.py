@@ -115,20 +115,20 @@ class LeanSampler(StoppingSampler[LeanConfig]):
 
     def _look(self, given: SamplerInput, pools: Mapping[str, tuple[Pool, int]]) -> InspectRequest:
         """What has to be known of the pools before points are chosen."""
-        config = self.config
-        by_atoms = config.choice == "unlike-atoms"
-        unlike = []
-        for name, (pool, n) in pools.items():
-            lot = self._lot(given, name, pool, n)
-            unlike.append(Unlike(name, n - len(lot), tuple(int(row) for row in lot)))
+        by_atoms = self.config.choice == "unlike-atoms"
         return InspectRequest(
             tuple((name, pool.frames) for name, (pool, _) in pools.items()),
             "which frames are unlike what is labelled?",
             descriptors=not by_atoms,
-            members=config.members > 1,
-            n_known=config.n_known,
-            unlike=tuple(unlike) if by_atoms else (),
+            members=self.config.members > 1,
+            n_known=self.config.n_known,
+            unlike=tuple(self._unlike(given, name, *pools[name]) for name in pools if by_atoms),
         )
+
+    def _unlike(self, given: SamplerInput, system: str, pool: Pool, n: int) -> Unlike:
+        """What is to be chosen besides the random share."""
+        lot = self._lot(given, system, pool, n)
+        return Unlike(system, n - len(lot), tuple(int(row) for row in lot))
 
     def _lot(self, given: SamplerInput, system: str, pool: Pool, n: int) -> Indices:
         """The random share of ``n`` points; all of them with ``choice: random``."""
