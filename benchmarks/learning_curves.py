@@ -51,6 +51,7 @@ from sis_engine.reference_md import ReferenceMD
 from sis_engine.samplers.farthest import farthest
 from sis_engine.setup.versions import machine
 from sis_engine.stages.inspect import by_element
+from sis_engine.storage.splits import frame_set
 from trainers.deepmd.config import DeepmdConfig
 from trainers.deepmd.trainer import DeepmdTrainer
 
@@ -114,15 +115,7 @@ def reference(labeler: TeacherLabeler, seed: int) -> FrameSet:
     kept = [item for item in results if isinstance(item, Labelled)][BURN_IN_STEPS::EVERY]
     if len(kept) < (STEPS - BURN_IN_STEPS) // EVERY:
         raise SystemExit(f"the trajectory of seed {seed} ended early")
-    return FrameSet(
-        system=system.name,
-        species=species,
-        pbc=frame.pbc,
-        positions=np.array([item.frame.positions for item in kept]),
-        cells=np.array([item.frame.cell for item in kept]),
-        energies=np.array([item.label.energy for item in kept]),
-        forces=np.array([item.label.forces for item in kept]),
-    )
+    return frame_set(kept, system)
 
 
 def taken(

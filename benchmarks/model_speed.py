@@ -48,6 +48,7 @@ from sis_engine.records import (
     TrainingSchedule,
 )
 from sis_engine.reference_md import ReferenceMD
+from sis_engine.storage.splits import frame_set
 from trainers.deepmd.config import DeepmdConfig
 from trainers.deepmd.trainer import DeepmdTrainer
 
@@ -109,15 +110,7 @@ def reference(n_steps: int, stride: int, seed: int) -> FrameSet:
     task = Segment(system, Start(system.frame), spec, origin)
     results = list(labeler.label(task, Context(Path())))
     kept = [item for item in results if isinstance(item, Labelled)][n_steps // 10 :: stride]
-    return FrameSet(
-        system=system.name,
-        species=species,
-        pbc=(False, False, False),
-        positions=np.array([item.frame.positions for item in kept]),
-        cells=None,
-        energies=np.array([item.label.energy for item in kept]),
-        forces=np.array([item.label.forces for item in kept]),
-    )
+    return frame_set(kept, system)
 
 
 def trained(

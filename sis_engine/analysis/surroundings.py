@@ -15,7 +15,8 @@ from sis_engine.records import FloatArray
 
 RIDGE = 1e-3
 """Of the mean square of a descriptor's components: directions that known atoms hardly move in
-count as moving by so much. Between 1e-2 and 1e-4 the correlation with errors is the same."""
+count as moving by so much. With 1e-4 distances follow errors as well, with 1e-2 a little less.
+"""
 
 MOST_KNOWN_ATOMS = 20_000
 """Of an element, evenly spread over the labelled frames: bounds the time of a search."""

@@ -30,7 +30,7 @@ from sis_engine.records.decisions import (
     Life,
     Requests,
     Stable,
-    Unlike,
+    UnlikeFrames,
 )
 from sis_engine.records.labels import (
     Failure,
@@ -192,7 +192,7 @@ __all__ = [
     "TrainingResult",
     "TrainingSchedule",
     "Triage",
-    "Unlike",
+    "UnlikeFrames",
     "UntilSpec",
     "Verdict",
     "frozen_array",

@@ -27,10 +27,10 @@ class AuditRequest:
 
 
 @dataclass(frozen=True)
-class Unlike:
-    """So many frames of one system are wanted, unlike labelled ones and those chosen already.
+class UnlikeFrames:
+    """``n`` frames of one system are wanted with atoms in surroundings that no labelled frame has.
 
-    besides: rows of frames that are chosen already
+    besides: rows of frames that are chosen already, and count as labelled
     """
 
     system: str
@@ -47,7 +47,7 @@ class InspectRequest:
     members: say how far the committee's members are apart, energies included
     n_known: of so many labelled frames of each system, spread over all there are, the descriptors
         are wanted too, or are what ``unlike`` counts as known
-    unlike: choose frames with atoms in surroundings that no labelled frame has; one a system
+    unlike: frames to choose, at most one entry a system
     """
 
     frames: tuple[tuple[str, tuple[MdFrame, ...]], ...]
@@ -55,7 +55,7 @@ class InspectRequest:
     descriptors: bool = True
     members: bool = False
     n_known: int = 0
-    unlike: tuple[Unlike, ...] = ()
+    unlike: tuple[UnlikeFrames, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

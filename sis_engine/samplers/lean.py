@@ -17,7 +17,7 @@ from sis_engine.records import (
     InspectRequest,
     LabelPlan,
     Purpose,
-    Unlike,
+    UnlikeFrames,
     Verdict,
 )
 from sis_engine.samplers.auditing import learn_plans
@@ -125,10 +125,10 @@ class LeanSampler(StoppingSampler[LeanConfig]):
             unlike=tuple(self._unlike(given, name, *pools[name]) for name in pools if by_atoms),
         )
 
-    def _unlike(self, given: SamplerInput, system: str, pool: Pool, n: int) -> Unlike:
+    def _unlike(self, given: SamplerInput, system: str, pool: Pool, n: int) -> UnlikeFrames:
         """What is to be chosen besides the random share."""
         lot = self._lot(given, system, pool, n)
-        return Unlike(system, n - len(lot), tuple(int(row) for row in lot))
+        return UnlikeFrames(system, n - len(lot), tuple(int(row) for row in lot))
 
     def _lot(self, given: SamplerInput, system: str, pool: Pool, n: int) -> Indices:
         """The random share of ``n`` points; all of them with ``choice: random``."""

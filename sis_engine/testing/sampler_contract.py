@@ -29,7 +29,7 @@ from sis_engine.records import (
     Quantity,
     Requests,
     Stable,
-    Unlike,
+    UnlikeFrames,
     Verdict,
 )
 from sis_engine.testing.synthetic import example_context, exploration
@@ -183,7 +183,7 @@ def inspected(request: InspectRequest) -> tuple[Inspected, ...]:
     )
 
 
-def _last_of(n_frames: int, wanted: Unlike) -> tuple[int, ...]:
+def _last_of(n_frames: int, wanted: UnlikeFrames) -> tuple[int, ...]:
     rows = [row for row in reversed(range(n_frames)) if row not in wanted.besides]
     return tuple(rows[: wanted.n])
 

@@ -15,7 +15,7 @@ from sis_engine.records import (
     MdFrame,
     ModelForm,
     Split,
-    Unlike,
+    UnlikeFrames,
 )
 from sis_engine.stages.frames import frames_of
 from sis_engine.stages.inspect import inspect
@@ -60,7 +60,7 @@ def test_the_frame_with_an_atom_out_of_place_is_the_most_unlike(tmp_path):
         "why",
         descriptors=False,
         n_known=100,
-        unlike=(Unlike("cube", 2), Unlike("other", 2)),
+        unlike=(UnlikeFrames("cube", 2), UnlikeFrames("other", 2)),
     )
     (seen,) = asked(tmp_path, request)
     assert seen.system == "cube"
@@ -76,7 +76,7 @@ def test_rows_that_are_chosen_already_are_not_chosen_again(tmp_path):
         "why",
         descriptors=False,
         n_known=100,
-        unlike=(Unlike("cube", 9, (6,)),),
+        unlike=(UnlikeFrames("cube", 9, (6,)),),
     )
     (seen,) = asked(tmp_path, request)
     assert sorted(seen.unlike) == [0, 1, 2, 3, 4, 5]
