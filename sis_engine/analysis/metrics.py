@@ -203,7 +203,7 @@ def audit_result(
         if item.reference_rms > 0.0
     )
     missing = _missing(limits, n_failed, errors.n_frames, what)
-    reasons = (*missing, *_broken(limits, relative, energy, elements))
+    reasons = (*_broken(limits, relative, energy, elements), *missing)
     return AuditResult(
         errors=errors,
         relative_upper=relative,

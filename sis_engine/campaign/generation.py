@@ -269,16 +269,24 @@ def _tell_test(stage: StageContext, test: TestResult) -> None:
 
 def _judgement(what: str, result: AuditResult) -> str:
     sign = "passed" if result.passed else "failed"
+    return _figures(f"{what} {sign}", result) + "".join(
+        f"; {text}" for text in (*result.reasons, *result.notes)
+    )
+
+
+def _figures(what: str, result: AuditResult) -> str:
     return (
-        f"{what} {sign}: relative force RMSE {result.errors.relative_force_rmse or 0:.3f} "
+        f"{what}: relative force RMSE {result.errors.relative_force_rmse or 0:.3f} "
         f"(upper limit {result.relative_upper:.3f}), {result.errors.n_frames} frames"
-        + "".join(f"; {text}" for text in (*result.reasons, *result.notes))
     )
 
 
 def _tell_decision(stage: StageContext, decided: DecideResult) -> None:
-    for item in decided.audits:
-        stage.console.event(_judgement("audit", item.result))
+    *looks, last = decided.audits or (None,)
+    for item in looks:  # what another audit follows was a first look, and neither passed nor failed
+        stage.console.event(_figures("first look of the audit", item.result))
+    if last is not None:
+        stage.console.event(_judgement("audit", last.result))
     stage.console.event(f"decision: {decided.decision.reason}")
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 class Citation:
     """One BibTeX entry, and the words in a campaign's programs and settings that call for it.
 
-    calls: in small letters; a setting of a comparison is the word ``key=value``
+    calls: in small letters; a setting is the word ``key=value``: all of a comparison's, the
+        sampler's of a campaign
     """
 
     key: str

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pydantic import ValidationError
+
+from sis_engine.errors import ConfigurationError
 from sis_engine.numerals import figure
+from sis_engine.plugins import Kind, load
 from sis_engine.records import Condition, LabelPlan, Purpose, SegmentSpec, Stable
 from sis_engine.report.citations import Citation, citations_for
 from sis_engine.report.facts import CampaignFacts
@@ -44,6 +50,7 @@ CITED_FIELDS = frozenset(
         "explorations",
         "challengers",
         "plans",
+        "config_json",
     }
 )
 """What :func:`citations` reads of a generation."""
@@ -197,7 +204,17 @@ def citations(records: Records, versions: Versions) -> tuple[Citation, ...]:
     segments = (plan.segment for record in records for plan in record.plans)
     words += [segment.thermostat for segment in segments if segment is not None]
     words += [final[0].trainer] if final else []
+    for text in dict.fromkeys(record.config_json for record in records):
+        words += _sampler_words(text)
     return citations_for(words)
+
+
+def _sampler_words(config_json: str) -> list[str]:
+    """'sampler.choice=mrmr' and so on, defaults too; of a plugin that is not here, what was set."""
+    given = json.loads(config_json or "{}").get("sampler") or {}
+    with contextlib.suppress(ConfigurationError, ValidationError):
+        given = load(Kind.SAMPLER, str(given.get("type"))).Config.model_validate(given).model_dump()
+    return [f"sampler.{key}={value}" for key, value in given.items()]
 
 
 __all__ = ["CITED_FIELDS", "citations", "methods_text"]

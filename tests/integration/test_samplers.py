@@ -52,6 +52,16 @@ def test_a_sampler_ends_stable_by_an_audit_that_passed(name: str, tmp_path: Path
     assert paid(tmp_path / "run") == banked(tmp_path / "run")
 
 
+def test_a_first_look_is_told_as_one_and_not_as_a_failed_audit(tmp_path: Path) -> None:
+    ended = run(tmp_path / "run", write_campaign(tmp_path, {"sampler": SAMPLERS["sis-lean"]}))
+    assert ended.state is State.STABLE, ended
+    assert [item.result.passed for item in records(tmp_path / "run")[-1].audits] == [False, True]
+    told = "".join(path.read_text() for path in (tmp_path / "run" / "log").iterdir())
+    assert "first look of the audit: relative force RMSE" in told
+    assert "audit passed: relative force RMSE" in told
+    assert "audit failed" not in told
+
+
 def test_the_same_seed_decides_the_same(tmp_path: Path) -> None:
     changes = {"sampler": SAMPLERS["random"], "budget.generations": 2}
     digests = set()

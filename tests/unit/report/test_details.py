@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -37,6 +38,24 @@ def test_every_program_and_level_of_the_campaign_is_cited(numbers):
     assert {"sis2023", "deepmdkit2023", "lammps2022", "gfn2"} <= set(cited)
     assert "10.1016/j.cpc.2021.108171" in cited["lammps2022"]
     assert not {"cp2k2020", "qe2017", "gfn1"} & set(cited)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "cited"),
+    [
+        ({"type": "committee"}, {"dpgen2020", "zhang2019", "gonzalez1985"}),
+        ({"type": "sis-lean"}, {"gonzalez1985", "zaverkin2021"}),
+        ({"type": "sis-lean", "choice": "mrmr", "members": 4}, {"mrmr2005"}),
+        ({"type": "sis-lean", "choice": "of another version"}, set()),
+        ({"type": "nobody has this"}, set()),
+        ({"type": "sis"}, set()),
+    ],
+)
+def test_what_a_sampler_rests_on_is_cited_defaults_included(sampler, cited):
+    told = [replace(r, config_json=json.dumps({"sampler": sampler})) for r in synthetic.records()]
+    found = json.loads(report_json(told, synthetic.facts()))["citations"]
+    methods = {"dpgen2020", "zhang2019", "hair2021", "gonzalez1985", "zaverkin2021", "mrmr2005"}
+    assert {item["key"] for item in found} & methods == cited
 
 
 def test_a_program_that_took_no_part_is_not_cited():
