@@ -257,3 +257,25 @@ def test_doctor_finds_the_wheels_lmp_and_its_version():
     (missing,) = LammpsExplorer(LammpsConfig(program=Path("/no/lmp"))).doctor()
     assert missing.found is None
     assert missing.mend is not None
+
+
+def test_a_minimisation_down_a_potential_without_bottom_ends(tmp_path):
+    # LAMMPS's line search runs for ever where an ill trained model has led it to forces of NaN
+    require_program("lmp")
+    explorer = LammpsExplorer(lj.fast_lammps().model_copy(update={"silent_timeout_s": 10.0}))
+    nan = "(1e308*1e308)-(1e308*1e308)"
+    hollow = LammpsPair(
+        "lj/cut 6.0",
+        (f"* * {-lj.EPSILON_EV} {lj.SIGMA_ANGSTROM}",),
+        preamble=(
+            f'variable boom equal "ternary(pe>-1e20,0.0,{nan})"',
+            "variable nothing atom 0.0",
+            "fix boom all addforce v_boom 0.0 0.0 energy v_nothing",
+        ),
+    )
+    condition = replace(WARM, etol=0.0, ftol=0.0)
+    rule = HaltRule("f", Quantity.MAX_FORCE, Relation.ABOVE, 100.0, every_steps=20)
+    replica = replica_of(lj.solid(), condition)
+    result = run(explorer, replica, tmp_path, rule, model=replace(lj.model(), lammps=hollow))
+    assert result.exit is Exit.HALTED
+    assert result.value > 100.0

@@ -34,6 +34,9 @@ DEVIATIONS = "md.out"
 GO, STOP, OVER = "go", "variable sis_stop equal 1\n", "sis_over"
 """Names of pipes that LAMMPS waits at (with the round's number), what ends it there, and where."""
 
+RUNAWAY_EV_PER_ATOM, RUNAWAY_EV_PER_ANGSTROM = 1e4, 1e12
+"""A minimisation that has fallen so far, or met such forces, is no relaxation any more."""
+
 _IDS_PER_LINE = 20
 
 
@@ -311,6 +314,10 @@ def _minimise_lines(replica: Replica) -> list[str]:
         "run 0 post no",
         'variable sis_relaxes equal "(pe<1e300)*(pe>-1e300)*(fnorm<1e300)"',
         f'if "$(v_sis_relaxes) != 1" then {refuse}',
+        # nor does it where a model that has no bottom is followed down to a NaN
+        "variable sis_unrelaxed equal $(pe:%.17g)",
+        f'variable sis_relaxes equal "(pe>v_sis_unrelaxed-{RUNAWAY_EV_PER_ATOM!r}*atoms)'
+        f'*(fnorm<{RUNAWAY_EV_PER_ANGSTROM!r})"',
         "fix sis_relax all halt 1 v_sis_relaxes != 1 error continue",
         f"minimize {condition.etol!r} {condition.ftol!r} {most} {10 * most}",
         *(["unfix sis_hold"] if frozen else []),
