@@ -19,7 +19,6 @@ from sis_engine.errors import ConfigurationError
 from sis_engine.records import FloatArray, Frame, System
 
 PROJECT = "sis"
-WAVEFUNCTION = f"{PROJECT}-RESTART.wfn"
 RESTART = f"{PROJECT}-1.restart"
 _FORCE_DIGITS = 14
 
