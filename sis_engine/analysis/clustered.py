@@ -79,15 +79,20 @@ def bootstrap_interval(
     centre = math.log(value) if positive else value
     tail = 0.5 * (1.0 - confidence)
     low, high = np.quantile(draws, [tail, 1.0 - tail])
-    from scipy.stats import norm, t
-
-    wider = math.sqrt(n / (n - 1.0)) * float(t.isf(tail, n - 1) / norm.isf(tail))
+    wider = widening(n, tail)
     ends = (
         min(centre, centre - (centre - low) * wider),
         max(centre, centre + (high - centre) * wider),
     )
     lower, upper = (math.exp(min(end, 700.0)) if positive else float(end) for end in ends)
     return Interval(value, max(lower, within[0]), min(upper, within[1]), n)
+
+
+def widening(n: int, tail: float) -> float:
+    """By how much distances of resampled means of ``n`` units are too small, at this tail."""
+    from scipy.stats import norm, t
+
+    return math.sqrt(n / (n - 1.0)) * float(t.isf(tail, n - 1) / norm.isf(tail))
 
 
 def share_interval(n_true: int, n: int, confidence: float = 0.95) -> Interval | None:

@@ -14,11 +14,11 @@ from sis_engine.setup.assembly import Parts
 
 ENDS_BY = (
     *("audit", "sampler.audit.frames_per_system", "sampler.audit.burn_in_ps"),
-    *("sampler.audit.decorrelation_fs", "sampler.min_survivors"),
+    *("sampler.audit.decorrelation_fs", "sampler.audit.first_look", "sampler.min_survivors"),
     *("sampler.survival_probability", "sampler.survival_confidence"),
 )
-"""Keys that say when a campaign is stable and right. The rest of ``sampler.audit`` says what
-answers a failed audit, which is the sampler's own affair."""
+"""Keys that say when a campaign is stable and right, and what it costs to find that it is not. The
+rest of ``sampler.audit`` says what answers a failed audit, which is the sampler's own affair."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -78,7 +78,7 @@ METRICS = (
     ),
     Metric("passed", "passed the examiner", "share", lambda e: float(e.passed), share=True),
     Metric(
-        "false_stable",
+        "lives_but_wrong",
         "survives but is wrong",
         "share",
         lambda e: float(e.stable and not e.right),

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from sis_engine.analysis.acceleration import acceleration_ratio, acceleration_ratio_paper
 from sis_engine.analysis.clustered import (
     Interval,
-    bootstrap_interval,
     holm,
     log_rank_permuted,
     share_interval,
@@ -19,10 +18,10 @@ from sis_engine.analysis.clustered import (
 from sis_engine.comparison.metrics import METRICS, known, mean_interval, metric_interval
 from sis_engine.comparison.reach import (
     Reach,
-    Timed,
     first_passed,
+    mean_ratio,
+    price,
     reach_of,
-    restricted,
     stable_and_passed,
 )
 from sis_engine.comparison.results import ExamResult, RunResult
@@ -43,6 +42,7 @@ class ArmOutcome:
 
     reach: evaluations to *stable and passed*;  first_pass: to the first examined model that passed,
         whatever the arm itself said (known to the spacing of the costs only)
+    price: evaluations paid by all runs, for each that ended stable and passed
     false_stable: of the runs that called themselves stable, those that did not pass
     final: figures of the last models;  by_cost: of those at each cost
     acceleration, acceleration_paper: of the runs that passed
@@ -54,6 +54,7 @@ class ArmOutcome:
     runs: tuple[RunResult, ...]
     reach: Reach
     first_pass: Reach
+    price: Interval | None
     passed: Interval | None
     reached: Interval | None
     false_stable: Interval | None
@@ -137,6 +138,7 @@ def _arm(
         runs=runs,
         reach=reach_of(runs, horizon, stable_and_passed),
         first_pass=reach_of(runs, horizon, first_passed),
+        price=price(runs),
         passed=share_interval(sum(item.passed for item in runs), len(runs)),
         reached=share_interval(len(reached), len(runs)),
         false_stable=share_interval(sum(not item.passed for item in reached), len(reached)),
@@ -221,16 +223,10 @@ def _cost_ratio(arm: ArmOutcome, base: ArmOutcome) -> Interval | None:
     """Seeds that both arms have are drawn together: they share their start."""
     own = {r.seed: (t, c) for r, t, c in _rows(arm.reach, arm.runs)}
     theirs = {r.seed: (t, c) for r, t, c in _rows(base.reach, base.runs)}
-    pairs = [(own[seed], theirs[seed]) for seed in own if seed in theirs]
-    if not pairs or not arm.reach.n_reached or not base.reach.n_reached:
-        return None
-    mean = restricted(arm.reach.horizon)
-
-    def ratio(drawn: Sequence[tuple[Timed, Timed]]) -> float | None:
-        above, below = mean([a for a, _ in drawn]), mean([b for _, b in drawn])
-        return above / below if above is not None and below else None
-
-    return bootstrap_interval(pairs, ratio, positive=True)
+    both = [seed for seed in own if seed in theirs]
+    return mean_ratio(
+        [own[seed] for seed in both], [theirs[seed] for seed in both], arm.reach.horizon
+    )
 
 
 def _rows(reach: Reach, runs: Sequence[RunResult]) -> list[tuple[RunResult, float, bool]]:

@@ -45,6 +45,7 @@ from sis_engine.stages.context import StageContext
 from sis_engine.stages.decide import MAX_AUDITS, MAX_LOOKS, audited_frames
 from sis_engine.stages.drift import drift, force_field_of
 from sis_engine.stages.inspect import inspect
+from sis_engine.stages.watch import rules_are_final
 from sis_engine.storage.bank import LabelBank
 from sis_engine.storage.generation import GenerationRecord, GenerationStore, extract_from
 
@@ -239,6 +240,8 @@ def _input(parts: Parts, record: GenerationRecord, past: Past, sampler: Sampler)
         seed=derive_seed(record.seed, record.number, "sampler"),
         conditions=sampler.conditions(parts.base_condition, record.number),
         reference_ends=past.after(record, None, "").reference_ends,
+        settled=record.model is None
+        or rules_are_final(parts, record.number, record.model, record.support),
     )
 
 

@@ -40,6 +40,7 @@ class SamplerInput:
     reference_ends: where the newest reference MD of each system stands, if it has any
     inspected: what the last inspection that this sampler asked for in this generation found
     drifted: where the force field's MD took the structures that this sampler sent off
+    settled: no later generation is watched more strictly than this one
     """
 
     generation: int
@@ -57,6 +58,7 @@ class SamplerInput:
     reference_ends: tuple[ReferenceEnd, ...] = ()
     inspected: tuple[Inspected, ...] = ()
     drifted: tuple[Drifted, ...] = ()
+    settled: bool = True
 
     @property
     def allowance(self) -> Allowance:

@@ -103,7 +103,7 @@ class CommitteeSampler(StoppingSampler[CommitteeConfig]):
         config, force = self.config, self.config.force.band()
         pairs = [pair for summary in given.history for pair in summary.foreseen]
         if isinstance(config.trust, Calibrated):
-            usable = [pair for pair in pairs if pair.deviation > 0.0]
+            usable = [pair for pair in pairs if pair.deviation > 0.0 and np.isfinite(pair.error)]
             if len(usable) >= config.trust.min_pairs:
                 force = calibrated(config.trust.error.band(), usable, config.trust.quantile)
         return Levels(

@@ -44,10 +44,6 @@ class LeanSampler(StoppingSampler[LeanConfig]):
     def needs(self) -> Needs:
         return Needs(members=self.config.members, watch=False, descriptors=self.config.describes)
 
-    @property
-    def first_look(self) -> int | None:
-        return self.config.audit.first_look
-
     # ------------------------------------------------------------------ the two answers
 
     def answer(self, given: SamplerInput, verdicts: Sequence[Verdict]) -> Answer:

@@ -39,10 +39,7 @@ class LeanAudit(AuditRule):
 
     early: off: the points of a generation are drawn from survivors as well
     segments_per_system: off: the audited frames are themselves decorrelated data
-    first_look: so many frames of each system first, and the rest only where their errors are within
-        the limits (not the bounds of these: few frames bound little). It can only refuse: what
-        passes has been judged on all. Nine, three of each of three survivors; what they cost is
-        learnt. ``None``: all at once
+    first_look: nine, three of each of three survivors; what they cost is learnt
     """
 
     early: bool = False

@@ -54,9 +54,12 @@ class SisSampler(StoppingSampler[SisSettings]):
         return tuple(v for v in given.verdicts if v.monitor in PUBLISHED_MONITORS)
 
     def confirm(self, given: SamplerInput) -> Answer:
-        if self.config.published:
-            return Stable(f"all {len(given.explorations)} replicas lived to the end (no audit)")
-        return super().confirm(given)
+        if not self.config.published:
+            return super().confirm(given)
+        lived = f"all {len(given.explorations)} replicas lived to the end"
+        if not given.settled:  # nothing to label; the same model meets the finer window next
+            return Requests((), f"{lived}, in a window that a later generation narrows")
+        return Stable(f"{lived} (no audit)")
 
     def answer(self, given: SamplerInput, verdicts: Sequence[Verdict]) -> Decision:
         """Segments from before the earliest catastrophes."""

@@ -62,11 +62,6 @@ class StoppingSampler(ABC, Generic[ConfigT]):
     def correct(self, given: SamplerInput, reason: str) -> Answer:
         """Labels that answer a failed audit of survivors."""
 
-    @property
-    def first_look(self) -> int | None:
-        """Audit frames of a system that are labelled before the rest. ``None``: all at once."""
-        return None
-
     # ------------------------------------------------------------------ what is shared
 
     def check(self, replicas: int) -> None:
@@ -167,9 +162,9 @@ class StoppingSampler(ABC, Generic[ConfigT]):
                 "all replicas lived, but none kept a frame after audit.burn_in_ps to audit: "
                 "lower it, or explore.sampling.sparse_every_ps"
             )
-        look = plans
-        if self.first_look is not None and given.audit is None:
-            look = looked_at_first(plans, self.first_look)
+        look, n_first = plans, self.config.audit.first_look
+        if n_first is not None and given.audit is None:
+            look = looked_at_first(plans, n_first)
         return AuditRequest(tuple(look), f"{len(plans)} survivors, {_n_frames(look)} frames")
 
     def _is_worth_the_rest(self, audit: AuditResult, plans: Sequence[LabelPlan]) -> bool:
@@ -178,7 +173,7 @@ class StoppingSampler(ABC, Generic[ConfigT]):
         A first look can only refuse: what passes is judged on all frames.
         """
         return (
-            self.first_look is not None
+            self.config.audit.first_look is not None
             and audit.within_limits
             and not audit.n_failed
             and audit.errors.n_frames < _n_frames(plans)

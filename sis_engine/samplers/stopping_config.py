@@ -28,12 +28,16 @@ class AuditFrames(Rule):
         within 30 fs (measured), bonds within a few periods
     learn: the audited frames join the data (their labels are paid for; the next audit draws
         fresh ones)
+    first_look: so many frames of each system first, and the rest only where their errors are within
+        the limits (not the bounds of these: few frames bound little). It can only refuse: what
+        passes has been judged on all. ``None``: all at once
     """
 
     frames_per_system: Count = 32
     burn_in_ps: Annotated[float, Field(ge=0.0)] = 0.25
     decorrelation_fs: Positive = 100.0
     learn: bool = True
+    first_look: Annotated[int, Field(ge=2)] | None = None
 
 
 class StoppingConfig(PluginConfig):

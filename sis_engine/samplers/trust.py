@@ -96,14 +96,14 @@ def _largest(values: FloatArray, among: BoolArray, n: int) -> BoolArray:
 def calibrated(errors: Band, pairs: Sequence[Foreseen], quantile: float) -> Band:
     """Levels of the force deviation at which the *error* would be within ``errors``, eV/Å.
 
-    pairs: frames on which a committee was looked at before they were labelled. With r the ratio of
+    pairs: frames on which a committee was looked at before they were labelled, with deviations
+    above nought and finite errors. With r the ratio of
     the largest atomic force error to the deviation: ``lo = errors.lo / quantile(r)``, so that of
     frames called accurate only a share 1 - quantile may be worse than that; ``hi = errors.hi /
     median(r)``. Committees are too sure of themselves outside their data, and by how much depends
     on model and data: fixed levels are a guess (dpgen#453).
     """
-    ratios = np.array([pair.error / pair.deviation for pair in pairs if pair.deviation > 0.0])
-    ratios = ratios[np.isfinite(ratios)]
+    ratios = np.array([pair.error / pair.deviation for pair in pairs])
     lo = errors.lo / float(np.quantile(ratios, quantile))
     hi = errors.hi / float(np.median(ratios))
     return Band(lo, max(hi, lo))

@@ -41,6 +41,7 @@ from sis_engine.stages.explore import data_catastrophes
 from sis_engine.stages.inspect import inspect
 from sis_engine.stages.judging import judged_by_system
 from sis_engine.stages.label import label
+from sis_engine.stages.watch import rules_are_final
 from sis_engine.storage.splits import frame_set
 
 MAX_AUDITS = 2
@@ -119,6 +120,9 @@ def given_to(stage: StageContext, evidence: Evidence) -> SamplerInput:
         left_by_purpose=evidence.left.by_purpose,
         conditions=explored_conditions(stage),
         reference_ends=tuple(evidence.reference_ends),
+        settled=rules_are_final(
+            stage.parts, stage.generation, evidence.committee.driver, evidence.explored.support
+        ),
     )
 
 

@@ -8,6 +8,9 @@ from sis_engine.interfaces import MonitorContext
 from sis_engine.records import Condition, HaltRule, MdRules, Model, Support, System
 from sis_engine.setup.assembly import Parts
 
+_LAST_GENERATION = 10**9
+"""No campaign comes so far; whatever changes with generations has changed by then."""
+
 
 def rules_at_start(
     parts: Parts, generation: int, model: Model, support: Sequence[Support]
@@ -23,6 +26,16 @@ def rules_at_start(
         watch = monitor_context(generation, model, system, parts.base_condition, own)
         found.append(MdRules(system.name, halt_rules(parts, watch)))
     return tuple(found)
+
+
+def rules_are_final(
+    parts: Parts, generation: int, model: Model, support: Sequence[Support]
+) -> bool:
+    """Whether no later generation is watched more strictly (windows go from coarse to fine)."""
+    now, later = (
+        rules_at_start(parts, number, model, support) for number in (generation, _LAST_GENERATION)
+    )
+    return now == later
 
 
 def halt_rules(parts: Parts, watch: MonitorContext) -> tuple[HaltRule, ...]:

@@ -10,6 +10,7 @@ from sis_engine.comparison.starts import start_digest
 from sis_engine.config.campaign import AuditConfig
 from sis_engine.numerals import figure
 from sis_engine.report.wording import count, listed, picoseconds, plural
+from sis_engine.samplers.stopping_config import AuditFrames
 
 FIRST_LABELS = ("systems", "labeler", "initial")
 """Keys that the first labels hang on, beside the seed."""
@@ -148,7 +149,16 @@ def _rule(phase: Phase) -> str:
         f"the end and an audit had passed: {plural(rule.frames_per_system, 'frame')} of each "
         f"system’s survivors (at least {count(audit.min_frames)}; after "
         f"{picoseconds(rule.burn_in_ps)}, {figure(rule.decorrelation_fs, 3, 'fs')} or more apart) "
-        f"with {limits_text(audit)}"
+        f"with {limits_text(audit)}{_look(rule)}"
+    )
+
+
+def _look(rule: AuditFrames) -> str:
+    if rule.first_look is None:
+        return ""
+    return (
+        f" (of each system {count(rule.first_look)} frames were labelled first, and the rest only "
+        "where their errors, without limits, were within these)"
     )
 
 

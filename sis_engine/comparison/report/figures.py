@@ -323,7 +323,7 @@ def time_plate(case: CaseOutcome) -> Plate:
         "What a run took",
         "Mean wall time over seeds: labels (at the time each took where it was made, also those "
         "that another arm had made before), training, and MD of all members; the examiner’s are "
-        "not in it.",
+        "not in it. Whatever else the machine did meanwhile is: evaluations compare better.",
         (drawing,) if bars else (),
         note="Nothing was timed.",
     )

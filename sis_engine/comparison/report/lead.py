@@ -55,7 +55,10 @@ def _cheapest(case: CaseOutcome, n_arms: int) -> Iterator[str]:
 def _verdict(best: ArmOutcome, others: Sequence[Rival]) -> str:
     """What the lowest mean is worth beside each other arm."""
     what = "restricted mean cost of a model that is stable and passes"
-    cost = f"{spread(best.reach.restricted_mean)} evaluations ({_arrived(best)} runs got there)"
+    cost = (
+        f"{spread(best.reach.restricted_mean)} evaluations ({_arrived(best)} runs got there; one "
+        f"that never does counts {count(round(best.reach.horizon))})"
+    )
     if not others:
         return f"{best.arm}: {what} {cost}; there is no other arm to compare it with."
     told = f"{best.arm} has the lowest {what}: {cost}"

@@ -126,6 +126,7 @@ def _case(case: CaseOutcome) -> dict[str, Any]:
                 "reached": arm.reached,
                 "false_stable": arm.false_stable,
                 "evaluations": arm.evaluations,
+                "evaluations_per_passed_run": arm.price,
                 "evaluations_to_pass": {
                     "restricted_mean": arm.reach.restricted_mean,
                     "median": arm.reach.curve.median_ps,

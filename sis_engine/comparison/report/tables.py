@@ -47,13 +47,16 @@ def arm_table(case: CaseOutcome) -> Table:
         "Arms",
         "Runs (seeds) of each arm; those that called themselves stable; those whose last model "
         "passed the examiner; of the stable ones, those that did not pass; median and restricted "
-        "mean evaluations to stable and passed (– where no run passed); evaluations paid for, "
-        "thrown away or not; acceleration ratios of the runs that passed (MD that the examiner saw "
-        "live, over all evaluations × timestep, and over reference MD alone, as in the paper). "
+        "mean evaluations to stable and passed (– where no run passed; one that never got there "
+        f"counts {count(round(case.horizon))}, the largest budget); evaluations of all runs for "
+        "each that got there, which knows no such bound; evaluations paid for a run, thrown away "
+        "or not; acceleration ratios of the runs that passed (MD that the examiner saw live, over "
+        "all evaluations × timestep, and over reference MD alone, as in the paper). "
         "Brackets: 95 % intervals.",
         columns(
             "arm", "#runs", "#said stable", "#passed", "#falsely stable",
-            "#median evaluations to pass", "#restricted mean", "#evaluations paid",
+            "#median evaluations to pass", "#restricted mean", "#for each that passed",
+            "#evaluations paid",
             "#AR", "#AR, paper’s form",
         ),
         tuple(_arm_row(arm) for arm in case.arms),
@@ -72,6 +75,7 @@ def _arm_row(arm: ArmOutcome) -> tuple[str, ...]:
         spread(arm.false_stable, 2),
         NOTHING if median is None else figure(median),
         spread(arm.reach.restricted_mean),
+        spread(arm.price),
         spread(arm.evaluations),
         spread(arm.acceleration, 2),
         paper + POINTS * (single and arm.acceleration_paper is not None),

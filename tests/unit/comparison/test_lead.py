@@ -28,7 +28,8 @@ CHEAP = [900, 1000, 1100, 1050, 950, 1020]
 def test_a_difference_that_the_tests_show_is_told():
     text = " ".join(lead(_case({"sis": DEAR, "other": CHEAP}), 2))
     assert text.startswith("other has the lowest restricted mean cost")
-    assert "(6 of 6 runs got there), less than sis (adjusted p < 0.05)." in text
+    assert "(6 of 6 runs got there; one that never does counts 4\u202f000)" in text
+    assert ", less than sis (adjusted p < 0.05)." in text
 
 
 def test_between_two_copies_there_is_no_winner():
@@ -68,7 +69,7 @@ def test_an_arm_of_which_more_runs_passed_is_named():
     """Mean of five at 100 and one at the horizon of 4000: 750; all six of the other at 2000."""
     case = _case({"sis": [2000, 2010, 2020, 2030, 2040, 2050], "other": [100] * 5 + [None]})
     assert "other has the lowest" in lead(case, len(case.arms))[0]
-    assert "(5 of 6 runs got there)" in lead(case, len(case.arms))[0]
+    assert "(5 of 6 runs got there;" in lead(case, len(case.arms))[0]
     assert lead(case, len(case.arms))[1] == "more runs got there of sis (6 of 6)."
 
 

@@ -306,6 +306,14 @@ def test_published_is_stable_without_an_audit():
     assert "no audit" in decision.reason
 
 
+def test_published_is_not_stable_in_a_window_that_will_be_narrower():
+    given = replace(surviving_input(1), settled=False)
+    decision = decide(given, published=True)
+    assert isinstance(decision, Requests)
+    assert decision.plans == ()
+    assert "a later generation narrows" in decision.reason
+
+
 def test_a_replica_cut_short_has_not_survived():
     given = surviving_input(14)
     cut = replace(given.explorations[0], md_ps=3.0, exit=Exit.COMPLETED)
