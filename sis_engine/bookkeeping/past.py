@@ -97,6 +97,27 @@ class Past:
         )
 
 
+STANDSTILL = 4
+"""Generations in a row with one model; three answers were in vain then, each with other seeds."""
+
+
+def standing_still(history: Sequence[GenerationSummary]) -> str | None:
+    """Why going on is in vain: the same model failed again and again, and no answer taught it.
+
+    Labels that were asked for and gave no data (each failed, or was known) leave the model as it
+    is; without a limit in ``budget`` that would go on for ever.
+    """
+    last = history[-STANDSTILL:]
+    if len(last) < STANDSTILL or len({item.model_id for item in last}) > 1:
+        return None
+    if not all(item.asked and any(life.verdict for life in item.lives) for item in last):
+        return None
+    return (
+        f"generations {last[0].generation} to {last[-1].generation} failed with the same model: "
+        "the labels that they asked for gave no new data (`sis why` says what became of them)"
+    )
+
+
 def load_past(folder: Path, store: GenerationStore, *, with_model: bool = True) -> Past:
     """Read all committed generations; the last one's model is put into ``work/models``."""
     past = Past()

@@ -11,7 +11,7 @@ from sis_engine.bookkeeping import folder as campaign_folder
 from sis_engine.bookkeeping.budget import Limit, over_budget, spent_through
 from sis_engine.bookkeeping.folder import Accepted
 from sis_engine.bookkeeping.outlook import Outlook, look_ahead
-from sis_engine.bookkeeping.past import Past, load_past
+from sis_engine.bookkeeping.past import Past, load_past, standing_still
 from sis_engine.bookkeeping.states import State
 from sis_engine.bookkeeping.wallclock import WallClock
 from sis_engine.campaign.console import CampaignConsole
@@ -176,6 +176,9 @@ class Campaign:
             return Outcome(State.STABLE, decision.reason)
         if isinstance(decision, Exhausted) and not changes and not begun:
             return Outcome(State.EXHAUSTED, decision.reason)
+        stuck = standing_still(past.history)
+        if stuck is not None and not changes and not begun:
+            return Outcome(State.EXHAUSTED, stuck)
         over = over_budget(
             parts.config.budget,
             generation=past.next_generation,

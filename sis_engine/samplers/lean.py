@@ -27,6 +27,7 @@ from sis_engine.samplers.lean_config import LeanConfig
 from sis_engine.samplers.pool import Pool, pool_of_runs, thinned
 from sis_engine.samplers.random import drawn
 from sis_engine.samplers.relevance import mrmr
+from sis_engine.samplers.reviving import died_at_once, revival_plan
 from sis_engine.samplers.segments import catastrophe_plan, earliest_catastrophes, told
 from sis_engine.samplers.spending import affordable
 from sis_engine.samplers.starting import as_start, first_failures, usable
@@ -94,8 +95,12 @@ class LeanSampler(StoppingSampler[LeanConfig]):
         learn: Sequence[LabelPlan],
     ) -> InspectRequest | list[LabelPlan]:
         """Points of every system; first a look at the pools where the choice needs one."""
-        pools = {}
+        pools, revived, failures = {}, [], first_failures(given.verdicts)
         for name in (system.name for system in given.systems):
+            runs = [run for run in given.explorations if run.replica.system.name == name]
+            if died_at_once(runs, failures) and self.config.points_per_system:
+                revived.append(revival_plan(given, runs, self.config.points_per_system))
+                continue
             own = [plan for plan in learn if plan.system == name]
             learnt = {start.frame.key for plan in own for start in plan.starts}
             n = self.config.points_per_system - len(learnt)
@@ -105,9 +110,10 @@ class LeanSampler(StoppingSampler[LeanConfig]):
         if pools and self.config.describes and not given.inspected:
             return self._look(given, pools)
         seen = {item.system: item for item in given.inspected}
-        return [
+        points = (
             self._plan(given, name, pool, n, seen.get(name)) for name, (pool, n) in pools.items()
-        ]
+        )
+        return [*revived, *points]
 
     def _look(self, given: SamplerInput, pools: Mapping[str, tuple[Pool, int]]) -> InspectRequest:
         """What has to be known of the pools before points are chosen."""

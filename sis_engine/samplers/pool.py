@@ -20,6 +20,7 @@ from sis_engine.records import (
     Verdict,
 )
 from sis_engine.samplers.auditing import learn_plans
+from sis_engine.samplers.reviving import died_at_once, revival_plan
 from sis_engine.samplers.spending import affordable
 from sis_engine.samplers.starting import alive_until_fs, as_start, first_failures, usable
 from sis_engine.samplers.stopping import StoppingSampler, failure_summary
@@ -82,6 +83,9 @@ class PoolSampler(StoppingSampler[PoolConfig]):
     def _plan(
         self, given: SamplerInput, system: str, n: int, known: Collection[str]
     ) -> LabelPlan | None:
+        runs = [run for run in given.explorations if run.replica.system.name == system]
+        if died_at_once(runs, first_failures(given.verdicts)):
+            return revival_plan(given, runs, n)
         pool = pool_of(given, system, known)
         if n < 1 or not pool.frames:
             return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,8 @@ from typing import Any
 import pytest
 
 from sis_engine.bookkeeping.states import State
-from sis_engine.records import Purpose, Stable
+from sis_engine.records import DatasetPart, Purpose, Stable, TrainingSchedule
+from sis_engine.testing.fakes import FakeTrainer, Morse
 from tests.integration.small_campaigns import banked, digest_of, paid, records, run, write_campaign
 
 pytestmark = pytest.mark.slow  # whole campaigns
@@ -50,6 +53,31 @@ def test_a_sampler_ends_stable_by_an_audit_that_passed(name: str, tmp_path: Path
     assert asked - {Purpose.SINGLE} <= PAYS_FOR[name]
     assert PAYS_FOR[name] <= asked
     assert paid(tmp_path / "run") == banked(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["random", "stride", "sis-lean"])
+def test_a_first_model_that_dies_at_once_is_taught_from_where_it_began(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # its only frames are the start and a collapse that no SCF answers: nothing new was ever learnt
+    def fitted(
+        self: FakeTrainer, parts: Sequence[DatasetPart], schedule: TrainingSchedule
+    ) -> Morse:
+        collapses = sum(part.frames.n_frames for part in parts) <= 30
+        return replace(sound(self, parts, schedule), hole_angstrom=3.6 if collapses else 0.0)
+
+    sound = FakeTrainer._fitted
+    monkeypatch.setattr(FakeTrainer, "_fitted", fitted)
+    changes = {
+        "sampler": SAMPLERS[name],
+        "labeler.unconverged_below_angstrom": 1.9,
+        "budget.generations": 6,
+    }
+    ended = run(tmp_path / "run", write_campaign(tmp_path / "given", changes))
+    assert ended.state is State.STABLE, ended
+    first, second, *_ = records(tmp_path / "run")
+    assert {life.time_ps for life in first.lives} == {0.0}
+    assert "reference MD from the start" in second.plans[0].reason
 
 
 def test_a_first_look_is_told_as_one_and_not_as_a_failed_audit(tmp_path: Path) -> None:

@@ -1,21 +1,26 @@
 """What committed generations leave behind."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import pytest
 
-from sis_engine.bookkeeping.past import ends_after
+from sis_engine.bookkeeping.past import ends_after, standing_still
 from sis_engine.records import (
     Failure,
     Frame,
+    GenerationSummary,
     Label,
     LabelFailure,
     Labelled,
     LevelOfTheory,
+    Life,
     Origin,
     PlanOutcome,
     Purpose,
     Rung,
+    Verdict,
 )
 
 LEVEL = LevelOfTheory("fake", "1", "fake")
@@ -67,3 +72,31 @@ def test_every_system_has_its_own_end():
     other = outcome("b", Purpose.SEGMENT, 2.0)
     ends = ends_after((), [outcome("a", Purpose.INITIAL, 1.0), replace(other, system="two")])
     assert [end.system for end in ends] == ["one", "two"]
+
+
+# --------------------------------------------------------------------------- standing still
+
+
+def _generation(number: int, **changes: Any) -> GenerationSummary:
+    verdict = Verdict("r0", "energy", "below", 0.0, -1.0, 0.0)
+    life = Life(number, "r0", "s", "md", 1, 0.0, False, verdict)
+    return replace(GenerationSummary(number, (life,), "same", 0, asked=1), **changes)
+
+
+def test_answers_that_taught_nothing_are_in_vain_after_three():
+    history = [_generation(number) for number in range(4)]
+    assert standing_still(history[:3]) is None
+    told = standing_still(history)
+    assert told is not None
+    assert "generations 0 to 3 failed with the same model" in told
+
+
+@pytest.mark.parametrize(
+    "changes", [{"model_id": "other"}, {"asked": 0}, {"lives": ()}, {"lives": "survived"}]
+)
+def test_whoever_learnt_waits_or_lived_goes_on(changes):
+    if changes.get("lives") == "survived":
+        changes = {"lives": (Life(2, "r0", "s", "md", 1, 1.0, True),)}
+    history = [_generation(number) for number in range(4)]
+    history[2] = replace(history[2], **changes)
+    assert standing_still(history) is None
