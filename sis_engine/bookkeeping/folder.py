@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from sis_engine.structures import structure_text
 
 CONFIG_FILE = "campaign.yaml"
 INPUTS = "inputs"
+_FORKED = "forked_with_changes"
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,22 @@ def adopt(folder: Path, ledger: Ledger, accepted: Accepted) -> None:
     if accepted.changes:
         write_text(folder / CONFIG_FILE, accepted.next_parts.text)
         holds_now(ledger, accepted.parts)
+
+
+def forked_with(ledger: Ledger, changes: Iterable[Change], n_generations: int) -> None:
+    """A fork that keeps ``n_generations`` was made with changes: what the last of them decided was
+    decided without these. The bank, which a fork shares, decides nothing.
+    """
+    if whens := {item.when for item in changes if item.key != "label_bank"}:
+        when = When.NOW if whens == {When.NOW} else When.NEXT_GENERATION
+        ledger.set_meta(_FORKED, json.dumps([n_generations, when.value]))
+
+
+def fork_changes(ledger: Ledger) -> frozenset[When]:
+    """What changes of a fork touch, until its first own generation is committed."""
+    n_generations, when = json.loads(ledger.meta(_FORKED) or "[null, null]")
+    here = n_generations is not None and n_generations == len(ledger.generations())
+    return frozenset({When(when)} if here else ())
 
 
 def holds_now(ledger: Ledger, parts: Parts) -> None:

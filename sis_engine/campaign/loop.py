@@ -96,6 +96,7 @@ class Campaign:
         parts = accepted.parts
         if accepted.waits:
             changes = set()  # what may change a decision holds from the next generation on
+        changes |= campaign_folder.fork_changes(self.ledger)
         while True:
             ended = self._end(past, parts, changes)
             if ended is not None:

@@ -78,9 +78,10 @@ def fork_campaign(
                     new.count(paid)  # what the shared generations cost is part of the fork's cost
             new.event("fork", f"forked from {source.absolute()} at generation {last}")
             campaign_folder.create(target, parts, new)
+            differences = changes_between(before.config, parts.config)
+            campaign_folder.forked_with(new, differences, last + 1)
             new.set_meta("config_file", str(before.base.absolute()))
-    told = tuple(item.what for item in changes_between(before.config, parts.config))
-    return Forked(last, told)
+    return Forked(last, tuple(item.what for item in differences))
 
 
 @contextmanager

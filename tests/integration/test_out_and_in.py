@@ -258,6 +258,28 @@ def test_a_fork_shares_labels_and_generations_and_may_change_any_key(
     assert all(item.cached for item in segment.labelled)
 
 
+@pytest.mark.slow
+def test_a_fork_with_another_bound_does_not_keep_the_old_verdict(
+    copied: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    changes = ("--set", "audit.max_relative_force_rmse=0.005", "--set", "budget.generations=3")
+    assert sis(capsys, "fork", copied, tmp_path / "fork", *changes).code == 0
+    ended = run(tmp_path / "fork")
+    assert ended.state.value == "exhausted", ended
+    found = records(tmp_path / "fork")
+    assert len(found) == 3
+    assert not found[-1].audits[-1].result.passed
+    assert found[-1].audits[-1].result.relative_limit == 0.005
+
+
+def test_a_fork_without_a_change_that_matters_keeps_the_verdict(
+    copied: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    sis(capsys, "fork", copied, tmp_path / "fork", "--set", "budget.generations=9")
+    assert run(tmp_path / "fork").state.value == "stable"
+    assert len(records(tmp_path / "fork")) == len(records(copied))
+
+
 def test_a_forks_acceleration_ratio_is_by_what_its_data_cost(
     finished: Path, tmp_path: Path, capsys: Capture
 ) -> None:
