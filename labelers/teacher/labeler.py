@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import weakref
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from functools import partial
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
-from ase.calculators.calculator import CalculatorError
+from ase.calculators.calculator import CalculatorError, SCFError
 
 from labelers.geometry import absurdity, check_geometry
 from labelers.single_points import points_of
@@ -57,6 +58,18 @@ class Potential(Protocol):
     def close(self) -> None: ...
 
     def doctor(self) -> ProgramReport: ...
+
+
+_NOT_CONVERGED = re.compile(
+    r"(not|n't|fail\w* to|without) (\w+ )?converg|unconverged", re.IGNORECASE
+)
+"""ASE has a class for it (``SCFError``) that few calculators use: tblite's says it in words."""
+
+
+def _did_not_converge(error: Exception) -> bool:
+    """Whether a calculator's error is about the frame, and not about its program."""
+    said = isinstance(error, CalculatorError) and _NOT_CONVERGED.search(str(error)) is not None
+    return said or isinstance(error, SCFError)
 
 
 def _potential(config: AseTeacher | LammpsTeacher) -> Potential:
@@ -147,7 +160,8 @@ class TeacherLabeler:
             kind = Failure.OUT_OF_TIME if isinstance(error, ProgramHung) else Failure.PROGRAM
             return self._failed(frame, level, origin, kind, str(error), begun)
         except (CalculatorError, ValueError, ArithmeticError) as error:
-            return self._failed(frame, level, origin, Failure.PROGRAM, repr(error), begun)
+            kind = Failure.NOT_CONVERGED if _did_not_converge(error) else Failure.PROGRAM
+            return self._failed(frame, level, origin, kind, repr(error), begun)
         if not (np.isfinite(label.energy) and np.isfinite(label.forces).all()):
             message = f"the label is not finite (energy {label.energy} eV)"
             return self._failed(frame, level, origin, Failure.NON_FINITE, message, begun)

@@ -44,7 +44,8 @@ def most_unlike(
     A frame is as far as its farthest atom, and an atom as far as the nearest of its element in any
     labelled or chosen frame. Gonzalez's greedy rule (Theor. Comput. Sci. 38 (1985) 293) takes the
     farthest frame, and again; without ``known`` and ``besides`` it begins with the first. Equal
-    distances go to the smallest row; frames whose every atom is known are not chosen.
+    distances go to the smallest row; frames whose every atom is known are not chosen, nor are
+    frames with a descriptor that is not finite (wrecks of MD that blew up): no distance is known.
 
     Descriptors are scaled by the inverse root of their second moments M over known atoms: then x'x
     is x'M⁻¹x, the variance of optimal design, which the extrapolation grade of moment tensor
@@ -52,9 +53,12 @@ def most_unlike(
     Podryabinkin and Shapeev, Comput. Mater. Sci. 140 (2017) 171). It is the distance to the nearest
     atom that counts here, and not that length: what one chosen frame shows need not be shown again.
     """
+    sound = np.flatnonzero(_is_finite(described))
+    if not sound.size:
+        return ()
     elements = _rows_by_element(species)
-    scaled, nearest = _compared(described, known, elements)
-    left = np.ones(len(described), dtype=bool)
+    scaled, nearest = _compared(described[sound], known, elements)
+    left = np.ones(len(sound), dtype=bool)
 
     def take(row: int) -> None:
         left[row] = False
@@ -62,8 +66,8 @@ def most_unlike(
             from_row = _nearest(scaled[:, own], scaled[row, own])
             nearest[:, own] = np.minimum(nearest[:, own], from_row)
 
-    for row in besides:
-        take(row)
+    for place in np.flatnonzero(np.isin(sound, besides)).tolist():
+        take(place)
     chosen: list[int] = []
     while len(chosen) < n and left.any():
         far = np.where(left, nearest.max(axis=1), 0.0)
@@ -72,7 +76,7 @@ def most_unlike(
             break
         chosen.append(row)
         take(row)
-    return tuple(chosen)
+    return tuple(int(sound[row]) for row in chosen)
 
 
 def unlikeness(
@@ -87,6 +91,12 @@ def unlikeness(
     return found
 
 
+def _is_finite(described: FloatArray) -> npt.NDArray[np.bool_]:
+    """(n_frames,)"""
+    found: npt.NDArray[np.bool_] = np.all(np.isfinite(described), axis=(1, 2))
+    return found
+
+
 def _rows_by_element(species: Sequence[str]) -> list[npt.NDArray[np.bool_]]:
     symbols = np.array(species)
     return [symbols == element for element in sorted(set(species))]
@@ -96,6 +106,8 @@ def _compared(
     described: FloatArray, known: FloatArray | None, elements: Sequence[npt.NDArray[np.bool_]]
 ) -> tuple[FloatArray, FloatArray]:
     """Descriptors, scaled, and each atom's distance from the nearest known one of its element."""
+    if known is not None:
+        known = known[_is_finite(known)]
     known = None if known is None or not len(known) else known
     scaled = np.empty(described.shape)
     nearest = np.full(described.shape[:2], np.inf)

@@ -6,6 +6,7 @@ what LAMMPS only answered with yes or no.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -56,3 +57,12 @@ def mobile_atoms(n_atoms: int, frozen: Sequence[int]) -> BoolArray:
     mobile = np.ones(n_atoms, dtype=np.bool_)
     mobile[list(frozen)] = False
     return mobile
+
+
+def look_of(deviation: float | None) -> float:
+    """What a trace says of a committee's deviation: NaN where nobody looked, and ∞, not NaN, where
+    somebody did and it is not finite (a member's forces are not).
+    """
+    if deviation is None:
+        return math.nan
+    return deviation if math.isfinite(deviation) else math.inf

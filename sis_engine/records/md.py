@@ -182,7 +182,8 @@ class Trace:
     """What was measured along a replica.
 
     time_fs: (n,) MD time from the start of dynamics, including ``time_offset_fs``
-    quantities: names of the columns;  values: (n, len(quantities)); NaN where not measured
+    quantities: names of the columns;  values: (n, len(quantities)); NaN where not measured;
+        of a committee's deviations ∞ where they were, and are not finite
     """
 
     replica: str

@@ -75,10 +75,11 @@ def looks_of(run: Exploration) -> tuple[Looks, np.ndarray]:
     if force is None:
         return Looks(np.zeros(0)), np.zeros(0)
     virial = run.trace.series(Quantity.VIRIAL_DEVIATION)
-    # A NaN is no look where the potential energy is sound, and a failed look where it is not.
+    # A NaN is no look where the potential energy is sound, and a failed look where it is not. What
+    # a look found not to be finite is ∞.
     energy = run.trace.series(Quantity.POTENTIAL_ENERGY)
     broken = np.zeros(force.size, bool) if energy is None else ~np.isfinite(energy)
-    seen = np.isfinite(force) | broken
+    seen = ~np.isnan(force) | broken
     return (
         Looks(force[seen], None if virial is None else virial[seen]),
         run.trace.time_fs[seen],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sis_engine.interfaces import SamplerInput
 from sis_engine.labelling.costs import least_of
-from sis_engine.records import AuditRequest, Verdict
+from sis_engine.records import AuditRequest, Exploration, Verdict
 from sis_engine.samplers.auditing import audit_plans
 from sis_engine.samplers.sis_config import AuditRule
 from sis_engine.samplers.stopping import lived
@@ -18,9 +18,14 @@ def early_audit(
     """``None``: not wanted, nobody to audit, had already, or not affordable."""
     if not rule.early or given.audit is not None:
         return None
-    failed = {verdict.replica for verdict in verdicts}
-    alive = [run for run in given.explorations if lived(run) and run.replica.id not in failed]
-    plans = audit_plans(given, rule, alive)
+    plans = audit_plans(given, rule, alive(given.explorations, verdicts))
     if not plans or not given.allowance.holds(least_of(plans)):
         return None
-    return AuditRequest(plans, f"{len(plans)} survivors beside {len(failed)} failures")
+    n_failed = len({verdict.replica for verdict in verdicts})
+    return AuditRequest(plans, f"{len(plans)} survivors beside {n_failed} failures")
+
+
+def alive(explorations: Sequence[Exploration], verdicts: Iterable[Verdict]) -> list[Exploration]:
+    """Those that lived to the end and that no verdict is of."""
+    failed = {verdict.replica for verdict in verdicts}
+    return [run for run in explorations if lived(run) and run.replica.id not in failed]

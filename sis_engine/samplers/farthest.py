@@ -20,27 +20,34 @@ def farthest(
 
     Gonzalez's greedy rule (Theor. Comput. Sci. 38 (1985) 293), within a factor of two of the best
     cover. Equal distances go to the smallest index; points that are already covered (distance 0)
-    are not chosen, so that doubles are not paid for.
+    are not chosen, so that doubles are not paid for, nor are points that are not finite.
     """
-    n = min(n, len(features))
+    sound = finite_rows(features)
+    n = min(n, len(sound))
     if n < 1:
         return np.zeros(0, dtype=np.intp)
+    points = features[sound]
+    seen = None if known is None else known[finite_rows(known)]
     chosen: list[int] = []
-    if known is not None and len(known):
-        nearest = np.min([distances(features, point) for point in known], axis=0)
+    if seen is not None and len(seen):
+        nearest = np.min([distances(points, point) for point in seen], axis=0)
     else:
-        start = first
-        if start is None:
-            start = int(np.argmax(distances(features, features.mean(axis=0))))
-        chosen.append(start)
-        nearest = distances(features, features[start])
+        begin = [] if first is None else np.flatnonzero(sound == first).tolist()
+        from_mean = distances(points, points.mean(axis=0))
+        chosen.append(begin[0] if begin else int(np.argmax(from_mean)))
+        nearest = distances(points, points[chosen[0]])
     while len(chosen) < n:
         index = int(np.argmax(nearest))
         if not nearest[index] > 0.0:
             break
         chosen.append(index)
-        nearest = np.minimum(nearest, distances(features, features[index]))
-    return np.array(chosen, dtype=np.intp)
+        nearest = np.minimum(nearest, distances(points, points[index]))
+    return sound[np.array(chosen, dtype=np.intp)]
+
+
+def finite_rows(features: FloatArray) -> Indices:
+    """Indices of the rows without NaN or infinity."""
+    return np.flatnonzero(np.all(np.isfinite(features), axis=1))
 
 
 def distances(features: FloatArray, point: FloatArray) -> FloatArray:

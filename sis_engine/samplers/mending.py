@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sis_engine.interfaces import SamplerInput
 from sis_engine.records import LabelPlan, Start
-from sis_engine.samplers.auditing import Audited, audited
+from sis_engine.samplers.auditing import Audited, audit_plans, audited
+from sis_engine.samplers.early import alive
 from sis_engine.samplers.segments import segment_plan, starts_before, support_of
 from sis_engine.samplers.sis_config import SegmentSettings
 from sis_engine.samplers.starting import as_start
 
 
 def mending_plans(given: SamplerInput, config: SegmentSettings) -> tuple[LabelPlan, ...]:
-    """Segments from where the audit found the model worst."""
+    """Segments from where the audit found the model worst, or found what cannot be labelled."""
     limit = 0.0 if given.audit is None else given.audit.relative_limit
     items = audited(given)
     by_system: dict[str, list[Audited]] = {}
@@ -21,7 +22,36 @@ def mending_plans(given: SamplerInput, config: SegmentSettings) -> tuple[LabelPl
         by_system.setdefault(item.run.replica.system.name, []).append(item)
     worst = {name: max(i.error for i in found) for name, found in by_system.items()}
     guilty = [name for name in by_system if worst[name] > limit] or list(by_system)
-    return tuple(plan for name in guilty for plan in _system_plans(given, config, by_system[name]))
+    known = [plan for name in guilty for plan in _system_plans(given, config, by_system[name])]
+    return (*known, *_unlabelled_plans(given, config, by_system))
+
+
+def _unlabelled_plans(
+    given: SamplerInput, config: SegmentSettings, labelled: Collection[str]
+) -> list[LabelPlan]:
+    """Of systems of whose audit not one frame could be labelled: the model lives in places that
+    have no label. The first such frame is a catastrophe then, and what is right lies before it.
+    """
+    if given.audit is None or not given.audit.n_failed or not config.audit.segments_per_system:
+        return []
+    lived = alive(given.explorations, given.verdicts)
+    run_of = {(r.replica.system.name, item.frame.key): r for r in lived for item in r.frames}
+    first: dict[str, Start] = {}
+    for plan in audit_plans(given, config.audit, lived):
+        if plan.system not in labelled:
+            first.setdefault(plan.system, plan.starts[0])
+    plans = []
+    for system, start in first.items():
+        run, time_fs = run_of[system, start.frame.key], start.time_fs or 0.0
+        starts = starts_before(run, time_fs, support_of(given, system), config)
+        why = (
+            f"audit: not one frame of {system} got a label, the first of {run.replica.id} at "
+            f"{time_fs / 1000.0:.3f} ps"
+        )
+        plans.append(
+            segment_plan(given, config, run, starts, name="audit-0", bisect=True, reason=why)
+        )
+    return plans
 
 
 def _system_plans(

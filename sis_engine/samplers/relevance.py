@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sis_engine.records import FloatArray
-from sis_engine.samplers.farthest import Indices, distances
+from sis_engine.samplers.farthest import Indices, distances, finite_rows
 
 
 def mrmr(relevance: FloatArray, features: FloatArray, n: int) -> Indices:
@@ -16,14 +16,16 @@ def mrmr(relevance: FloatArray, features: FloatArray, n: int) -> Indices:
     Each is the one with the largest difference of its relevance (over the largest there is) and its
     mean similarity to those chosen before: the MID rule of Peng, Long and Ding (IEEE Trans.
     Pattern Anal. Mach. Intell. 27 (2005) 1226), with samples in place of their variables and
-    :func:`similarities` in place of mutual information. Equal scores go to the smallest index.
+    :func:`similarities` in place of mutual information. Equal scores go to the smallest index; rows
+    of ``features`` that are not finite are not chosen.
     """
-    n = min(n, len(relevance))
+    sound = finite_rows(features)
+    n, relevance = min(n, len(sound)), relevance[sound]
     if n < 1:
         return np.zeros(0, dtype=np.intp)
     largest = float(np.max(relevance))
     worth = relevance / largest if largest > 0.0 else np.zeros(len(relevance))
-    alike = similarities(features)
+    alike = similarities(features[sound])
     redundancy = np.zeros(len(relevance))
     chosen: list[int] = []
     for count in range(n):
@@ -31,7 +33,7 @@ def mrmr(relevance: FloatArray, features: FloatArray, n: int) -> Indices:
         score[chosen] = -np.inf
         chosen.append(int(np.argmax(score)))
         redundancy += alike[chosen[-1]]
-    return np.array(chosen, dtype=np.intp)
+    return sound[chosen]
 
 
 def similarities(features: FloatArray) -> FloatArray:

@@ -32,8 +32,8 @@ def arranged(stage: StageContext, task: MdTask, context: Context) -> Context:
     if known is not None:
         measured = _read(known)
     else:
-        measured, all_tried = _measured(stage, explorer, task, options, context)
-        if all_tried:
+        measured, for_good = _measured(stage, explorer, task, options, context)
+        if for_good:
             stage.ledger.set_meta(name, json.dumps([asdict(item) for item in measured]))
     if not measured:
         return context
@@ -47,7 +47,9 @@ def _measured(
     options: Sequence[Arrangement],
     context: Context,
 ) -> tuple[tuple[Measured, ...], bool]:
-    """Most replicas first, and whether all were tried: not where the MD is too short for that."""
+    """Most replicas first, and whether that holds for later generations too: all were tried (the MD
+    is long enough for it), and some could be timed. A bad model ends every probe of its MD.
+    """
     longest, n_replicas = max(map(_n_steps, task.replicas)), len(task.replicas)
     folder = context.workdir / "speed"
     folder.mkdir(exist_ok=True)
@@ -68,7 +70,7 @@ def _measured(
         chosen = best(found, n_replicas)
         told = ", ".join(item.told() for item in found)
         stage.console.event(f"replicas: {chosen.told()} is best of {told}")
-    return tuple(found), True
+    return tuple(found), bool(found)
 
 
 def _n_steps(replica: Replica) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sis_engine.analysis.deviation import deviations
+from sis_engine.explorers.quantities import look_of
 from sis_engine.explorers.watch import Moment
 from sis_engine.records import Deviation, Frame, Prediction, Quantity
 
@@ -38,15 +39,14 @@ class CommitteeWatch:
 
 
 def columns_of(deviation: Deviation | None, quantities: Sequence[Quantity]) -> list[float]:
-    """Values of the columns; NaN where nobody looked."""
+    """Values of the columns (see :func:`look_of`)."""
     if deviation is None:
-        return [np.nan for _ in quantities]
+        return [look_of(None) for _ in quantities]
     known = {
         Quantity.MODEL_DEVIATION: deviation.force,
         Quantity.VIRIAL_DEVIATION: deviation.virial,
     }
-    found = [known[quantity] for quantity in quantities]
-    return [np.nan if value is None else value for value in found]
+    return [look_of(known[quantity]) for quantity in quantities]
 
 
 def _has_stress(calculator: Any) -> bool:

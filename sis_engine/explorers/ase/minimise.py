@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,7 @@ _LARGEST_STEP_ANGSTROM = 0.1
 def minimise(atoms: Any, replica: Replica, stop: Callable[[], bool]) -> None:
     """Move ``atoms`` downhill until |ΔE| < etol |E|, |F| < ftol, or the steps are used up.
 
-    Raises FloatingPointError when the energy is not finite.
+    Raises FloatingPointError when energy, forces or positions are not finite.
     """
     from ase.constraints import FixAtoms
     from ase.optimize import LBFGS
@@ -29,8 +28,9 @@ def minimise(atoms: Any, replica: Replica, stop: Callable[[], bool]) -> None:
     optimiser = LBFGS(atoms, logfile=None, maxstep=_LARGEST_STEP_ANGSTROM)
     for _ in optimiser.irun(fmax=condition.ftol, steps=condition.max_minimise_steps):
         energy = atoms.get_potential_energy()
-        if not math.isfinite(energy) or not np.isfinite(atoms.get_positions()).all():
-            raise FloatingPointError("energy is not finite in the minimisation")
+        said = (energy, atoms.get_forces(), atoms.get_positions())
+        if not all(np.isfinite(values).all() for values in said):
+            raise FloatingPointError("energy or forces are not finite in the minimisation")
         if stop():
             raise StopRequested(f"minimisation of {replica.id} was stopped on request")
         change, scale = abs(energy - before), 0.5 * (abs(energy) + abs(before))

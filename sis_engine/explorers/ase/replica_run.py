@@ -43,6 +43,9 @@ _STANDARD = (
 _ALSO_IF_RULED = (Quantity.SHORTEST_DISTANCE, Quantity.NEIGHBOURS)
 _BLOWN_UP = (ArithmeticError, ValueError, np.linalg.LinAlgError)
 """What calculators raise when handed absurd positions."""
+_BLOWN_UP_LATER = (RuntimeError, MemoryError)
+"""What they raise then as well (ASE's CalculatorError, torch, DeePMD-kit: RuntimeError), and also
+where they do not work at all: said of a replica only after its start was evaluated."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ class ReplicaRun:
         self._n_steps = max(0, round(left_fs / timestep_fs))
         self.ending: _Ending | None = None
         self._dynamics: Dynamics | None = None
+        self._has_worked = False
         self._moment: Moment | None = None
         self._step = 0
         self._seconds = 0.0
@@ -115,11 +119,19 @@ class ReplicaRun:
                     self._dynamics = self._begin(calculator, context)
                 self.ending = self._loop(self._dynamics, context, progress, until)
         except _BLOWN_UP as error:
-            step = self._row_steps[-1] if self._row_steps else 0
-            message = f"the calculator gave up: {type(error).__name__}: {error}"
-            self.ending = _Ending(Exit.CRASHED, step, message=message)
+            self._gave_up(error)
+        except _BLOWN_UP_LATER as error:
+            # a stress that the calculator does not have is no blow-up
+            if not self._has_worked or isinstance(error, NotImplementedError):
+                raise
+            self._gave_up(error)
         self._seconds += time.monotonic() - began
         return self.ending is not None
+
+    def _gave_up(self, error: Exception) -> None:
+        step = self._row_steps[-1] if self._row_steps else 0
+        message = f"the calculator gave up: {type(error).__name__}: {error}"
+        self.ending = _Ending(Exit.CRASHED, step, message=message)
 
     def stop_here(self) -> None:
         """At the end of a round: enough of its siblings have failed."""
@@ -139,6 +151,9 @@ class ReplicaRun:
             pbc=start.pbc,
             calculator=calculator,
         )
+        atoms.get_potential_energy()
+        atoms.get_forces()
+        self._has_worked = True
         velocities = replica.velocities
         if velocities is None:
             if replica.condition.minimise:

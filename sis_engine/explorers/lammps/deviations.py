@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from sis_engine.errors import ProgramFailed
+from sis_engine.explorers.quantities import look_of
 from sis_engine.records import Deviation, MdFrame, Quantity, Trace
 
 _N_COLUMNS = 7
@@ -46,14 +47,15 @@ def read_deviations(path: Path, *, periodic: bool) -> dict[int, Deviation]:
 
 
 def with_deviations(trace: Trace, steps: list[int], found: Mapping[int, Deviation]) -> Trace:
-    """The trace with columns for the deviations, NaN where none was taken.
+    """The trace with columns for the deviations (see :func:`look_of`).
 
     steps: of the trace's rows
     """
     rows = [found.get(step) for step in steps]
-    columns = [(Quantity.MODEL_DEVIATION, [np.nan if r is None else r.force for r in rows])]
+    forces = [look_of(None if r is None else r.force) for r in rows]
+    columns = [(Quantity.MODEL_DEVIATION, forces)]
     if any(item.virial is not None for item in found.values()):
-        virials = [np.nan if r is None or r.virial is None else r.virial for r in rows]
+        virials = [look_of(None if r is None else r.virial) for r in rows]
         columns.append((Quantity.VIRIAL_DEVIATION, virials))
     return replace(
         trace,

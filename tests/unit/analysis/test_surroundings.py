@@ -78,3 +78,21 @@ def test_blocks_change_nothing(monkeypatch):
     whole = most_unlike(pool, known, SPECIES, 8)
     monkeypatch.setattr("sis_engine.analysis.surroundings.BLOCK", 7)
     assert most_unlike(pool, known, SPECIES, 8) == whole
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_frames_that_are_not_finite_are_never_chosen_and_spoil_no_choice(value):
+    """Frames after a blow-up: what is left is chosen as if they were not there."""
+    known, pool = frames_of(50, 1), frames_of(30, 2)
+    sound = [k for k in range(30) if k not in {0, 7, 8}]
+    for with_known in (known, None):
+        want = [sound[k] for k in most_unlike(pool[sound], with_known, SPECIES, 6)]
+        broken = pool.copy()
+        broken[[0, 7, 8], 2, 1] = value
+        assert list(most_unlike(broken, with_known, SPECIES, 6)) == want
+        assert most_unlike(broken, with_known, SPECIES, 99, besides=(8, 9)) == most_unlike(
+            broken, with_known, SPECIES, 99, besides=(9,)
+        )
+    torn = np.concatenate([known, np.full((1, 4, 5), value)])
+    assert most_unlike(pool, torn, SPECIES, 6) == most_unlike(pool, known, SPECIES, 6)
+    assert most_unlike(np.full((3, 4, 5), value), known, SPECIES, 2) == ()

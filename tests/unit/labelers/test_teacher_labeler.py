@@ -5,7 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ase.calculators.calculator import Calculator
+from ase.calculators.calculator import (
+    CalculationFailed,
+    Calculator,
+    CalculatorSetupError,
+    SCFError,
+)
 
 from labelers.geometry import absurdity
 from labelers.teacher.labeler import TeacherLabeler
@@ -25,6 +30,16 @@ class NonFinite(Calculator):
     def calculate(self, atoms=None, properties=(), system_changes=()) -> None:
         super().calculate(atoms, properties, system_changes)
         self.results = {"energy": np.nan, "forces": np.zeros((len(atoms), 3))}
+
+
+class GivesUp(Calculator):
+    """A calculator that raises what it is given."""
+
+    implemented_properties = ("energy", "forces")
+    error: Exception
+
+    def calculate(self, atoms=None, properties=(), system_changes=()) -> None:
+        raise self.error
 
 
 def teacher(calculator: str = "ase.calculators.emt.EMT", **settings: object) -> TeacherLabeler:
@@ -80,6 +95,27 @@ def test_a_label_that_is_not_finite_is_a_failure() -> None:
     result = label(teacher(f"{__name__}.NonFinite", trusted=True, virial=False), COPPER)
     assert isinstance(result, LabelFailure)
     assert result.reason is Failure.NON_FINITE
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (CalculationFailed("SCF not converged in 250 cycles"), Failure.NOT_CONVERGED),
+        (CalculationFailed("the SCF did not converge"), Failure.NOT_CONVERGED),
+        (CalculationFailed("failed to reach convergence"), Failure.NOT_CONVERGED),
+        (SCFError(), Failure.NOT_CONVERGED),
+        (CalculationFailed("segmentation fault"), Failure.PROGRAM),
+        (CalculatorSetupError("libxc.so.9 was not found"), Failure.PROGRAM),
+        (ValueError("not converged"), Failure.PROGRAM),
+    ],
+)
+def test_an_scf_that_does_not_converge_is_the_frames_fault_and_not_the_programs(
+    error: Exception, reason: Failure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(GivesUp, "error", error, raising=False)
+    result = label(teacher(f"{__name__}.GivesUp", trusted=True, virial=False), COPPER)
+    assert isinstance(result, LabelFailure)
+    assert result.reason is reason
 
 
 def test_an_absurd_force_is_a_failure() -> None:

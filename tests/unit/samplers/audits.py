@@ -47,3 +47,12 @@ def audited(
         *(errors, error, (), 0.001, 0, 0.25, 0.02, 30, passed, reasons), within_limits=error <= 0.25
     )
     return replace(given, audit=result, audit_frames=tuple(labelled))
+
+
+def unlabelled(given: SamplerInput, asked: AuditRequest) -> SamplerInput:
+    """The input after an audit of which not one frame got a label."""
+    n_failed = sum(len(plan.starts) for plan in asked.plans)
+    reasons = (f"{n_failed} audit frames got no label",)
+    errors = Errors(0, np.inf, 0.0, np.inf, np.inf)
+    result = AuditResult(errors, np.inf, (), np.inf, n_failed, 0.25, 0.02, 30, False, reasons)
+    return replace(given, audit=result)

@@ -62,6 +62,13 @@ def test_rows_without_a_look_are_not_counted_but_broken_ones_have_failed():
     assert (found.accurate, found.failed) == (500, 1)
 
 
+def test_a_look_that_is_not_finite_has_failed_though_the_driver_is_sound():
+    """A member of the committee that says NaN where the one that drives MD does not."""
+    run = run_with([(0.0, 0.05), (3000.0, np.inf)])
+    found = census("example", [run], {}, LEVELS)
+    assert (found.accurate, found.failed, found.total) == (300, 701, 1001)
+
+
 def test_without_a_committee_there_is_no_look():
     run = run_with([])
     kept = [k for k, q in enumerate(run.trace.quantities) if q is not Quantity.MODEL_DEVIATION]

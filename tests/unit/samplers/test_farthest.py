@@ -44,3 +44,14 @@ def test_the_cover_is_within_twice_the_best():
     chosen = points[farthest(points, 4)]
     radius = np.min(np.linalg.norm(points[:, None] - chosen[None], axis=2), axis=1).max()
     assert radius <= 2.0 * np.hypot(0.5, 0.5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_points_that_are_not_finite_are_never_chosen_and_spoil_no_choice(value):
+    broken = np.concatenate([[[value]], LINE, [[value]]])
+    assert farthest(broken, 7, first=1).tolist() == [1, 5, 3, 4, 2]
+    assert farthest(broken, 7, first=0)[0] == 5  # as without a point to begin with
+    assert farthest(broken, 2).tolist() == [5, 1]
+    known = np.array([[0.0], [value], [10.0]])
+    assert farthest(broken, 2, known=known).tolist() == [3, 4]
+    assert farthest(broken[:1], 2).tolist() == []

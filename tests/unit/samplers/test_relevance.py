@@ -35,3 +35,10 @@ def test_the_scale_of_relevance_does_not_matter_and_zero_is_allowed():
     assert mrmr(relevance, features, 3).tolist() == mrmr(7 * relevance, features, 3).tolist()
     assert sorted(mrmr(np.zeros(3), features, 9).tolist()) == [0, 1, 2]
     assert mrmr(relevance, features, 0).tolist() == []
+
+
+def test_rows_that_are_not_finite_are_never_chosen_and_spoil_no_choice():
+    features = np.array([[np.nan], [0.0], [0.0], [np.inf], [3.0]])
+    relevance = np.array([2.0, 1.0, 0.9, 2.0, 0.6])
+    assert mrmr(relevance, features, 2).tolist() == [1, 4]
+    assert len(mrmr(relevance, features, 9)) == 3

@@ -19,7 +19,7 @@ from sis_engine.samplers.sis import SisSampler
 from sis_engine.samplers.sis_config import AuditRule, BisectRule, SegmentRule, SisConfig
 from sis_engine.testing.sampler_contract import failed_input, surviving_input
 from sis_engine.testing.synthetic import example_context, exploration, planted
-from tests.unit.samplers.audits import audited
+from tests.unit.samplers.audits import audited, unlabelled
 
 
 def decide(given, **settings):
@@ -30,6 +30,15 @@ def decide(given, **settings):
 
 def verdict(replica, time_fs, monitor="temperature"):
     return Verdict(replica, monitor, "temperature_k above 1000 K", time_fs, 2000.0, 1000.0)
+
+
+def moved(run):
+    """The same life with other frames."""
+    frames = [
+        replace(item, frame=replace(item.frame, positions=item.frame.positions + 0.01))
+        for item in run.frames
+    ]
+    return replace(run, frames=tuple(frames))
 
 
 # --------------------------------------------------------------------------- catastrophes
@@ -247,6 +256,56 @@ def test_an_audit_that_finds_invented_frames_goes_back_to_before_the_first():
     first_start = mend.starts[0]
     assert first_start.time_fs >= 4000.0
     assert first_start.frame.key not in bad
+
+
+def test_an_audit_that_got_no_label_goes_back_to_before_its_first_frame():
+    """The model lives, but where no frame can be labelled: that is a catastrophe too."""
+    given = surviving_input()
+    asked = decide(given)
+    first = asked.plans[0].starts[0]
+    after = unlabelled(given, asked)
+    decision = decide(after)
+    assert isinstance(decision, Requests)
+    assert "got no label" in decision.reason
+    (mend,) = decision.plans
+    assert (mend.segment.n_steps, mend.bisect.max_evaluations) == (400, 8)
+    assert mend.optimise is not None
+    assert all(start.time_fs < first.time_fs for start in mend.starts)
+    own = given.explorations[0].replica.start
+    assert mend.starts[-1].frame.key == own.key
+    assert "not one frame of example got a label" in mend.reason
+    # too little is left for it
+    decision = decide(replace(after, evaluations_left=3))
+    assert isinstance(decision, Exhausted)
+    # nothing of the kind where what was asked for was labelled
+    assert len(decide(audited(given, asked, 0.35, passed=False)).plans) == 2
+
+
+def test_only_a_system_without_any_label_of_its_audit_is_mended_like_that():
+    given = surviving_input()
+    other = replace(given.systems[0], name="other")
+    context = replace(example_context(), system=other)
+    runs = tuple(moved(exploration(context, f"o{k}")) for k in range(14))
+    given = replace(
+        given, systems=(*given.systems, other), explorations=(*given.explorations, *runs)
+    )
+    asked = decide(given)
+    half = replace(asked, plans=tuple(plan for plan in asked.plans if plan.system == "example"))
+    after = audited(given, half, 0.35, passed=False)
+    after = replace(after, audit=replace(after.audit, n_failed=20))
+    plans = [plan for plan in decide(after).plans if plan.segment is not None]
+    assert [(plan.system, plan.bisect is None) for plan in plans] == [
+        ("example", True),
+        ("other", False),
+    ]
+
+
+def test_a_survivor_that_no_label_can_be_had_of_is_mended_beside_the_failures():
+    sampler = SisSampler(SisConfig())
+    asked = sampler.decide(failed_input())
+    decision = sampler.decide(unlabelled(failed_input(), asked))
+    assert [plan.id for plan in decision.plans] == ["g0002-cp-0-example", "g0002-audit-0-example"]
+    assert "r0" in decision.plans[1].reason
 
 
 def test_learning_costs_nothing_and_is_done_when_the_budget_is_spent():

@@ -84,6 +84,17 @@ def test_one_that_cannot_run_is_left_out(ledger: Ledger, tmp_path: Path) -> None
     assert "4 replicas at once cannot be timed: out of memory" in said[0]
 
 
+def test_where_nothing_could_be_timed_it_is_tried_again(ledger: Ledger, tmp_path: Path) -> None:
+    """A young model's MD blows up in every probe: the next model's need not."""
+    context, said = told(ledger, Timed({}), tmp_path)
+    assert context.arrangement is None
+    assert len(said) == 3
+    better = Timed({1: 100.0, 2: 190.0, 4: 195.0})
+    context, _ = told(ledger, better, tmp_path)
+    assert sorted(better.asked) == [1, 2, 4]
+    assert context.arrangement == Arrangement(2, 1)
+
+
 def test_short_md_is_not_worth_the_measuring(ledger: Ledger, tmp_path: Path) -> None:
     explorer = Timed({4: 1e9})
     context, _ = told(ledger, explorer, tmp_path, duration_ps=0.0005)

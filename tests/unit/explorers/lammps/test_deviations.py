@@ -60,3 +60,12 @@ def test_trace_rows_without_a_look_are_nan():
     assert watched.series(Quantity.TEMPERATURE).tolist() == [300.0] * 3
     alone = with_deviations(trace, [0, 10, 14], {0: Deviation(0.1)})
     assert alone.series(Quantity.VIRIAL_DEVIATION) is None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_look_that_is_not_finite_is_told_apart_from_none(value):
+    trace = Trace("r", np.array([0.0, 5.0, 10.0]), (Quantity.TEMPERATURE,), np.full((3, 1), 300.0))
+    found = {0: Deviation(0.1, 0.01), 10: Deviation(value, value)}
+    watched = with_deviations(trace, [0, 5, 10], found)
+    for quantity, first in ((Quantity.MODEL_DEVIATION, 0.1), (Quantity.VIRIAL_DEVIATION, 0.01)):
+        np.testing.assert_array_equal(watched.series(quantity), [first, np.nan, np.inf])
