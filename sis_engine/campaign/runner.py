@@ -33,6 +33,7 @@ from sis_engine.errors import (
 from sis_engine.execution.open_pools import open_pools, spool_of
 from sis_engine.execution.parsl_pool import ParslPool
 from sis_engine.labelling.side_by_side import SideBySide
+from sis_engine.records import LabelFailure, Labelled
 from sis_engine.remote.account import Accounts
 from sis_engine.remote.pool_facts import POOL_META, PoolFacts
 from sis_engine.setup.assembly import Parts, assemble
@@ -226,6 +227,7 @@ def _labeler(
 ) -> SideBySide:
     """The labeler with all that the engine puts around it."""
     note = partial(_note, ledger, console)
+    count = partial(_count, ledger, console)
     pool = pools.get("label")
     if pool is None:
         return label_source(
@@ -234,6 +236,7 @@ def _labeler(
             cores=parts.cores,
             exact=parts.config.exact,
             note=note,
+            count=count,
             known=known,
             timings=bank,
         )
@@ -250,8 +253,15 @@ def _labeler(
         cores=parts.cores,
         exact=parts.config.exact,
         note=note,
+        count=count,
         known=known,
     )
+
+
+def _count(ledger: Ledger, console: CampaignConsole, item: Labelled | LabelFailure) -> None:
+    """Of a label that no stage asked for."""
+    if ledger.count_evaluation(item.origin.generation, item):
+        console.evaluated()
 
 
 def _note(ledger: Ledger, console: CampaignConsole, kind: str, text: str) -> None:

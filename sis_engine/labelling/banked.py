@@ -43,6 +43,10 @@ class LabelStore(Protocol):
         """The recorded failure of a frame that has no label, ``cached`` as for :meth:`get`."""
         ...
 
+    def iterate(self, level: LevelOfTheory) -> Iterator[Labelled]:
+        """Good labels of a level, in the order they came."""
+        ...
+
     def forget_failures(self, keys: Sequence[str]) -> int:
         """These frames may be tried again; how many failures were forgotten. Labels stay."""
         ...

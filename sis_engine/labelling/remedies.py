@@ -5,8 +5,10 @@ the frame         not converged, solver, bad geometry, not finite, absurd: quara
                   reason, the run goes on (the labeler's own handlers have had their try)
 room              out of memory or time: once more, alone on the machine and with twice the
                   time, where that can help; then quarantine. The physics stays as it is
-the program       missing or broken: quarantine, and when so many fail in a row that it cannot
-                  be the frames, a stop with a clear message: no queue is burnt
+the program       missing or broken: quarantine, and when many fail in a row, a frame that has a
+                  label is labelled anew: does that fail too (or is there none), a stop with a
+                  clear message, and no queue is burnt; else the frames of a bad model are to
+                  blame, and the run goes on (:mod:`sis_engine.labelling.doubt`)
 the surroundings  disk, node, scheduler: :class:`InfrastructureError`; the run is tried again
                   with back-off (:mod:`sis_engine.bookkeeping.backoff`), then paused
 ================  ============================================================================
@@ -17,9 +19,9 @@ Whether a failure is kept for good is the bank's matter: only what the frame is 
 from __future__ import annotations
 
 import enum
-import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Protocol
 
@@ -30,14 +32,18 @@ from sis_engine.errors import (
     SisError,
 )
 from sis_engine.interfaces import Capability, Context, LabelTask, SinglePoints
+from sis_engine.labelling.doubt import (
+    Doubt,
+    Proven,
+    not_counted,
+    nothing_is_proven,
+    place_of,
+)
 from sis_engine.labelling.side_by_side import Result
 from sis_engine.records import Failure, Frame, LabelFailure, Labelled, LevelOfTheory, Origin, System
+from sis_engine.reference_md import finite_or_failure
 from sis_engine.storage.atomic import SURROUNDINGS
 
-FIRST_IN_A_ROW = 3
-"""So many program failures before any label: the program does not work here."""
-LATER_IN_A_ROW = 10
-"""So many in a row after labels have been made: it no longer does."""
 PATIENCE = 2.0
 """Factor on the labeler's own time limits at a second try."""
 
@@ -53,7 +59,7 @@ class Response(enum.Enum):
     MORE_ROOM = "more_room"
     """once more with more memory and time, then quarantine"""
     COUNT = "count"
-    """quarantine, but stop when it is systematic"""
+    """quarantine, but stop when it is the program and not the frames"""
     BACK_OFF = "back_off"
     """try the run again later, then pause"""
 
@@ -95,15 +101,21 @@ class InTurn(Protocol):
 class RemediedLabeler:
     """A labeler that answers failures as RESPONSES says, and never raises for a single frame.
 
-    note: told of every second try and of every exception of the labeler
+    note: told of every second try, of every exception of the labeler, and of frames that make its
+        program fail
+    proven: a frame that has a label;  count: handed what became of it when labelled anew
     """
 
-    def __init__(self, labeler: InTurn, note: Note) -> None:
+    def __init__(
+        self,
+        labeler: InTurn,
+        note: Note,
+        proven: Proven = nothing_is_proven,
+        count: Callable[[Result], None] = not_counted,
+    ) -> None:
         self._labeler = labeler
         self._note = note
-        self._lock = threading.Lock()
-        self._in_a_row = 0
-        self._has_worked = False
+        self._doubt = Doubt(note, proven, count)
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -118,6 +130,7 @@ class RemediedLabeler:
         Raises InfrastructureError, ProgramFailed (systematic), and what else the labeler raises
         that is about more than one frame.
         """
+        self._settle_doubt(context)
         if isinstance(task, SinglePoints):
             yield from self._points(task, context)
         else:
@@ -131,13 +144,14 @@ class RemediedLabeler:
             if isinstance(result, LabelFailure) and self._wants_room(result):
                 again.append(result)
             else:
-                yield self._answered(result)
+                yield self._answered(result, task.system)
         # Only now: the labeler's turn at the cores has to end before anything can run alone.
         for failed in again:
             self._tell(failed)
             one = SinglePoints(task.system, (failed.frame,), (failed.origin,))
             for result in self._whatever_happens(one, _roomier(context), failed):
-                yield self._answered(replace(result, seconds=result.seconds + failed.seconds))
+                whole = replace(result, seconds=result.seconds + failed.seconds)
+                yield self._answered(whole, task.system)
 
     def _trajectory(self, task: LabelTask, context: Context) -> Iterator[Result]:
         """A segment or optimisation that the labeler drives: a second try goes on, not over."""
@@ -148,13 +162,13 @@ class RemediedLabeler:
                 failed = result
                 break
             last = result.origin.index
-            yield self._answered(result)
+            yield self._answered(result, task.system)
         if failed is None:
             return
         self._tell(failed)
         for result in self._trajectory_once(task, _roomier(context), failed):
             if result.origin.index > last:
-                yield self._answered(result)
+                yield self._answered(result, task.system)
 
     def _trajectory_once(
         self, task: LabelTask, context: Context, failed: LabelFailure | None = None
@@ -173,58 +187,67 @@ class RemediedLabeler:
     def _whatever_happens(
         self, task: SinglePoints, context: Context, failed: LabelFailure | None = None
     ) -> Iterator[Result]:
-        """One result a frame, also where the labeler raises: then the others are asked for anew."""
+        """One result a frame, also where the labeler raises: then the others are asked for anew.
+
+        So they are where the program is in doubt, for nothing can be settled in the labeler's turn.
+        """
         left = _Left(task)
         while left:
+            ended = True
             try:
-                for result in self._labelled(left.as_task(), context, failed):
-                    left.take(result.origin)
-                    yield result
+                with closing(self._labelled(left.as_task(), context, failed)) as results:
+                    for result in results:
+                        left.take(result.origin)
+                        yield result
+                        if self._doubt.is_due:
+                            ended = False
+                            break
             except Exception as error:
                 if not left:
                     raise
                 frame, origin = left.take_first()
                 yield self._as_failure(error, task.system, frame, origin)
             else:
-                return
+                if ended:
+                    return
+            self._settle_doubt(context)
 
     def _labelled(
         self, task: LabelTask, context: Context, failed: LabelFailure | None
-    ) -> Iterator[Result]:
+    ) -> Generator[Result]:
         late = failed is not None and failed.reason is Failure.OUT_OF_TIME
-        return self._labeler.label(task, context, alone=failed is not None, all_cores=late)
+        yield from self._labeler.label(task, context, alone=failed is not None, all_cores=late)
 
     # ------------------------------------------------------------------ one result
 
-    def _answered(self, result: Result) -> Result:
+    def _answered(self, result: Result, system: System) -> Result:
         """The result itself. Raises when it says something about more than its own frame."""
         if isinstance(result, Labelled):
-            with self._lock:
-                self._in_a_row, self._has_worked = 0, True
+            self._doubt.worked()
             return result
         response = RESPONSES[result.reason]
         if response is Response.BACK_OFF:
             raise InfrastructureError(
-                f"label {_place(result.origin)}: {result.message}{_files(result)}",
+                f"label {place_of(result.origin)}: {result.message}{_files(result)}",
                 hint="mend what failed; labels made so far are kept, nothing is paid for twice",
             )
         if response is Response.COUNT:
-            self._count(result)
+            self._doubt.failed(system, result)
         return result
 
-    def _count(self, failure: LabelFailure) -> None:
-        with self._lock:
-            self._in_a_row += 1
-            limit = LATER_IN_A_ROW if self._has_worked else FIRST_IN_A_ROW
-            if self._in_a_row < limit:
-                return
-            n, self._in_a_row = self._in_a_row, 0
-        raise ProgramFailed(
-            f"{n} labels in a row failed because their program did, so it is not the frames; "
-            f"the last, {_place(failure.origin)}: {failure.message}",
-            directory=failure.directory,
-            hint="`sis doctor` looks at every program; what failed is labelled when you go on",
-        )
+    def _settle_doubt(self, context: Context) -> None:
+        """Raises ProgramFailed where so many failed that it has to be the program, and it is."""
+
+        def ask(system: System, frame: Frame, origin: Origin) -> Result:
+            one = SinglePoints(system, (frame,), (origin,))
+            try:
+                (result,) = self._labelled(one, context, None)
+            except Exception as error:  # noqa: BLE001 - the border to a plugin
+                result = self._as_failure(error, system, frame, origin)
+            return self._answered(finite_or_failure(result), system)
+
+        if self._doubt.is_due:
+            self._doubt.settle(ask)
 
     def _wants_room(self, failure: LabelFailure) -> bool:
         """Can it come out otherwise: was there anything beside it, or does the labeler say so?"""
@@ -234,7 +257,7 @@ class RemediedLabeler:
         reason = failure.reason.value.replace("_", " ")
         self._note(
             "label_again",
-            f"label {_place(failure.origin)}: {reason} ({failure.message}); once more, alone and "
+            f"label {place_of(failure.origin)}: {reason} ({failure.message}); once more, alone and "
             f"with {PATIENCE:g} times the time",
         )
 
@@ -250,7 +273,7 @@ class RemediedLabeler:
         if isinstance(error, SisError):
             raise error
         if isinstance(error, OSError) and error.errno in SURROUNDINGS:
-            told = f"label {_place(origin)}: {error}"
+            told = f"label {place_of(origin)}: {error}"
             raise InfrastructureError(told, hint="mend it, then go on") from error
         self._note("labeler_raised", "".join(traceback.format_exception(error)))
         reason = Failure.OUT_OF_MEMORY if isinstance(error, MemoryError) else Failure.PROGRAM
@@ -296,10 +319,6 @@ def _needs_room(failure: LabelFailure) -> bool:
 
 def _roomier(context: Context) -> Context:
     return replace(context, patience=PATIENCE * context.patience)
-
-
-def _place(origin: Origin) -> str:
-    return f"{origin.index} of {origin.plan} ({origin.system})"
 
 
 def _files(failure: LabelFailure) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ from sis_engine.execution.packing import Timings, TimingStore
 from sis_engine.execution.parsl_pool import ParslPool
 from sis_engine.interfaces import Capability, Labeler
 from sis_engine.labelling.banked import BankedLabeler, LabelStore, Result, keep
+from sis_engine.labelling.doubt import Proven, not_counted
 from sis_engine.labelling.in_flight import InFlight
 from sis_engine.labelling.known_labels import ChargedLabeler
-from sis_engine.labelling.remedies import InTurn, Note, RemediedLabeler
+from sis_engine.labelling.remedies import Note, RemediedLabeler
 from sis_engine.labelling.side_by_side import Demand, PackedLabeler, SideBySide
 from sis_engine.labelling.with_charges import WithCharges
+from sis_engine.records import Frame, System
 from sis_engine.reference_md import LabelSource
 from sis_engine.remote.account import Account
 from sis_engine.remote.book import Book
@@ -32,6 +34,7 @@ def label_source(
     cores: int,
     exact: bool,
     note: Note,
+    count: Callable[[Result], None] = not_counted,
     known: LabelStore | None = None,
     timings: TimingStore | None = None,
 ) -> SideBySide:
@@ -39,6 +42,7 @@ def label_source(
 
     cores: most that may be used;  exact: threads of a label follow from the task alone
     note: told (kind, text) of what was done about failures
+    count: handed labels that nobody asked for, made to see if the program works
     known: labels of other campaigns, handed on at the price they cost
     timings: where measured times are kept
     """
@@ -46,7 +50,8 @@ def label_source(
     alone = Capability.SIDE_BY_SIDE not in labeler.capabilities
     gate = CoreGate(cores, FreeCores(cores), one_at_a_time=alone)
     packed = PackedLabeler(_counted(labeler), gate, demand, Timings(timings), fixed=exact)
-    base = BankedLabeler(_answered(packed, note, known), bank)
+    answered = RemediedLabeler(packed, note, _proven_by(bank, _counted(labeler)), count)
+    base = BankedLabeler(_charged(answered, known), bank)
     return SideBySide(
         _with_charges(labeler, base, bank),
         cores,
@@ -80,6 +85,7 @@ def pooled_label_source(
     cores: int,
     exact: bool,
     note: Note,
+    count: Callable[[Result], None] = not_counted,
     known: LabelStore | None = None,
 ) -> SideBySide:
     """The same, made by workers of a pool; what a killed engine left there is taken in first.
@@ -100,7 +106,8 @@ def pooled_label_source(
     lift = known is None and not isinstance(labeler, WithCharges)
     desk = Desk(counted, settings, place.base, place.pool, book, note, place.account)
     remote = RemoteLabeler(desk, bank, in_flight, lift=lift)
-    base = BankedLabeler(_answered(remote, note, known), bank, in_flight, at_once=False)
+    answered = RemediedLabeler(remote, note, _proven_by(bank, counted), count)
+    base = BankedLabeler(_charged(answered, known), bank, in_flight, at_once=False)
     return SideBySide(
         _with_charges(labeler, base, bank),
         cores,
@@ -121,8 +128,18 @@ def _counted(labeler: Labeler) -> Labeler:
     return labeler.base if isinstance(labeler, WithCharges) else labeler
 
 
-def _answered(source: InTurn, note: Note, known: LabelStore | None) -> LabelSource:
-    answered: LabelSource = RemediedLabeler(source, note)
+def _proven_by(bank: LabelStore, labeler: Labeler) -> Proven:
+    """The first frame of a system that the bank has a label of."""
+
+    def proven(system: System) -> Frame | None:
+        species = system.frame.species
+        labels = bank.iterate(labeler.level_of_theory(system))
+        return next((item.frame for item in labels if item.frame.species == species), None)
+
+    return proven
+
+
+def _charged(answered: LabelSource, known: LabelStore | None) -> LabelSource:
     return answered if known is None else ChargedLabeler(BankedLabeler(answered, known))
 
 

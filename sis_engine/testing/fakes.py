@@ -365,6 +365,10 @@ class FakeBank:
         known = self.items.get(label_key(frame, level))
         return None if known is None or known.origin.generation >= generation else known
 
+    def iterate(self, level: LevelOfTheory) -> Iterator[Labelled]:
+        known = [item for item in self.items.values() if item.level == level]
+        yield from (item for item in known if isinstance(item, Labelled))
+
     def put(self, item: Labelled | LabelFailure, *, at_once: bool = True) -> bool:
         del at_once
         if isinstance(self.items.get(item.key), Labelled):

@@ -199,6 +199,29 @@ def test_lost_atoms_are_a_crash_with_lammps_words_and_siblings_go_on(explorer, t
     assert by_id["wild"].frames
 
 
+def test_an_error_inside_the_minimisation_is_that_replicas_crash(tmp_path):
+    """Where the model evaluated the start: it is no broken program, and siblings go on."""
+    require_program("lmp")
+    explorer = LammpsExplorer(lj.fast_lammps())
+    pair = lj.model().lammps
+    ends = ("variable far equal step*(step<1000)", "fix far all halt 1 v_far >= 2 error hard")
+    model = replace(lj.model(), lammps=replace(pair, preamble=(*pair.preamble, *ends)))
+    frame = lj.solid()
+    strained = replace(frame, positions=frame.positions * (1.0 + 0.02 * (frame.positions > 5.0)))
+    relaxed = replace(WARM, etol=0.0, ftol=0.0)
+    begun = replace(WARM, minimise=False, duration_ps=0.004)  # one step
+    replicas = (
+        replica_of(strained, relaxed, id="relaxed"),
+        replica_of(frame, begun, id="begun"),
+    )
+    found = explorer.explore(MdTask(model, replicas), Context(tmp_path, threads=2))
+    results = {result.replica.id: result for result in found}
+    assert results["relaxed"].exit is Exit.CRASHED
+    assert "LAMMPS stopped: Fix halt condition" in results["relaxed"].message
+    assert results["relaxed"].md_ps == 0.0
+    assert results["begun"].exit is Exit.COMPLETED
+
+
 def test_a_model_that_lammps_cannot_load_is_no_catastrophe(explorer, tmp_path):
     model = replace(lj.model(), lammps=LammpsPair("no/such/style 6.0"))
     with pytest.raises(ProgramFailed, match="no/such/style"):

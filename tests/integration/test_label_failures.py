@@ -12,7 +12,7 @@ from sis_engine.bookkeeping import backoff
 from sis_engine.bookkeeping.states import State
 from sis_engine.campaign import runner
 from sis_engine.errors import ConfigurationError
-from sis_engine.labelling.remedies import LATER_IN_A_ROW
+from sis_engine.labelling.doubt import FIRST_IN_A_ROW, LATER_IN_A_ROW
 from sis_engine.records import Failure, LabelFailure, Purpose
 from sis_engine.storage.ledger import Ledger, Outcome
 from sis_engine.testing.fakes import FakeLabeler
@@ -101,7 +101,8 @@ def test_a_program_that_never_works_pauses_before_the_queue_is_burnt(
 
 def test_a_program_that_breaks_in_the_middle_pauses_too(tmp_path: Path, failing) -> None:
     """In a round of many single points: the audit of the survivors."""
-    config, place = write_campaign(tmp_path / "given", TINY), tmp_path / "run"
+    two = {**TINY, "execution.cores": 2}
+    config, place = write_campaign(tmp_path / "given", two), tmp_path / "run"
     run(tmp_path / "undisturbed", config)
     audits = [
         row.key
@@ -111,13 +112,50 @@ def test_a_program_that_breaks_in_the_middle_pauses_too(tmp_path: Path, failing)
         for row in outcome.labelled
     ]
     assert len(audits) >= LATER_IN_A_ROW
-    failing(lambda _n, purpose: Failure.PROGRAM if purpose is Purpose.AUDIT else None)
+    broken: list[int] = []
+
+    def breaks(n: int, purpose: Purpose) -> Failure | None:
+        if broken or purpose is Purpose.AUDIT:
+            broken.append(n)
+        return Failure.PROGRAM if broken else None
+
+    failing(breaks)
     ended = run(place, config)
     assert ended.state is State.PAUSED, ended
     assert "labels in a row failed because their program did" in ended.reason
+    assert "nor does a frame come out any more that has a label" in ended.reason
+    assert len(broken) <= LATER_IN_A_ROW + 4  # one that has a label, and what was in hand
+    before = len(broken)
+    assert run(place).state is State.PAUSED  # not mended: sooner, for nothing has worked yet
+    assert len(broken) - before <= FIRST_IN_A_ROW + 4
     failing(lambda _n, _purpose: None)
     run(place)
     assert digest_of(place) == digest_of(tmp_path / "undisturbed")
+
+
+def test_a_program_that_fails_at_a_bad_models_frames_only_does_not_pause_the_campaign(
+    tmp_path: Path, failing
+) -> None:
+    """Run again, it would meet the same frames first, and pause for ever."""
+    audits: list[int] = []
+
+    def crashes(n: int, purpose: Purpose) -> Failure | None:
+        if purpose is Purpose.AUDIT and len(audits) < 2 * LATER_IN_A_ROW:
+            audits.append(n)
+            return Failure.PROGRAM
+        return None
+
+    failing(crashes)
+    place = tmp_path / "run"
+    ended = run(place, write_campaign(tmp_path / "given", TINY))
+    assert ended.state is not State.PAUSED, ended
+    told = events(place).count("a frame that has a label was labelled anew and came out")
+    assert told >= 1
+    with Ledger(place, read_only=True) as ledger:
+        rows = ledger.evaluations()
+    assert sum(row.reason == "program" for row in rows) == len(audits) == 20
+    anew = [row for row in rows if row.purpose is Purpose.SINGLE and "-audit-" in row.plan]
+    assert [row.outcome for row in anew] == [Outcome.GOOD] * told  # paid for, so counted
 
 
 @pytest.mark.parametrize("reason", [Failure.NOT_CONVERGED, Failure.SOLVER, Failure.BAD_GEOMETRY])

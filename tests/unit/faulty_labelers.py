@@ -85,12 +85,16 @@ def dimers(n: int, system: System = DIMER):
 
 
 class Bench:
-    """A faulty labeler with all that the engine puts around it, and what was noted."""
+    """A faulty labeler with all that the engine puts around it, and what was noted.
+
+    counted: what was labelled though nobody asked for it
+    """
 
     def __init__(self, labeler: FakeLabeler, folder: Path, *, cores: int = 1, exact=False) -> None:
         self.labeler = labeler
         self.bank = FakeBank()
         self.notes: list[tuple[str, str]] = []
+        self.counted: list[Labelled | LabelFailure] = []
         self.folder = folder
         self.source: SideBySide = label_source(
             labeler,
@@ -98,6 +102,7 @@ class Bench:
             cores=cores,
             exact=exact,
             note=lambda kind, text: self.notes.append((kind, text)),
+            count=self.counted.append,
         )
 
     def label(self, task: LabelTask, **context: object) -> list[Labelled | LabelFailure]:

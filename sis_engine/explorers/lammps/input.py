@@ -29,6 +29,8 @@ from sis_engine.records import (
 
 NSQ_UP_TO_ATOMS = 1000
 STARTED, DYNAMICS, REFUSED, ENDED = "SIS start", "SIS dynamics", "SIS refused", "SIS end"
+RELAXING = "SIS minimise"
+"""Said once the model has evaluated the start: from then on an error is of the physics."""
 PIPE, RING, SPARSE, FINAL = "ring.pipe.bin", "ring.bin", "sparse.bin", "final.bin"
 DEVIATIONS = "md.out"
 GO, STOP, OVER = "go", "variable sis_stop equal 1\n", "sis_over"
@@ -314,6 +316,7 @@ def _minimise_lines(replica: Replica) -> list[str]:
         "run 0 post no",
         'variable sis_relaxes equal "(pe<1e300)*(pe>-1e300)*(fnorm<1e300)"',
         f'if "$(v_sis_relaxes) != 1" then {refuse}',
+        f"print '{RELAXING}'",
         # nor does it where a model that has no bottom is followed down to a NaN
         "variable sis_unrelaxed equal $(pe:%.17g)",
         f'variable sis_relaxes equal "(pe>v_sis_unrelaxed-{RUNAWAY_EV_PER_ATOM!r}*atoms)'

@@ -15,6 +15,7 @@ from sis_engine.explorers.lammps.input import (
     ENDED,
     FINAL,
     REFUSED,
+    RELAXING,
     RING,
     SPARSE,
     STARTED,
@@ -35,6 +36,7 @@ _NOT_REFUSED = -1.0e299
 class RunLog:
     """What LAMMPS's log says of one run.
 
+    began: the model has evaluated the start, with a finite energy where it is minimised first
     rows: (n, columns) thermo rows of the dynamics; the first column is the step
     halted_at: step at which ``fix halt`` stopped it
     values: (rule variable, value) of the rules that were checked at the last step
@@ -64,7 +66,7 @@ def read_log(text: str, n_columns: int) -> RunLog:
     refused = re.search(rf"^{REFUSED} ", start, re.MULTILINE) is not None
     rows = _in_order(row for row in read_rows(dynamics) if len(row) == n_columns)
     return RunLog(
-        began=bool(started),
+        began=bool(started) or f"\n{RELAXING}\n" in before,
         rows=np.array(rows, dtype=np.float64).reshape(len(rows), n_columns),
         halted_at=int(halt.group(2)) if halt else None,
         values=tuple((name, float(value)) for name, value in _RULE.findall(dynamics)),

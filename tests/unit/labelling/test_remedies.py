@@ -12,15 +12,10 @@ from sis_engine.errors import (
     ProgramMissing,
     StopRequested,
 )
-from sis_engine.interfaces import Capability, Segment, SinglePoints
+from sis_engine.interfaces import Capability, Context, Segment, SinglePoints
 from sis_engine.labelling import remedies
-from sis_engine.labelling.remedies import (
-    FIRST_IN_A_ROW,
-    LATER_IN_A_ROW,
-    PATIENCE,
-    RESPONSES,
-    Response,
-)
+from sis_engine.labelling.doubt import FIRST_IN_A_ROW, LATER_IN_A_ROW
+from sis_engine.labelling.remedies import PATIENCE, RESPONSES, Response
 from sis_engine.records import Failure, LabelFailure, Labelled, Origin, Purpose, SegmentSpec, Start
 from tests.unit.faulty_labelers import DIMER, Bench, FaultyLabeler, dimers
 
@@ -120,10 +115,99 @@ def test_a_program_that_fails_now_and_then_does_not_stop_the_run(tmp_path) -> No
     bad = [k for k in range(60) if k % 10]  # nine in a row, again and again, but one works first
     bench = Bench(FaultyLabeler(at(*bad, what=Failure.PROGRAM)), tmp_path)
     assert Counter(outcome(bench.label(dimers(60))).values()) == {"program": 54, "good": 6}
-    bad = list(range(1, 60))
-    bench = Bench(FaultyLabeler(at(*bad, what=Failure.PROGRAM)), tmp_path)
-    with pytest.raises(ProgramFailed, match=f"{LATER_IN_A_ROW} labels in a row"):
+    assert bench.counted == bench.notes == []
+
+
+class BadFrames(FaultyLabeler):
+    """Its program fails at frames ``bad``, whoever asks for them; of all once it is ``broken``."""
+
+    def __init__(self, bad, *, side_by_side: bool = True) -> None:
+        super().__init__(at(what=Failure.PROGRAM), side_by_side=side_by_side)
+        lengths = {round(2.5 + 0.01 * k, 6) for k in bad}
+        self.bad, self.broken = lengths, False
+
+    def _one(self, system, frame, origin, context):
+        fails = self.broken or round(float(frame.positions[1, 0]), 6) in self.bad
+        self.answer = lambda *_: Failure.PROGRAM if fails else None
+        return super()._one(system, frame, origin, context)
+
+
+@pytest.mark.parametrize("side_by_side", [True, False])
+def test_frames_at_which_a_working_program_fails_are_set_aside_and_told(
+    tmp_path, side_by_side: bool
+) -> None:
+    """A bad model's frames: the run does not stop, whose resume would meet the same ones first."""
+    bench = Bench(BadFrames(range(1, 35), side_by_side=side_by_side), tmp_path)
+    found = outcome(bench.label(dimers(36)))
+    assert found == {0: "good", **dict.fromkeys(range(1, 35), "program"), 35: "good"}
+    kinds, texts = zip(*bench.notes, strict=True)
+    assert kinds == ("program_works",) * 3  # after ten, twenty and thirty
+    assert "10 labels in a row failed" in texts[0]
+    assert "set aside; the last, 10 of p (dimer): fake program" in texts[0]
+    # paid for, and counted as what it is: the frame that has a label, once more
+    assert [(type(c), c.origin.purpose, c.origin.index) for c in bench.counted] == [
+        (Labelled, Purpose.SINGLE, k) for k in (10, 20, 30)
+    ]
+    assert {c.frame.key for c in bench.counted} == {dimers(1).frames[0].key}
+    assert len(bench.labeler.asked) == 36 + 3
+    assert len(bench.bank.items) == 2  # no failure of a program is held against its frame for good
+
+
+def test_an_engine_that_goes_on_asks_a_banked_frame_before_it_calls_the_program_broken(tmp_path):
+    first = Bench(BadFrames([]), tmp_path)
+    first.label(dimers(1))
+    bench = Bench(BadFrames(range(1, 20)), tmp_path)
+    bench.bank.items.update(first.bank.items)
+    assert Counter(outcome(bench.label(dimers(21))).values()) == {"good": 2, "program": 19}
+    assert [c.origin.index for c in bench.counted] == [FIRST_IN_A_ROW, FIRST_IN_A_ROW + 10]
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_a_program_that_no_longer_labels_what_it_did_stops_the_run(tmp_path, cores: int) -> None:
+    labeler = BadFrames([])
+    bench = Bench(labeler, tmp_path, cores=cores)
+    bench.label(dimers(1))
+    labeler.broken = True
+    with pytest.raises(ProgramFailed, match=r"1\d labels .* nor does a frame .* \(fake program\)"):
         bench.label(dimers(60))
+    (counted,) = bench.counted
+    assert isinstance(counted, LabelFailure)
+    assert len(labeler.asked) <= 1 + LATER_IN_A_ROW + 1 + cores
+    assert len(bench.bank.items) == 1
+
+
+def test_doubt_outlasts_a_task_and_is_settled_before_the_next_label(tmp_path) -> None:
+    """Probes of a search, segments: one frame a task."""
+    bench = Bench(BadFrames(range(1, 99)), tmp_path)
+    frames = dimers(FIRST_IN_A_ROW + 2)
+    tasks = [
+        SinglePoints(frames.system, (frame,), (origin,))
+        for frame, origin in zip(frames.frames, frames.origins, strict=True)
+    ]
+    for task in tasks[1:]:
+        if len(bench.labeler.asked) == FIRST_IN_A_ROW:
+            with pytest.raises(ProgramFailed, match="3 labels in a row"):
+                bench.label(task)
+        else:
+            next(iter(bench.source.label(task, Context(tmp_path, threads=1))))  # and no more
+    assert len(bench.labeler.asked) == FIRST_IN_A_ROW
+
+
+def test_the_surroundings_of_a_frame_labelled_anew_are_no_breakdown_of_the_program(tmp_path):
+    labeler = BadFrames(range(1, 99))
+    bench = Bench(labeler, tmp_path)
+    bench.label(dimers(1))
+    full = OSError(errno.ENOSPC, "No space left on device")
+    first = dimers(1).frames[0].key
+
+    def one(system, frame, origin, context):
+        if frame.key == first:
+            raise full
+        return BadFrames._one(labeler, system, frame, origin, context)
+
+    labeler._one = one
+    with pytest.raises(InfrastructureError, match="No space left"):
+        bench.label(dimers(20))
 
 
 def test_a_fault_of_the_surroundings_is_raised_and_held_against_no_frame(tmp_path) -> None:

@@ -64,6 +64,31 @@ def test_the_words_of_an_error_are_kept():
     assert log.end_step is None
 
 
+MINIMISATION = """LAMMPS (22 Jul 2025)
+   Step         PotEng          Fnorm           Fmax
+         0  -2.75           0.5             0.25
+SIS minimise
+   Step         PotEng          Fnorm           Fmax
+         0  -2.75           0.5             0.25
+"""
+
+
+def test_the_minimisation_has_begun_when_its_start_was_evaluated():
+    words = "Non-numeric atom coords - simulation unstable"
+    log = read_log(f"{MINIMISATION}ERROR on proc 0: {words} (src/domain.cpp:586)\n", 3)
+    assert log.began
+    assert log.error.startswith(words)
+    assert log.end_step is None
+    assert not len(log.rows)
+    assert log.start == {}
+    before = MINIMISATION.partition("SIS minimise")[0]
+    assert not read_log(f"{before}ERROR: no such pair style\n", 3).began
+    # its tables are not the start's
+    whole = read_log(MINIMISATION + HEAD.format(start="812.5") + DYNAMICS.format(temp=1), 3)
+    assert whole.start["v_sis_h0"] == 812.5
+    assert whole.rows[:, 0].tolist() == [0, 20]
+
+
 def test_a_half_written_last_line_is_not_a_row():
     assert last_row("        20  300.0 -1.25\n        40  29", 3) == [20.0, 300.0, -1.25]
     assert last_row("SIS dynamics\n", 3) is None
