@@ -29,7 +29,8 @@ class EnergyConfig(MonitorConfig):
         GFN2-xTB showed at most 0.59 eV in 10 fs over 4 ps
     far_per_atom: eV: beyond the labelled range by this and the margin is a catastrophe at once.
         0.25 is three times what heating from 0 to 300 K takes (3 kT = 0.08) and more than the
-        model of facts.md needed (its energy fell by 0.6 eV an atom); reactions stay below it
+        wrong model that stayed at 305 K needed (its energy fell by 0.6 eV an atom); reactions
+        stay below it
     burn_in_fs: the labelled minimum, the means and the jumps wait: MD starts from the model's own
         minimum, (N_f / 2) k T below the thermal mean, which alone bounds it until then. 200 fs is a
         quarter period of the slow librations; labels that hold the minimum allow 0

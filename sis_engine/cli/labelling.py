@@ -25,7 +25,10 @@ Gate = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(help="Result: .extxyz, .h5 or a deepmd/npy folder; default: beside the source."),
+    typer.Option(
+        help="Result: .extxyz, .h5 or a deepmd/npy folder; default: in this folder, named after "
+        "source and labeler."
+    ),
 ]
 Form = Annotated[
     str | None, typer.Option("--format", help="extxyz, deepmd or h5md; default: by the name.")

@@ -20,7 +20,7 @@ class SegmentRule(Rule):
     """The reference MD that is run from t_next.
 
     length_fs: 200 fs cross the region in which the model failed (it lived that long there) and
-        cost 400 evaluations; a probe by hand (facts.md) reached 20 ps of life with such segments
+        cost 400 evaluations; a probe by hand reached 20 ps of life with such segments
     timestep_fs: 0.5 integrates C-H and O-H bonds
     stride: every frame is paid for, so every frame is kept
     thermostat, damping_fs: as in the initial segment

@@ -1,4 +1,4 @@
-"""Heat to the thermostat, and the survivor of facts.md that a temperature window believes."""
+"""Heat to the thermostat, and the survivor that a temperature window believes."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ def judge(trace, context=CONTEXT, **settings):
 
 
 def stable_but_wrong():
-    """facts.md: 32 atoms, 10 ps at 305 K on average, 20 eV flow into the heat bath."""
+    """32 atoms, 10 ps at 305 K on average, 20 eV flow into the heat bath."""
     healthy = healthy_trace(CONTEXT, seed=3)
     values = np.array(healthy.values)
     fall = 20.0 * healthy.time_fs / healthy.time_fs[-1]
