@@ -336,6 +336,12 @@ def test_a_refused_generation_is_trained_again_when_its_configuration_is_mended(
     assert sum(item.n_evaluations for item in found.outcomes) == labels
 
 
+WINDOWS = [  # the paper's [200, 500] K is for hundreds of atoms: these 13 leave it by chance
+    {"from_generation": 0, "lower_k": 0.0, "upper_k": 1000.0},
+    {"from_generation": 3, "lower_k": 1.0, "upper_k": 990.0},
+]
+
+
 def test_the_published_sampler_uses_temperature_only_and_ends_without_an_audit(
     tmp_path: Path,
 ) -> None:
@@ -348,12 +354,13 @@ def test_the_published_sampler_uses_temperature_only_and_ends_without_an_audit(
                 "published_backoff_fs": 50.0,
                 "segment": {"length_fs": 200.0, "timestep_fs": 2.0},
             },
-            "monitors": [{"type": "temperature", "published": True}],
+            "monitors": [{"type": "temperature", "published": True, "windows": WINDOWS}],
         },
     )
     ended = run(tmp_path / "run", config)
     assert ended.state is State.STABLE, ended
     found = records(tmp_path / "run")
+    assert len(found) > WINDOWS[-1]["from_generation"]  # whatever lived in a wider one before
     assert not any(item.audits for item in found)
     assert {v.monitor for item in found for v in item.verdicts} == {"temperature"}
     purposes = {o.purpose for item in found for o in item.outcomes}
