@@ -21,7 +21,7 @@ def degrees_of_freedom(system: System) -> int:
 
 
 def energy_width(n_dof: int, temperature_k: float) -> float:
-    """Canonical width of the potential energy, k T sqrt(N_f / 2), eV (harmonic, design.md 8).
+    """Canonical width of the potential energy, k T sqrt(N_f / 2), eV (harmonic).
 
     GFN2-xTB, LiFSI + 1 dioxolane, 21 atoms, 300 K: 0.138 eV by this, 0.132-0.139 eV measured.
     """
@@ -29,7 +29,7 @@ def energy_width(n_dof: int, temperature_k: float) -> float:
 
 
 def temperature_width(n_dof: int, temperature_k: float) -> float:
-    """Canonical width of the kinetic temperature, T sqrt(2 / N_f), K (design.md 8)."""
+    """Canonical width of the kinetic temperature, T sqrt(2 / N_f), K."""
     return temperature_k * math.sqrt(2.0 / n_dof)
 
 

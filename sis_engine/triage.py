@@ -2,7 +2,7 @@
 
 Cheap evidence first (element map, neighbours above ``sel``, overlapping start, drift of the
 conserved quantity); then short runs again from before t_cp, with half the timestep and with the
-same, each with another seed. Only *data* buys labels (design.md section 7). What must be run is
+same, each with another seed. Only *data* buys labels. What must be run is
 asked of the caller; everything here is a pure function of what was seen.
 """
 

@@ -1,4 +1,4 @@
-"""The acceleration ratio: MD gained over reference calculations paid for (design.md section 2)."""
+"""The acceleration ratio: MD gained over reference calculations paid for."""
 
 from __future__ import annotations
 

@@ -25,7 +25,17 @@ Gate = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(help="Result: .extxyz, .h5 or a deepmd/npy folder; default: beside the source."),
+    typer.Option(
+        help="Result: .extxyz, .h5 or a deepmd/npy folder; default: SOURCE.LABELER.extxyz in this "
+        "folder."
+    ),
+]
+OutAgain = Annotated[
+    Path | None,
+    typer.Option(
+        help="Result: .extxyz, .h5 or a deepmd/npy folder; default: SOURCE.to-LABELER.extxyz in "
+        "this folder."
+    ),
 ]
 Form = Annotated[
     str | None, typer.Option("--format", help="extxyz, deepmd or h5md; default: by the name.")
@@ -91,7 +101,7 @@ def relabel(
     labeler: With = None,
     settings: Settings = None,
     config: Config = None,
-    out: Out = None,
+    out: OutAgain = None,
     form: Form = None,
     bank: Bank = None,
     charge: Charge = None,

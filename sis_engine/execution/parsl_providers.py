@@ -128,7 +128,7 @@ def _launcher(given: Launcher) -> Any:
 
 
 def _mpiexec_by_path(launcher: type[Any]) -> Any:
-    """Parsl calls whatever ``mpiexec`` is first on PATH; sites have several (facts.md)."""
+    """Parsl calls whatever ``mpiexec`` is first on PATH; sites have several."""
 
     class ByPath(launcher):  # type: ignore[misc]
         def __init__(self, given: MpiExec) -> None:

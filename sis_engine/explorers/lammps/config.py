@@ -16,7 +16,7 @@ class LammpsConfig(PluginConfig):
     program: the ``lmp`` executable; default: beside this interpreter, then on PATH
     launcher: put before it (``[mpirun.openmpi, -np, "4"]``)
     threads_per_replica: cores of one replica; the others run replicas side by side. Small systems
-        gain nothing from a second thread (facts: 407 against 389 steps/s). "auto": as measured;
+        gain nothing from a second thread (measured: 407 against 389 steps/s). "auto": as measured;
         their number changes the last bits of a run, so that ``exact`` campaigns need a fixed one
     replicas_at_once: "auto": as many as there are cores for, or, where they share a GPU, as was
         measured to be best (see `sis doctor --bench`); no result depends on it
