@@ -23,14 +23,15 @@ class EnergyConfig(MonitorConfig):
         minimum of its basin, and a wrong model falls through it: on LiFSI + dioxolane GFN2 never
         went below the optimised energy, three "survivors" 114 meV/atom wrong did by 0.4 eV
     model_error_per_atom: eV, added to both: what an admitted model may be off by; 21 atoms: 0.1 eV
-    mean_margin_sigma, average_fs: a mean over this long lies within the labelled *instantaneous*
-        range, widened by this; a fluctuation averages out in 1 ps, a drift does not
+    mean_margin_sigma: a mean over ``average_fs`` lies within the labelled *instantaneous* range,
+        widened by this
+    average_fs: how long that mean is over; a fluctuation averages out in 1 ps, a drift does not;
+        0: no mean is looked at
     jump_sigma: |change| between two checks, in sigma; eight: 1.1 eV for 21 atoms at 300 K, where
         GFN2-xTB showed at most 0.59 eV in 10 fs over 4 ps
     far_per_atom: eV: beyond the labelled range by this and the margin is a catastrophe at once.
-        0.25 is three times what heating from 0 to 300 K takes (3 kT = 0.08) and more than the
-        wrong model that stayed at 305 K needed (its energy fell by 0.6 eV an atom); reactions
-        stay below it
+        0.25 is three times what heating from 0 to 300 K takes (3 kT = 0.08); reactions stay below
+        it, and a wrong model that was met did not: its energy fell by 0.6 eV an atom
     burn_in_fs: the labelled minimum, the means and the jumps wait: MD starts from the model's own
         minimum, (N_f / 2) k T below the thermal mean, which alone bounds it until then. 200 fs is a
         quarter period of the slow librations; labels that hold the minimum allow 0

@@ -18,8 +18,8 @@ class HeatConfig(MonitorConfig):
 
     released_per_atom: what relaxation may release beyond the labelled energies: 0.1 is 3.9 kT at
         300 K and more than settling of a solvent gives; a reaction beyond it is *suspect*
-    far_per_atom: a catastrophe at once. A wrong model that stayed at 305 K released
-        20 eV in 32 atoms, 0.6 an atom: twice this
+    far_per_atom: a catastrophe at once. A wrong model that was met released 20 eV in 32 atoms, 0.6
+        an atom, at a mean of 305 K: twice this
     absorbed_per_atom: what may be absorbed beyond heating a cold structure, N_f k T (kinetic and
         potential half each): 0.15: melting takes 0.01-0.1
     suspect: whether ``released_per_atom`` and ``absorbed_per_atom`` are suspects or verdicts

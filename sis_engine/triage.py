@@ -2,8 +2,8 @@
 
 Cheap evidence first (element map, neighbours above ``sel``, overlapping start, drift of the
 conserved quantity); then short runs again from before t_cp, with half the timestep and with the
-same, each with another seed. Only *data* buys labels (docs/concepts.md, Monitors). What must be
-run is asked of the caller; everything here is a pure function of what was seen.
+same, each with another seed. Only *data* buys labels. What must be run is
+asked of the caller; everything here is a pure function of what was seen.
 """
 
 from __future__ import annotations

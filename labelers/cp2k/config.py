@@ -24,10 +24,13 @@ class DftMethod(Section):
     """Density functional theory with plane-wave densities (GPW). Defaults: the paper's PBE-D3.
 
     functional: with the pseudopotentials made for it;  dispersion: Grimme's D3, zero or BJ damping
-    basis, potential: names in the data files, for every element that ``*_by_element`` leaves out;
-        no potential named: GTH of the functional
-    basis_files, potential_file: of CP2K's data folder
-    cutoff_rydberg, relative_cutoff_rydberg: of the finest grid, and of what is mapped on it
+    basis: name in the data files, for every element that ``basis_by_element`` leaves out
+    potential: the same of pseudopotentials, ``potential_by_element``; none named: GTH of the
+        functional
+    basis_files: of CP2K's data folder
+    potential_file: of CP2K's data folder
+    cutoff_rydberg: of the finest grid
+    relative_cutoff_rydberg: of what is mapped on it (CP2K's REL_CUTOFF)
     smearing_k: Fermi-Dirac electrons at this temperature (metals); energies are then free energies
     empty_orbitals: above the occupied ones, with smearing only
     k_spacing_per_angstrom: Monkhorst-Pack grid by spacing, without 2 pi; ``null``: Gamma only

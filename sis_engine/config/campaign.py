@@ -224,13 +224,17 @@ class ExploreConfig(Strict):
 class TrainingConfig(Strict):
     """Training by generation: learning without forgetting.
 
-    steps_first: of generation 0
+    steps_first: optimiser steps of generation 0
     steps: of the later ones; a list is for generations 1, 2, …, the last entry holds: a young
         model, whose data are few, needs no long training
     start_lr: of generation 0; generation g starts at start_lr * lr_decay**g, not below lr_floor
     stop_lr_ratio: final over initial learning rate
-    *_prefactor: (start, end) of the loss prefactors; fine_tune_*: of the later generations,
-        where a model that already has the forces needs its energies
+    energy_prefactor: (start, end) of the loss prefactor of energies
+    force_prefactor: (start, end) of that of forces
+    virial_prefactor: (start, end) of that of virials
+    fine_tune_energy_prefactor: (start, end) in the later generations, where a model that already
+        has the forces needs its energies; ``None``: ``energy_prefactor``
+    fine_tune_force_prefactor: the same of forces; ``None``: ``force_prefactor``
     replay_weight: how often a frame of an earlier generation is drawn, relative to a new one
     steps_scratch: of the second challenger, trained from scratch on all data
     """
@@ -292,7 +296,7 @@ class TrainingConfig(Strict):
 
 
 class AuditConfig(Strict):
-    """When a survivor is right (docs/concepts.md, Stable); absolute, so no bad exam can be passed.
+    """When a survivor is right (docs/concepts.md#stable); absolute, so no bad exam can be passed.
 
     max_relative_force_rmse: 0.25 for a quickstart, 0.1 for production
     max_energy_rmse_per_atom: eV/atom, not re-centred

@@ -65,7 +65,8 @@ Launcher = Annotated[SingleNode | Srun | MpiExec, Field(discriminator="type")]
 class Provider(_Strict):
     """What every provider has.
 
-    max_blocks, min_blocks: jobs asked for when there is work, and held when there is none
+    max_blocks: jobs asked for at most, when there is work
+    min_blocks: jobs held when there is none
     worker_init: shell lines that set the environment up on a node, before the workers start
     """
 
@@ -152,7 +153,9 @@ class LsfProvider(BatchProvider):
 class KubernetesProvider(Provider):
     """Blocks are pods of one image that holds the engine; all see one shared volume.
 
-    volumes: (claim, mount path);  cores, memory: of a pod, as Kubernetes writes memory ("4Gi")
+    cores: of a pod
+    memory: of a pod, as Kubernetes writes it ("4Gi")
+    volumes: (claim, mount path)
     """
 
     type: Literal["kubernetes"] = "kubernetes"

@@ -50,7 +50,8 @@ class Sampling:
     """What is kept along a replica: a trace row, and frames dense late, sparse early.
 
     trace_every_steps: trace rows and the check interval of cheap rules
-    ring_every_steps, ring_size: the dense ring before the end
+    ring_every_steps: distance of two frames of the ring, which are dense before the end
+    ring_size: frames in it
     sparse_every_ps: frames kept from the whole run
     deviation_every_steps: how often a committee is asked, where one watches; the other intervals
         are multiples of it

@@ -38,7 +38,8 @@ class Adaptive(Rule):
     """Candidates are the frames of largest deviation below ``hi``, wherever that is (DP-GEN's
     ``model_devi_adapt_trust_lo``). ``lo`` still says which are accurate.
 
-    n, rate: the larger of ``n`` frames and the share ``rate`` of all; DP-GEN2's rate is 0.01
+    n: at least so many frames
+    rate: at least this share of all; DP-GEN2's is 0.01
     """
 
     mode: Literal["adaptive"] = "adaptive"
@@ -85,8 +86,9 @@ class CommitteeConfig(StoppingConfig):
     members: models that differ in seed; four as in DP-GEN
     trust: how the levels are found
     force: levels of the force deviation, eV/Å: 0.15 and 0.35 as in DP-GEN's examples
-    virial, energy: levels of theirs, eV/atom; ``None``: not asked. The energy's is not printed by
-        LAMMPS, so kept frames are evaluated again by the members
+    virial: levels of the virial deviation, eV/atom; ``None``: not asked
+    energy: levels of the energy deviation, eV/atom; ``None``: not asked. LAMMPS does not print it,
+        so kept frames are evaluated again by the members
     choice: which candidates are labelled. ``farthest``: unlike each other and unlike labelled
         frames, by the model's own descriptor; ``mrmr``: large deviations, little repetition;
         ``random``, as in DP-GEN
@@ -97,7 +99,8 @@ class CommitteeConfig(StoppingConfig):
     rescue: where everything has failed, frames of the smallest deviation are labelled all the
         same; 0: the campaign is exhausted, as in DP-GEN nothing would be labelled
     spacing_fs: two candidates of one replica are at least so far apart
-    n_known, max_pool: see ``sis-lean``
+    n_known: see ``sis-lean``
+    max_pool: see ``sis-lean``
     grid: temperatures and pressures; ``None``: the base condition
     """
 

@@ -23,7 +23,8 @@ class SegmentRule(Rule):
         cost 400 evaluations; a probe by hand reached 20 ps of life with such segments
     timestep_fs: 0.5 integrates C-H and O-H bonds
     stride: every frame is paid for, so every frame is kept
-    thermostat, damping_fs: as in the initial segment
+    thermostat: as in the initial segment
+    damping_fs: of the thermostat, as in the initial segment
     min_length_fs: a budget that allows less than this is exhausted
     """
 
@@ -59,8 +60,9 @@ class InnerBand(Rule):
 
     temperature_factors: of the target. [0.5, 2] is six widths of 20 atoms wide: a runaway is
         outside, a fluctuation is not
-    energy_above_sigma, energy_below_sigma: potential energy within the labelled range, widened by
-        this many thermal widths; tight below, where there is a floor (see the energy monitor)
+    energy_above_sigma: potential energy at most the labelled maximum and this many thermal widths
+    energy_below_sigma: and at least the labelled minimum less this many; tight, for there is a
+        floor (see the energy monitor)
     """
 
     temperature_factors: tuple[Positive, Positive] = (0.5, 2.0)
@@ -136,7 +138,8 @@ class SegmentSettings(StoppingConfig):
     segments_per_system: one, from the earliest t_cp: what fails first hides what fails later
     min_backoff_fs: the newest start lies at least this before t_cp: one check interval
     max_starts: frames offered to the search; the ring and some of the sparse ones
-    bisect, optimise: ``None`` switches the rung off
+    bisect: search of the last good frame; ``None`` switches the rung off
+    optimise: of a start that was refused; ``None`` switches the rung off
     """
 
     segment: SegmentRule | None = None

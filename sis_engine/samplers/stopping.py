@@ -159,8 +159,8 @@ class StoppingSampler(ABC, Generic[ConfigT]):
             )
         if not plans:
             return Exhausted(
-                "all replicas lived, but none kept a frame after sampler.audit.burn_in_ps: "
-                "lower it, or explore.sampling.sparse_every_ps"
+                "all replicas lived, but none kept a frame after sampler.audit.burn_in_ps to "
+                "audit: lower it, or explore.sampling.sparse_every_ps"
             )
         look, n_first = plans, self.config.audit.first_look
         if n_first is not None and given.audit is None:

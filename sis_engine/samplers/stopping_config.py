@@ -22,7 +22,7 @@ class Rule(BaseModel):
 class AuditFrames(Rule):
     """Which frames of survivors are labelled.
 
-    frames_per_system: over all its survivors; a little above the 30 that an audit needs
+    frames_per_system: over all its survivors; a little above ``audit.min_frames``
     burn_in_ps: left out: the start is a labelled structure, and easy
     decorrelation_fs: least distance of two frames of one replica; temperature decorrelates
         within 30 fs (measured), bonds within a few periods

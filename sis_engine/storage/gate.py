@@ -40,9 +40,10 @@ class GateConfig(BaseModel):
         where something outside acts (a field, a wall). Without, it is zero but for what the
         calculation left unconverged: CP2K on too coarse a grid has errors of the force several
         times as large (docs/labelers/cp2k.md).
-    energy_deviations, energy_floor_per_atom: an outlier is further from the median of its plan
-        than so many robust standard deviations *and* than this many eV/atom: reactions release
-        some eV altogether, the released data's bad frames lie 0.1 to 1 eV/atom off.
+    energy_deviations: an outlier is further from the median of its plan than so many robust
+        standard deviations *and* than ``energy_floor_per_atom``
+    energy_floor_per_atom: eV/atom: reactions release some eV altogether, the released data's bad
+        frames lie 0.1 to 1 eV/atom off.
     min_frames_for_outliers: below so many frames a median says little and no outlier is called
     skip_first_frames: of every segment; its first frame is a start out of equilibrium
     """

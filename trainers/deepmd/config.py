@@ -46,7 +46,7 @@ class SeE3(_Part):
 
 
 class Dpa1(_Part):
-    """Type-embedded descriptor: one net for all elements, fastest here (measured: 266 steps/s).
+    """Type-embedded descriptor: one net for all elements, the fastest here (measured: 266 steps/s).
 
     attn_layer: 0, since attention layers cannot be compressed
     set_davg_zero: keep it true. With false the padded neighbours have a non-zero environment

@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 
+from sis_engine.analysis.clustered import MOST_ARRANGEMENTS
 from sis_engine.comparison.metrics import METRICS, Metric, floor_in, mean_interval
 from sis_engine.comparison.outcomes import ArmOutcome, CaseOutcome, Versus
 from sis_engine.comparison.report.cells import (
@@ -89,9 +90,10 @@ def versus_table(case: CaseOutcome) -> Table:
         "Against the baseline",
         "Ratio of restricted mean evaluations to stable and passed (below one: cheaper than the "
         "baseline; seeds paired), and two-sided p values of log-rank tests in which the runs, or "
-        "the replicas of each run together, are dealt out to the two arms in all possible ways "
-        "(from nine seeds on in 10 000 drawn ones); in brackets adjusted by Holm’s method for all "
-        "arms but the baseline, tested or not.",
+        "the replicas of each run together, are dealt out to the two arms in all possible ways, "
+        f"or in {count(MOST_ARRANGEMENTS // 2)} drawn ones where there are more than "
+        f"{count(MOST_ARRANGEMENTS)}; in brackets adjusted by Holm’s method for all arms but the "
+        "baseline, tested or not.",
         columns("arm", "baseline", "#cost ratio", "#p, evaluations", "#p, survival"),
         tuple(_versus_row(item) for item in case.versus),
         note="There is no baseline, or no other arm.",

@@ -1,4 +1,4 @@
-"""Heat to the thermostat, and the survivor that a temperature window believes."""
+"""Heat to the thermostat, and a wrong survivor that a temperature window believes."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ def judge(trace, context=CONTEXT, **settings):
 
 
 def stable_but_wrong():
-    """32 atoms, 10 ps at 305 K on average, 20 eV flow into the heat bath."""
+    """As was met: 32 atoms, 10 ps at 305 K on average, 20 eV flow into the heat bath."""
     healthy = healthy_trace(CONTEXT, seed=3)
     values = np.array(healthy.values)
     fall = 20.0 * healthy.time_fs / healthy.time_fs[-1]
@@ -29,7 +29,7 @@ def stable_but_wrong():
     return replace(healthy, values=values)
 
 
-def test_the_survivor_of_facts_md_fools_the_temperature_window():
+def test_a_wrong_survivor_fools_the_temperature_window():
     trace = stable_but_wrong()
     temperature = trace.series(Quantity.TEMPERATURE)
     assert temperature.mean() == pytest.approx(305.0, abs=5.0)
@@ -37,7 +37,7 @@ def test_the_survivor_of_facts_md_fools_the_temperature_window():
         assert TemperatureMonitor(config).judge(trace, (), CONTEXT) == ()
 
 
-def test_the_survivor_of_facts_md_is_caught_by_energy_and_by_heat():
+def test_a_wrong_survivor_is_caught_by_energy_and_by_heat():
     trace = stable_but_wrong()
     for monitor in (EnergyMonitor(EnergyConfig()), HeatMonitor(HeatConfig())):
         verdicts = monitor.judge(trace, (), CONTEXT)
