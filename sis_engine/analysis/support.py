@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from sis_engine.analysis.pairs import shortest_distance
-from sis_engine.records import Label, MdFrame, PairDistance, Support
+from sis_engine.records import Label, Labelled, MdFrame, PairDistance, Support
 
 
 def widened(support: Support, frame: MdFrame, label: Label) -> Support:
@@ -28,6 +29,15 @@ def widened(support: Support, frame: MdFrame, label: Label) -> Support:
         max_force=max(support.max_force, float(np.linalg.norm(label.forces, axis=1).max())),
         distances=tuple(_shorter(item, frame) for item in support.distances),
     )
+
+
+def with_labels(support: Support, frames: Iterable[Labelled]) -> Support:
+    """The support after suspects of earlier generations that labels agreed with: what was found
+    physical once is not suspicious again. Only the labels count, not what a former model said.
+    """
+    for item in frames:
+        support = widened(support, MdFrame(item.frame, 0.0), item.label)
+    return support
 
 
 def union(first: Support | None, second: Support | None) -> Support | None:

@@ -13,6 +13,7 @@ from sis_engine.records import (
     Decision,
     GenerationSummary,
     LabelFailure,
+    Labelled,
     LabelPlan,
     Member,
     Model,
@@ -51,6 +52,7 @@ class Past:
 
     committee: the models in use
     carried: labels paid for after MERGE of the last generation; they become data in the next
+    agreed: suspects of any generation that their labels agreed with
     reference_ends: where the newest reference MD of each system stands
     sha256: of the last generation file
     """
@@ -60,6 +62,7 @@ class Past:
     committee: Committee | None = None
     decision: Decision | None = None
     carried: tuple[PlanOutcome, ...] = ()
+    agreed: tuple[Labelled, ...] = ()
     test: tuple[PlanOutcome, ...] = ()
     reference_ends: tuple[ReferenceEnd, ...] = ()
     sha256: str | None = None
@@ -91,6 +94,7 @@ class Past:
             committee=committee or self.committee,
             decision=record.decision,
             carried=carried_over(record),
+            agreed=(*self.agreed, *agreed_with(record.suspects)),
             test=self.test or record.test_outcomes,
             reference_ends=ends_after(self.reference_ends, record.outcomes),
             sha256=sha256,
@@ -186,6 +190,12 @@ def carried_over(record: GenerationRecord) -> tuple[PlanOutcome, ...]:
     Audited frames come back by the sampler's own request, from the bank.
     """
     return suspect_outcomes(record.suspects)
+
+
+def agreed_with(suspects: Sequence[SuspectOutcome]) -> tuple[Labelled, ...]:
+    """Frames that were suspicious and turned out to be right."""
+    found = (item.outcome for item in suspects if item.agreed)
+    return tuple(item for item in found if isinstance(item, Labelled))
 
 
 def suspect_outcomes(suspects: Sequence[SuspectOutcome]) -> tuple[PlanOutcome, ...]:

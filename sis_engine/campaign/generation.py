@@ -84,7 +84,7 @@ def run_generation(stage: StageContext, past: Past) -> tuple[GenerationRecord, C
     merged = stage.once(
         "merge",
         MergeResult,
-        lambda _: merge(stage, plans, labelled.outcomes, past.carried, past.parts),
+        lambda _: merge(stage, plans, labelled.outcomes, past.carried, past.parts, past.agreed),
     )
     _tell_rejected(stage, merged)
     made = _model(stage, past, merged, given)

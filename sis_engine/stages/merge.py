@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sis_engine.analysis.support import with_labels
 from sis_engine.errors import NothingKept
 from sis_engine.numerals import beside
 from sis_engine.records import (
     Dataset,
     DatasetPart,
+    Labelled,
     LabelPlan,
     MergeResult,
     PlanOutcome,
@@ -29,11 +31,14 @@ def merge(
     outcomes: Sequence[PlanOutcome],
     carried: Sequence[PlanOutcome],
     earlier: Sequence[DatasetPart],
+    agreed: Sequence[Labelled],
 ) -> MergeResult:
     """New data parts from this generation's labels and those carried over from the last.
 
     carried: single points labelled for suspects and failed audits of the last generation
     earlier: all parts committed so far
+    agreed: suspects of earlier generations that labels agreed with: they widen what the labels
+        support (single points do not: no physical MD visits those of a search)
     Raises NothingKept where there would be nothing to train the first model on.
     """
     strides = {plan.id: plan.segment.stride for plan in plans if plan.segment is not None}
@@ -62,7 +67,7 @@ def merge(
     if rejected and not everything.parts and stage.parts.config.initial.model is None:
         raise _nothing_kept(rejected)
     support = tuple(
-        found
+        with_labels(found, (item for item in agreed if item.origin.system == system.name))
         for system in stage.parts.systems
         if (found := support_of(everything, system.name)) is not None
     )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sis_engine.bookkeeping.states import State
-from sis_engine.records import DatasetPart, Purpose, Stable, TrainingSchedule
+from sis_engine.records import DatasetPart, Labelled, Purpose, Stable, TrainingSchedule
 from sis_engine.testing.fakes import FakeTrainer, Morse
 from tests.integration.small_campaigns import banked, digest_of, paid, records, run, write_campaign
 
@@ -78,6 +78,20 @@ def test_a_first_model_that_dies_at_once_is_taught_from_where_it_began(
     first, second, *_ = records(tmp_path / "run")
     assert {life.time_ps for life in first.lives} == {0.0}
     assert "reference MD from the start" in second.plans[0].reason
+
+
+def test_what_a_label_agreed_with_is_no_suspect_in_a_later_generation(tmp_path: Path) -> None:
+    sampler = SAMPLERS["random"] | {"labels_per_system": 20, "duration_schedule_ps": [1.0] * 3}
+    run(tmp_path / "run", write_campaign(tmp_path / "given", {"sampler": sampler}))
+    found = records(tmp_path / "run")
+    agreed = [item for item in found[1].suspects if item.agreed]
+    assert agreed, "no suspect was right: this shows nothing"
+    (support,) = found[2].support
+    for item in agreed:
+        assert isinstance(item.outcome, Labelled)
+        assert support.energy_min <= item.outcome.label.energy <= support.energy_max
+    again = {item.verdict.criterion for item in found[2].suspects}
+    assert not again & {item.verdict.criterion for item in agreed}
 
 
 def test_a_first_look_is_told_as_one_and_not_as_a_failed_audit(tmp_path: Path) -> None:

@@ -7,8 +7,18 @@ import pytest
 
 from monitors.energy import EnergyConfig, EnergyMonitor
 from monitors.geometry import GeometryConfig, GeometryMonitor
-from sis_engine.analysis.support import union, widened
-from sis_engine.records import Frame, Label, MdFrame, PairDistance, Quantity
+from sis_engine.analysis.support import union, widened, with_labels
+from sis_engine.records import (
+    Frame,
+    Label,
+    Labelled,
+    LevelOfTheory,
+    MdFrame,
+    Origin,
+    PairDistance,
+    Purpose,
+    Quantity,
+)
 from sis_engine.testing.synthetic import example_context, healthy_trace, planted
 
 CONTEXT = example_context()
@@ -44,6 +54,21 @@ def test_a_geometry_suspect_passes_afterwards_and_the_energy_range_stays():
     wider = widened(SUPPORT, frame, label(SUPPORT.energy_mean))
     assert monitor.judge(trace, (frame,), replace(CONTEXT, support=wider)) == ()
     assert (wider.energy_min, wider.energy_max) == (SUPPORT.energy_min, SUPPORT.energy_max)
+
+
+def test_what_was_right_for_an_earlier_model_widens_by_its_label_alone():
+    told = Labelled(
+        CONTEXT.system.frame,
+        label(SUPPORT.energy_max + 1.0),
+        LevelOfTheory("fake", "1", "fake"),
+        Origin(Purpose.SUSPECT, 1, "example", "r0", 0),
+        "1",
+        0.1,
+    )
+    wider = with_labels(SUPPORT, [told])
+    assert wider.energy_max == SUPPORT.energy_max + 1.0
+    assert wider.energy_min == SUPPORT.energy_min
+    assert with_labels(SUPPORT, []) is SUPPORT
 
 
 def test_the_union_covers_both():
