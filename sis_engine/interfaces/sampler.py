@@ -65,6 +65,10 @@ class SamplerInput:
         """What may still be spent."""
         return Allowance(self.evaluations_left, self.left_by_purpose)
 
+    def runs_of(self, system: str) -> list[Exploration]:
+        """The MD of one system in this generation."""
+        return [run for run in self.explorations if run.replica.system.name == system]
+
     def is_labelled(self, system: str, frame: Frame) -> bool:
         """Whether this generation's audits labelled the frame: its label costs nothing more."""
         return (system, frame.key) in self._labelled

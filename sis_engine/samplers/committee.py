@@ -117,7 +117,7 @@ class CommitteeSampler(StoppingSampler[CommitteeConfig]):
         failures = first_failures(given.verdicts)
         found = []
         for system in given.systems:
-            runs = [run for run in given.explorations if run.replica.system.name == system.name]
+            runs = given.runs_of(system.name)
             found.append(census(system.name, runs, failures, levels))
         return tuple(found)
 

@@ -97,7 +97,7 @@ class LeanSampler(StoppingSampler[LeanConfig]):
         """Points of every system; first a look at the pools where the choice needs one."""
         pools, revived, failures = {}, [], first_failures(given.verdicts)
         for name in (system.name for system in given.systems):
-            runs = [run for run in given.explorations if run.replica.system.name == name]
+            runs = given.runs_of(name)
             if died_at_once(runs, failures) and self.config.points_per_system:
                 revived.append(revival_plan(given, runs, self.config.points_per_system))
                 continue
@@ -147,7 +147,7 @@ class LeanSampler(StoppingSampler[LeanConfig]):
     ) -> Pool:
         """Frames to choose from: of all replicas, or of the one that failed first."""
         config = self.config
-        runs = [run for run in given.explorations if run.replica.system.name == system]
+        runs = given.runs_of(system)
         failed = [run for run, _ in chosen if run.replica.system.name == system]
         if failed and not config.merged:
             runs = failed[:1]

@@ -83,7 +83,7 @@ class PoolSampler(StoppingSampler[PoolConfig]):
     def _plan(
         self, given: SamplerInput, system: str, n: int, known: Collection[str]
     ) -> LabelPlan | None:
-        runs = [run for run in given.explorations if run.replica.system.name == system]
+        runs = given.runs_of(system)
         if died_at_once(runs, first_failures(given.verdicts)):
             return revival_plan(given, runs, n)
         pool = pool_of(given, system, known)
@@ -103,8 +103,7 @@ class PoolSampler(StoppingSampler[PoolConfig]):
 
 def pool_of(given: SamplerInput, system: str, known: Collection[str] = ()) -> Pool:
     """All frames of a system's replicas up to their t_cp, without those in ``known`` (by key)."""
-    runs = [run for run in given.explorations if run.replica.system.name == system]
-    return pool_of_runs(runs, first_failures(given.verdicts), known)
+    return pool_of_runs(given.runs_of(system), first_failures(given.verdicts), known)
 
 
 def pool_of_runs(

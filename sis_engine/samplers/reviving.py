@@ -32,8 +32,8 @@ def revival_plan(given: SamplerInput, runs: Sequence[Exploration], n_evaluations
     """
     run = runs[given.generation % len(runs)]
     system, condition = run.replica.system.name, run.replica.condition
-    rule = SegmentRule(timestep_fs=min(SegmentRule().timestep_fs, condition.timestep_fs))
-    rule = rule.model_copy(update={"length_fs": n_evaluations * rule.timestep_fs})
+    timestep_fs = min(SegmentRule().timestep_fs, condition.timestep_fs)
+    rule = SegmentRule(timestep_fs=timestep_fs, length_fs=n_evaluations * timestep_fs)
     seed = derive_seed(given.seed, given.generation, "segment", system, "revival")
     return LabelPlan(
         id=f"g{given.generation:04d}-revival-{system}",

@@ -141,7 +141,7 @@ class StoppingSampler(ABC, Generic[ConfigT]):
         """Why the survivors do not bound the survival probability, or ``None``."""
         required = self.config.required_survivors
         for system in given.systems:
-            n = sum(run.replica.system.name == system.name for run in given.explorations)
+            n = len(given.runs_of(system.name))
             if n < required:
                 return (
                     f"all {n} replicas of {system.name} lived, but the stop rule needs {required}: "
